@@ -1,0 +1,1 @@
+"""Ready-made presets, each usable as `--config NAME`."""

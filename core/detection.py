@@ -1,0 +1,38 @@
+"""What a detector says of one picture, and the interface every detector has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from core.geometry import Box
+
+BgrImage = npt.NDArray[np.uint8]
+"""Picture of shape (height, width, 3), uint8, blue-green-red."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One find: a box in pixels of the upright frame, a score from 0 to 1, who found it and what it is of."""
+
+    box: Box
+    score: float
+    detector: str
+    label: str = "face"
+
+
+class Detector(Protocol):
+    """Finds faces in pictures."""
+
+    @property
+    def name(self) -> str:
+        """The name it is chosen by."""
+        ...
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+        """One list of detections a picture, boxes in that picture's pixels."""
+        ...

@@ -1,0 +1,71 @@
+"""Frames before they are masked, and the verdict that says how each is to be covered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+import av
+
+from core.geometry import Box
+from core.orientation import UPRIGHT, Orientation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A decoded picture as the source gave it: never to be shown to anyone.
+
+    `index` counts frames in presentation order from 0, `time` is in seconds on the source's clock,
+    `trusted` is False where the decoder had to make up picture content (damage, a lost reference).
+    """
+
+    index: int
+    video: av.VideoFrame
+    time: float
+    orientation: Orientation = UPRIGHT
+    trusted: bool = True
+
+    @property
+    def pts(self) -> int | None:
+        """Presentation time stamp in units of `time_base`."""
+        return self.video.pts
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per pts tick."""
+        return self.video.time_base or Fraction(1, 1)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the picture as a viewer sees it."""
+        return self.orientation.upright_size(self.video.width, self.video.height)
+
+
+class Cover(StrEnum):
+    """How a frame was covered."""
+
+    SETTLED = "settled"  # detections on both sides of it: boxes interpolated
+    HELD = "held"  # boxes carried past the last detection, growing with age
+    BLANKET = "blanket"  # the whole frame
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One thing to hide: the box to paint, in pixels of the upright frame, already grown."""
+
+    box: Box
+    track: int = -1
+    label: str = "face"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one frame is to be covered; `mask_age` is the time in seconds to the newest detector verdict."""
+
+    cover: Cover
+    regions: tuple[Region, ...] = ()
+    mask_age: float = 0.0
+
+
+BLANKET = Verdict(Cover.BLANKET, (), float("inf"))
