@@ -1,0 +1,148 @@
+"""Paints verdicts onto frames: the one place where masked frames come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+
+from core.config import MaskConfig, ZoneConfig
+from core.frame import Cover, Frame, Verdict
+from core.geometry import Box
+from core.masked_frame import SEAL, MaskedFrame
+from core.picture import Plane, Samples, is_full_range, planes
+from core.styles import Alpha, AlphaCache, Span, averages, blend, enlarged, solid_grid
+from core.zones import Zones
+
+_FARTHEST: Final = 1e6
+"""Pixels; no picture is that large, so a box that reaches further was made by a fault."""
+
+_SAMPLED: Final = 6
+"""Averages are taken over at least this many samples a side, also where only a corner is to be painted."""
+
+_HD_ROWS: Final = 720
+"""A picture that does not name its colours is taken for BT.709 from this height on, as players do."""
+
+_BT709, _UNSPECIFIED = 1, 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patch:
+    """One thing to paint on one plane: `grid` is drawn out over `window`, and `span` of it blended in."""
+
+    target: Samples
+    span: Span
+    window: Span
+    grid: Samples
+    alpha: Alpha
+
+
+class Masker:
+    """Paints frames in place, on the planes they were decoded to. Not for several threads at once.
+
+    Every region is reduced to a few averages of the raw picture before anything is painted, then patches are laid
+    over each other from the smallest to the largest: inside a shape nothing of the raw picture stays, and where
+    regions overlap the coarsest shows.
+    """
+
+    def __init__(self, config: MaskConfig, zones: Sequence[ZoneConfig] = ()) -> None:
+        self._config = config
+        self._zones = Zones(zones)
+        self._alphas = AlphaCache(config.soft_edge, config.shape)
+
+    def mask(self, frame: Frame, verdict: Verdict) -> MaskedFrame:
+        """Cover the frame as the verdict says, in place, and all zones with it.
+
+        A region that makes no sense (not finite, empty, absurdly far out) turns the verdict into BLANKET. Raises
+        UnsupportedPictureError for a pixel format without plane views; whatever is raised, the frame is to be
+        thrown away, for it may be half painted.
+        """
+        if verdict.cover is not Cover.BLANKET and not all(_is_paintable(region.box) for region in verdict.regions):
+            verdict = dataclasses.replace(verdict, cover=Cover.BLANKET)
+        if verdict.cover is Cover.BLANKET:
+            self._blanket(frame)
+        elif verdict.regions or self._zones:
+            self._paint(frame, [region.box for region in verdict.regions])
+        return MaskedFrame(frame, verdict, SEAL)
+
+    def _blanket(self, frame: Frame) -> None:
+        for plane in _writable_planes(frame):
+            height, width = plane.array.shape[:2]
+            grid = self._grid(frame, plane, plane.array, self._config.cells, self._config.cells)
+            plane.array[...] = self._fill(grid, width, height)
+
+    def _paint(self, frame: Frame, boxes: Sequence[Box]) -> None:
+        video = frame.video
+        coded = [frame.orientation.to_coded(box, video.width, video.height) for box in boxes]
+        coded.sort(key=lambda box: box.area)
+        views = _writable_planes(frame)
+        zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)
+        patches: list[_Patch] = []
+        for plane, in_plane in zip(views, zones, strict=True):
+            patches += self._region_patches(frame, plane, coded)
+            for zone in in_plane:
+                patches.append(self._patch(frame, plane, zone.span, zone.alpha, (1.0, 1.0)))
+        # Only now that every average is taken may a sample change.
+        for patch in patches:
+            fill = self._fill(patch.grid, patch.window.width, patch.window.height)
+            top, left = patch.span.y0 - patch.window.y0, patch.span.x0 - patch.window.x0
+            fill = fill[top : top + patch.span.height, left : left + patch.span.width]
+            blend(patch.span.of(patch.target), fill, patch.alpha)
+        if self._config.outline:
+            for box in coded:
+                _draw_outline(views[0], box, self._config.shape == "ellipse")
+
+    def _region_patches(self, frame: Frame, plane: Plane, boxes: Sequence[Box]) -> Iterator[_Patch]:
+        height, width = plane.array.shape[:2]
+        for box in boxes:
+            box = box.scaled(1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift))
+            half = max(box.width / 2, 0.5), max(box.height / 2, 0.5)
+            span = self._alphas.span(box.center, half, width, height)
+            if span is None:
+                continue
+            # What is left of a region at the picture's edge gets its share of the averages, not all of them.
+            share = span.width / (2 * self._alphas.reach(half[0])), span.height / (2 * self._alphas.reach(half[1]))
+            yield self._patch(frame, plane, span, self._alphas.alpha(plane, span, box.center, half), share)
+
+    def _patch(self, frame: Frame, plane: Plane, span: Span, alpha: Alpha, share: tuple[float, float]) -> _Patch:
+        height, width = plane.array.shape[:2]
+        window = span.widened(_SAMPLED, width, height)
+        columns, rows = (max(1, math.ceil(self._config.cells * min(1.0, part))) for part in share)
+        grid = self._grid(frame, plane, window.of(plane.array), columns, rows)
+        return _Patch(plane.array, span, window, grid, alpha)
+
+    def _grid(self, frame: Frame, plane: Plane, raw: Samples, columns: int, rows: int) -> Samples:
+        if self._config.style != "solid":
+            return averages(raw, columns, rows)
+        colorspace = frame.video.colorspace
+        if colorspace == _UNSPECIFIED and frame.video.height >= _HD_ROWS:
+            colorspace = _BT709
+        return solid_grid(plane, self._config.color, colorspace, is_full_range(frame.video))
+
+    def _fill(self, grid: Samples, width: int, height: int) -> Samples:
+        return enlarged(grid, width, height, smooth=self._config.style == "blur")
+
+
+def _is_paintable(box: Box) -> bool:
+    return box.is_sound() and max(map(abs, (box.x0, box.y0, box.x1, box.y1))) <= _FARTHEST
+
+
+def _writable_planes(frame: Frame) -> tuple[Plane, ...]:
+    # The decoder may still predict other frames from this picture.
+    frame.video.make_writable()
+    return planes(frame.video)
+
+
+def _draw_outline(plane: Plane, box: Box, ellipse: bool) -> None:
+    thickness = max(1, round(plane.array.shape[0] / 540))
+    color = [plane.max_value] * len(plane.channels)
+    x0, y0, x1, y1 = (round(value) for value in (box.x0, box.y0, box.x1, box.y1))
+    if ellipse:
+        middle, axes = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
+        cv2.ellipse(plane.array, middle, axes, 0, 0, 360, color, thickness)
+    else:
+        cv2.rectangle(plane.array, (x0, y0), (x1, y1), color, thickness)

@@ -1,0 +1,220 @@
+"""What a region is filled with and how its edge blends in; works on single planes, in samples of that plane."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from core.picture import Plane, Samples
+
+Shape = Literal["ellipse", "box"]
+
+_FINEST: Final = 3
+"""An average always covers at least this many samples a side: an average of one sample is that sample."""
+
+_BLUR_STEPS: Final = 4
+"""Each average becomes this many cubic steps a side before the linear enlargement: no creases."""
+
+_LUMA_WEIGHTS: Final = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+"""Weights of red and blue in luma by AVCOL_SPC number: BT.709, BT.2020; everything else is BT.601."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A rectangle of whole samples of one plane, `x1` and `y1` excluded."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Width in samples."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Height in samples."""
+        return self.y1 - self.y0
+
+    def of(self, array: Samples) -> Samples:
+        """The view of this rectangle in a plane's array."""
+        return array[self.y0 : self.y1, self.x0 : self.x1]
+
+    def widened(self, side: int, width: int, height: int) -> Span:
+        """At least `side` samples wide and tall, inside a plane of `width` x `height` (as far as that allows)."""
+        x0, x1 = _at_least(self.x0, self.x1, side, width)
+        y0, y1 = _at_least(self.y0, self.y1, side, height)
+        return Span(x0, y0, x1, y1)
+
+
+def _at_least(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
+    side = min(side, limit)
+    if high - low >= side:
+        return low, high
+    low = min(max(0, (low + high - side) // 2), limit - side)
+    return low, low + side
+
+
+def averages(samples: Samples, columns: int, rows: int) -> Samples:
+    """The picture reduced to at most `columns` x `rows` averages, each over three samples a side or more."""
+    height, width = samples.shape[:2]
+    size = max(1, min(columns, width // _FINEST)), max(1, min(rows, height // _FINEST))
+    return np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), samples.dtype)
+
+
+def enlarged(grid: Samples, width: int, height: int, smooth: bool) -> Samples:
+    """A grid of averages drawn out to `width` x `height`: smooth, or as flat tiles."""
+    if not smooth:
+        return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST), grid.dtype)
+    rows, columns = grid.shape[:2]
+    steps = min(columns * _BLUR_STEPS, width), min(rows * _BLUR_STEPS, height)
+    soft = cv2.resize(grid, steps, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), grid.dtype)
+
+
+def solid_grid(plane: Plane, color: tuple[int, int, int], colorspace: int, full_range: bool) -> Samples:
+    """A 1 x 1 grid of the colour `(red, green, blue)`, 0 to 255 each, in the plane's own samples.
+
+    `colorspace` is FFmpeg's AVCOL_SPC number of the picture.
+    """
+    red, green, blue = (value / 255 for value in color)
+    of_red, of_blue = _LUMA_WEIGHTS.get(colorspace, (0.299, 0.114))
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    u, v = (blue - luma) / (2 - 2 * of_blue), (red - luma) / (2 - 2 * of_red)
+    base, luma_range, chroma_range = (0, 255, 255) if full_range else (16, 219, 224)
+    values = {
+        "y": base + luma_range * luma,
+        "u": 128 + chroma_range * u,
+        "v": 128 + chroma_range * v,
+        "r": 255 * red,
+        "g": 255 * green,
+        "b": 255 * blue,
+    }
+    scale = 2.0**plane.depth_shift
+    samples = [min(plane.max_value, max(0, round(values[channel] * scale))) for channel in plane.channels]
+    shape = (1, 1) if len(samples) == 1 else (1, 1, len(samples))
+    grid: Samples = np.array(samples, plane.array.dtype).reshape(shape)
+    return grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alpha:
+    """How much of each sample is covered, 0 to 255, and the rest to 255; shaped and typed like the plane's samples."""
+
+    cover: Samples
+    rest: Samples
+
+    def part(self, rows: slice, columns: slice) -> Alpha:
+        """A view of some rows and columns."""
+        return Alpha(self.cover[rows, columns], self.rest[rows, columns])
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.cover.nbytes + self.rest.nbytes
+
+
+def as_alpha(cover: npt.NDArray[np.uint8], plane: Plane) -> Alpha:
+    """Coverage of 0 to 255, shape (height, width), made to fit the plane's depth and channels."""
+    rest = np.asarray(cv2.bitwise_not(cover), np.uint8)
+    pair: list[Samples] = []
+    for values in (cover, rest):
+        count = len(plane.channels)
+        many: Samples = values if count == 1 else np.asarray(cv2.merge([values] * count), np.uint8)
+        pair.append(np.ascontiguousarray(many, plane.array.dtype))
+    return Alpha(*pair)
+
+
+def blend(target: Samples, fill: Samples, alpha: Alpha) -> None:
+    """Paint `fill` over `target` in place; where alpha is 255 nothing of the target stays. All of one shape."""
+    painted = cv2.multiply(fill, alpha.cover, scale=1 / 255)
+    kept = cv2.multiply(target, alpha.rest, scale=1 / 255)
+    # NumPy writes into the view itself or raises; cv2 may put its result elsewhere without a word.
+    np.add(painted, kept, out=target)
+
+
+def coverage(
+    dx: npt.NDArray[np.float32], dy: npt.NDArray[np.float32], rx: float, ry: float, soft_edge: float, shape: Shape
+) -> npt.NDArray[np.uint8]:
+    """Coverage of samples at `dx`, `dy` from the middle of a shape with half-axes `rx`, `ry`: (len(dy), len(dx)).
+
+    255 on every sample that comes within one sample's width of the shape, falling to 0 outside it over `soft_edge`
+    times its width and height.
+    """
+    u = np.square(np.maximum(np.abs(dx) - 1, 0) / np.float32(rx))
+    v = np.square(np.maximum(np.abs(dy) - 1, 0) / np.float32(ry))
+    join = np.add if shape == "ellipse" else np.maximum
+    outside = join(v[:, None], u[None, :])
+    rim = max((1 + 2 * soft_edge) ** 2 - 1, 1e-3)  # a hard edge is a very steep one
+    slope = 255 / rim
+    return np.asarray(cv2.addWeighted(outside, -slope, outside, 0, 255 + slope, dtype=cv2.CV_8U), np.uint8)
+
+
+class AlphaCache:
+    """Coverage of shapes by size, so that a face that keeps its size is not drawn anew: bounded in bytes."""
+
+    def __init__(self, soft_edge: float, shape: Shape, budget: int = 32 << 20) -> None:
+        self._soft_edge, self._shape, self._budget = soft_edge, shape, budget
+        self._held: OrderedDict[tuple[int, int, str, int], Alpha] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self._bytes
+
+    def reach(self, half: float) -> int:
+        """How far from its middle a shape of half-axis `half` paints, rim included, in whole samples."""
+        return math.ceil(_rounded_up(half) * (1 + 2 * self._soft_edge)) + 1
+
+    def alpha(self, plane: Plane, span: Span, center: tuple[float, float], half: tuple[float, float]) -> Alpha:
+        """Coverage of the samples in `span` by the shape at `center` with half-axes `half`, in samples of the plane."""
+        rx, ry = _rounded_up(half[0]), _rounded_up(half[1])
+        nx, ny = self.reach(half[0]), self.reach(half[1])
+        count = len(plane.channels)
+        if 2 * plane.array.itemsize * count * (2 * nx + 1) * (2 * ny + 1) > self._budget // 4:
+            xs = np.arange(span.x0, span.x1) + 0.5 - center[0]
+            ys = np.arange(span.y0, span.y1) + 0.5 - center[1]
+            return as_alpha(self._draw(xs, ys, rx, ry), plane)
+        key = (rx, ry, plane.array.dtype.char, count)
+        whole = self._held.get(key)
+        if whole is None:
+            whole = as_alpha(self._draw(np.arange(-nx, nx + 1), np.arange(-ny, ny + 1), rx, ry), plane)
+            self._held[key] = whole
+            self._bytes += whole.nbytes
+            while self._bytes > self._budget:
+                self._bytes -= self._held.popitem(last=False)[1].nbytes
+        else:
+            self._held.move_to_end(key)
+        # The stored middle is the middle of a sample; the half sample this may be off is inside `coverage`'s margin.
+        left, top = math.floor(center[0]) - nx, math.floor(center[1]) - ny
+        return whole.part(slice(span.y0 - top, span.y1 - top), slice(span.x0 - left, span.x1 - left))
+
+    def span(self, center: tuple[float, float], half: tuple[float, float], width: int, height: int) -> Span | None:
+        """The samples that the shape may touch in a plane of `width` x `height`; None when there are none."""
+        x0, x1 = self._touched(center[0], half[0], width)
+        y0, y1 = self._touched(center[1], half[1], height)
+        return Span(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+    def _touched(self, middle: float, half: float, limit: int) -> tuple[int, int]:
+        reach = self.reach(half)
+        return max(0, math.floor(middle) - reach), min(limit, math.floor(middle) + reach + 1)
+
+    def _draw(
+        self, dx: npt.NDArray[np.generic], dy: npt.NDArray[np.generic], rx: float, ry: float
+    ) -> npt.NDArray[np.uint8]:
+        return coverage(dx.astype(np.float32), dy.astype(np.float32), rx, ry, self._soft_edge, self._shape)
+
+
+def _rounded_up(half: float) -> int:
+    """A half-axis grown by at most 1/32 of itself (or to the next sample), so that near sizes share a drawing."""
+    step = 1 << max(0, int(half).bit_length() - 6)
+    return max(1, math.ceil(half / step) * step)
