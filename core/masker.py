@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from core.frame import Cover, Frame, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.picture import Plane, Samples, is_full_range, planes
-from core.styles import Alpha, AlphaCache, Span, averages, blend, enlarged, solid_grid
+from core.styles import Alpha, AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
 from core.zones import Zones
 
 _FARTHEST: Final = 1e6
@@ -72,7 +72,9 @@ class Masker:
     def _blanket(self, frame: Frame) -> None:
         for plane in _writable_planes(frame):
             height, width = plane.array.shape[:2]
-            grid = self._grid(frame, plane, plane.array, self._config.cells, self._config.cells)
+            grid = self._solid(frame, plane)
+            if grid is None:
+                grid = averages(plane.array, self._config.cells, self._config.cells)
             plane.array[...] = self._fill(grid, width, height)
 
     def _paint(self, frame: Frame, boxes: Sequence[Box]) -> None:
@@ -83,9 +85,10 @@ class Masker:
         zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)
         patches: list[_Patch] = []
         for plane, in_plane in zip(views, zones, strict=True):
-            patches += self._region_patches(frame, plane, coded)
-            for zone in in_plane:
-                patches.append(self._patch(frame, plane, zone.span, zone.alpha, (1.0, 1.0)))
+            fx, fy = 1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift)
+            placed = [self._alphas.place(plane, box.scaled(fx, fy)) for box in coded]
+            solid = self._solid(frame, plane)
+            patches += [self._patch(plane, place, solid) for place in (*placed, *in_plane) if place]
         # Only now that every average is taken may a sample change.
         for patch in patches:
             fill = self._fill(patch.grid, patch.window.width, patch.window.height)
@@ -96,28 +99,18 @@ class Masker:
             for box in coded:
                 _draw_outline(views[0], box, self._config.shape == "ellipse")
 
-    def _region_patches(self, frame: Frame, plane: Plane, boxes: Sequence[Box]) -> Iterator[_Patch]:
+    def _patch(self, plane: Plane, placed: Placed, solid: Samples | None) -> _Patch:
         height, width = plane.array.shape[:2]
-        for box in boxes:
-            box = box.scaled(1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift))
-            half = max(box.width / 2, 0.5), max(box.height / 2, 0.5)
-            span = self._alphas.span(box.center, half, width, height)
-            if span is None:
-                continue
-            # What is left of a region at the picture's edge gets its share of the averages, not all of them.
-            share = span.width / (2 * self._alphas.reach(half[0])), span.height / (2 * self._alphas.reach(half[1]))
-            yield self._patch(frame, plane, span, self._alphas.alpha(plane, span, box.center, half), share)
+        window = placed.span.widened(_SAMPLED, width, height)
+        # What is left of a region at the picture's edge gets its share of the averages, not all of them.
+        columns, rows = (math.ceil(self._config.cells * part) for part in placed.share)
+        grid = averages(window.of(plane.array), columns, rows) if solid is None else solid
+        return _Patch(plane.array, placed.span, window, grid, placed.alpha)
 
-    def _patch(self, frame: Frame, plane: Plane, span: Span, alpha: Alpha, share: tuple[float, float]) -> _Patch:
-        height, width = plane.array.shape[:2]
-        window = span.widened(_SAMPLED, width, height)
-        columns, rows = (max(1, math.ceil(self._config.cells * min(1.0, part))) for part in share)
-        grid = self._grid(frame, plane, window.of(plane.array), columns, rows)
-        return _Patch(plane.array, span, window, grid, alpha)
-
-    def _grid(self, frame: Frame, plane: Plane, raw: Samples, columns: int, rows: int) -> Samples:
+    def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
+        """The configured colour as a grid, or None when the style shows averages."""
         if self._config.style != "solid":
-            return averages(raw, columns, rows)
+            return None
         colorspace = frame.video.colorspace
         if colorspace == _UNSPECIFIED and frame.video.height >= _HD_ROWS:
             colorspace = _BT709

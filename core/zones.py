@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -15,18 +14,10 @@ from core.config import ZoneConfig
 from core.geometry import Box
 from core.orientation import Orientation
 from core.picture import Plane
-from core.styles import Alpha, Span, as_alpha
+from core.styles import Placed, Span, as_alpha
 
 _KEPT: Final = 4
 """Sizes and orientations remembered: a stream has one, or a few when it changes on the way."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ZonePatch:
-    """One zone in one plane: where it is painted, and what is covered there."""
-
-    span: Span
-    alpha: Alpha
 
 
 class Zones:
@@ -34,14 +25,14 @@ class Zones:
 
     def __init__(self, zones: Sequence[ZoneConfig]) -> None:
         self._zones = tuple(zones)
-        self._drawn: dict[tuple[int, int, Orientation, str], tuple[tuple[ZonePatch, ...], ...]] = {}
+        self._drawn: dict[tuple[int, int, Orientation, str], tuple[tuple[Placed, ...], ...]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._zones)
 
     def patches(
         self, video_format: str, width: int, height: int, orientation: Orientation, views: Sequence[Plane]
-    ) -> tuple[tuple[ZonePatch, ...], ...]:
+    ) -> tuple[tuple[Placed, ...], ...]:
         """For each plane, the zones that touch it; `width` x `height` is the coded size, `views` its planes."""
         key = (width, height, orientation, video_format)
         drawn = self._drawn.get(key)
@@ -64,14 +55,14 @@ class Zones:
         return np.array(corners, np.float64)
 
 
-def _patches(outlines: Sequence[npt.NDArray[np.float64]], plane: Plane) -> list[ZonePatch]:
+def _patches(outlines: Sequence[npt.NDArray[np.float64]], plane: Plane) -> list[Placed]:
     height, width = plane.array.shape[:2]
     patches = []
     for outline in outlines:
         inside = rasterized(outline / (1 << plane.x_shift, 1 << plane.y_shift), width, height)
         x, y, w, h = cv2.boundingRect(inside)
         if w and h:
-            patches.append(ZonePatch(Span(x, y, x + w, y + h), as_alpha(inside[y : y + h, x : x + w], plane)))
+            patches.append(Placed(Span(x, y, x + w, y + h), as_alpha(inside[y : y + h, x : x + w], plane), (1.0, 1.0)))
     return patches
 
 
