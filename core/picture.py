@@ -191,7 +191,7 @@ def _resample(video: av.VideoFrame, part: tuple[int, int, int, int], width: int,
         # The conversion below expects television range.
         if plane.kind == "luma":
             gain, offset = (219 / 255, 16.0) if full else (1.0, 0.0)
-            luma = _to_byte(_scaled(view, *even), to_byte * gain, offset)
+            luma = _to_byte(_scaled(view, width, height), to_byte * gain, offset)
         else:
             gain, offset = (224 / 255, 128 * 31 / 255) if full else (1.0, 0.0)
             chroma.append(_to_byte(_scaled(view, even[0] // 2, even[1] // 2), to_byte * gain, offset))
@@ -199,10 +199,11 @@ def _resample(video: av.VideoFrame, part: tuple[int, int, int, int], width: int,
     if not chroma:
         chroma = [np.full((even[1] // 2, even[0] // 2, 2), 128, np.uint8)]
     both = chroma[0] if len(chroma) == 1 else np.asarray(cv2.merge(chroma), np.uint8)
-    picture = np.asarray(cv2.cvtColorTwoPlane(luma, both, cv2.COLOR_YUV2BGR_NV12), np.uint8)
     if even != (width, height):
-        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return picture
+        edge = 0, even[1] - height, 0, even[0] - width
+        luma = np.asarray(cv2.copyMakeBorder(luma, *edge, cv2.BORDER_REPLICATE), np.uint8)
+    picture = np.asarray(cv2.cvtColorTwoPlane(luma, both, cv2.COLOR_YUV2BGR_NV12), np.uint8)
+    return np.ascontiguousarray(picture[:height, :width])
 
 
 def _scaled(view: Samples, width: int, height: int) -> Samples:
