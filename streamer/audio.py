@@ -1,0 +1,101 @@
+"""What becomes of the sound: copied bit for bit, left out, or disguised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from av.audio.stream import AudioStream
+from av.container.output import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+
+from streamer.disguise import DisguiseWriter
+from streamer.errors import OutputError
+from streamer.sound import SoundTrack
+from streamer.warning_log import WarningLog
+
+AudioPolicy = Literal["keep", "drop", "disguise"]
+
+# FFmpeg's MPEG-TS muxer takes any codec, but nothing can play what the standard has no stream type for.
+_IN_MPEGTS = frozenset({"aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "truehd", "opus", "s302m"})
+
+
+class SoundWriter(Protocol):
+    """Takes the packets of one sound track of the input and gives those of the output."""
+
+    def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
+        """Packets that are ready after this one; the one given may be used up."""
+        ...
+
+    def flush(self) -> list[Packet[AudioStream]]:
+        """The last packets."""
+        ...
+
+
+class CopyWriter:
+    """Passes packets on as they are: payload and time stamps untouched, priming and its edit list included."""
+
+    def __init__(self, container: OutputContainer, track: SoundTrack, warnings: WarningLog) -> None:
+        self._track, self._warnings = track, warnings
+        self._last_dts: int | None = None
+        self.stream = container.add_stream_from_template(track.stream)
+        describe(self.stream, track)
+
+    def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
+        """The same packet, bound for the output."""
+        if packet.is_corrupt:
+            self._warnings.add(f"corrupt {self._track}", f"{self._track} holds damaged packets, copied as they are")
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is None:
+            dts = 0 if self._last_dts is None else self._last_dts + 1
+        if self._last_dts is not None and dts <= self._last_dts:
+            dts = self._last_dts + 1  # muxers refuse time that stands still
+            self._warnings.add(f"dts {self._track}", f"{self._track} has time stamps that do not rise; moved by a tick")
+        packet.dts = self._last_dts = dts
+        if packet.pts is None or packet.pts < dts:
+            packet.pts = dts
+        packet.stream = self.stream
+        return [packet]
+
+    def flush(self) -> list[Packet[AudioStream]]:
+        """Nothing: a copy holds nothing back."""
+        return []
+
+
+def open_writers(
+    container: OutputContainer, target: Path, tracks: Sequence[SoundTrack], policy: AudioPolicy, warnings: WarningLog
+) -> dict[int, SoundWriter]:
+    """A writer for every track that is kept, by track number.
+
+    Raises OutputError when the container cannot hold a track as it is.
+    """
+    if policy == "drop":
+        return {}
+    if policy == "disguise":
+        writers: dict[int, SoundWriter] = {}
+        for track in tracks:
+            writers[track.number] = writer = DisguiseWriter(container, track, warnings)
+            describe(writer.stream, track)
+        return writers
+    return {track.number: _copy(container, target, track, warnings) for track in tracks}
+
+
+def describe(stream: AudioStream, track: SoundTrack) -> None:
+    """Language and disposition say which track to play, nothing about who is heard: always kept."""
+    if track.language:
+        stream.metadata["language"] = track.language
+    stream.disposition = track.stream.disposition
+
+
+def _copy(container: OutputContainer, target: Path, track: SoundTrack, warnings: WarningLog) -> CopyWriter:
+    refusal = OutputError(
+        target, f"{target.suffix} cannot hold {track} as it is; choose a .mkv target, or disguise or drop the sound"
+    )
+    if container.format.name == "mpegts" and track.codec not in _IN_MPEGTS:
+        raise refusal
+    try:
+        return CopyWriter(container, track, warnings)
+    except (ValueError, FFmpegError) as error:
+        raise refusal from error

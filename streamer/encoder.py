@@ -1,0 +1,169 @@
+"""Turns masked frames into packets: H.264 or HEVC with the time stamps and the colours of the source."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from av.codec.context import Flags
+from av.container.output import OutputContainer
+from av.packet import Packet
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+from pydantic import Field
+
+from core.config import Section
+from core.masked_frame import MaskedFrame
+from streamer.picture_format import PictureFormat
+from streamer.timestamps import StampMapper
+from streamer.warning_log import WarningLog
+
+Codec = Literal["h264", "hevc"]
+_LIBRARIES: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265"}
+_FINEST_SLACK = 64
+_COARSEST_TICKS = 10_000  # per second; coarser clocks are split so that dts of repeated pts find room
+
+
+class EncoderConfig(Section):
+    """How the output is encoded."""
+
+    codec: Codec | None = None
+    """Default: H.264, or HEVC for pictures deeper than 8 bits."""
+    crf: Annotated[float, Field(ge=0, le=51)] = 20
+    """Constant quality: lower is better and larger."""
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        "veryfast"
+    )
+    """Slower presets make smaller files."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of the encoder; 0: as many as it likes."""
+
+
+def choose_codec(config: EncoderConfig, picture: PictureFormat) -> Codec:
+    """The codec asked for, else H.264 up to 8 bits and HEVC beyond."""
+    return config.codec or ("hevc" if picture.depth > 8 else "h264")
+
+
+def encoder_pixel_format(codec: Codec, picture: PictureFormat) -> str:
+    """The pixel format to encode: the picture's own unless the codec has none such.
+
+    H.264 and HEVC cannot cut a 4:2:0 picture to an odd size: odd sizes get the next richer chroma instead, so that no
+    row or column is lost or added.
+    """
+    name = {"p010le": "yuv420p10le"}.get(picture.pixel_format, picture.pixel_format)
+    if codec == "h264":
+        name = name.replace("p12le", "p10le")
+    wide, high = picture.width % 2 == 1, picture.height % 2 == 1
+    if name == "nv12" and (wide or high):
+        name = "yuv420p"
+    if wide:
+        name = name.replace("420p", "444p").replace("422p", "444p")
+    elif high:
+        name = name.replace("420p", "422p")
+    return name
+
+
+class VideoEncoder:
+    """Encodes one video into a stream of an output container; takes nothing but masked frames.
+
+    `time_base` is the source's, `rate` its average frame rate (for rate control only; time stamps are not touched).
+    """
+
+    def __init__(
+        self,
+        container: OutputContainer,
+        picture: PictureFormat,
+        time_base: Fraction,
+        rate: Fraction,
+        config: EncoderConfig,
+        warnings: WarningLog,
+    ) -> None:
+        self.codec = choose_codec(config, picture)
+        self.pixel_format = encoder_pixel_format(self.codec, picture)
+        self._picture = picture
+        self._warnings = warnings
+        self._scale = 1
+        while time_base.denominator * self._scale < _COARSEST_TICKS * time_base.numerator:
+            self._scale *= 2
+        self.time_base = time_base / self._scale
+        self._default_duration = max(1, round(1 / rate / self.time_base))
+        self._stamps = StampMapper(slack=min(_FINEST_SLACK, self._default_duration // 4))
+        self._clock = 1 / rate  # one tick a frame
+        self.stream = self._add_stream(container, rate, config)
+        if self.pixel_format not in (picture.pixel_format, "yuv420p10le"):
+            warnings.add("encoder format", f"pictures are encoded as {self.pixel_format}, not {picture.pixel_format}")
+
+    def _add_stream(self, container: OutputContainer, rate: Fraction, config: EncoderConfig) -> VideoStream:
+        picture = self._picture
+        interlaced = picture.interlaced and self.codec == "h264" and picture.height % 4 == 0
+        if picture.interlaced and not interlaced:
+            self._warnings.add("interlaced", "the fields of interlaced pictures are encoded as whole pictures")
+        stream = container.add_stream(_LIBRARIES[self.codec], rate=rate, options=self._options(config))
+        assert isinstance(stream, VideoStream)
+        stream.time_base = self.time_base
+        context = stream.codec_context
+        context.width, context.height = picture.width, picture.height
+        context.pix_fmt = self.pixel_format
+        context.time_base = self._clock
+        context.color_range, context.colorspace = picture.color_range, picture.colorspace
+        context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
+        if picture.sample_aspect_ratio:
+            context.sample_aspect_ratio = picture.sample_aspect_ratio
+        context.thread_count = config.threads
+        if interlaced:
+            context.flags |= Flags.interlaced_dct
+            context.field_order = picture.field_order
+        if self.codec == "hevc" and container.format.name in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # the tag that players of the Apple family insist on
+        return stream
+
+    def _options(self, config: EncoderConfig) -> dict[str, str]:
+        # Captions are text about what people say: never copied into the new pictures.
+        options = {"crf": f"{config.crf:g}", "preset": config.preset, "a53cc": "0"}
+        hdr = self._picture.hdr
+        if self.codec == "h264":
+            private = {"mastering-display": hdr.mastering_display, "cll": _pair(hdr.content_light)}
+            name = "x264-params"
+        else:
+            private = {
+                "log-level": "none",  # libx265 writes to stderr by itself
+                "master-display": hdr.mastering_display,
+                "max-cll": _pair(hdr.content_light),
+                "pools": str(config.threads) if config.threads else None,
+            }
+            name = "x265-params"
+        joined = ":".join(f"{key}={value}" for key, value in private.items() if value)
+        return {**options, name: joined} if joined else options
+
+    def encode(self, masked: MaskedFrame) -> list[Packet[VideoStream]]:
+        """Packets that are ready after this frame, in decoding order. Raises TypeError for any other kind of frame."""
+        if not isinstance(masked, MaskedFrame):
+            raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")
+        video = masked.video
+        pts, base, duration = video.pts, video.time_base, video.duration
+        if pts is None:
+            raise ValueError(f"frame {masked.index} has no time stamp")
+        video.pts = self._stamps.push(pts * self._scale, duration * self._scale or self._default_duration)
+        video.time_base = self._clock
+        video.pict_type = PictureType.NONE  # the source's choice of key frames is not ours
+        try:
+            packets = self.stream.encode(video)
+        finally:
+            video.pts, video.time_base = pts, base
+        return [self._stamped(packet, final=False) for packet in packets]
+
+    def flush(self) -> list[Packet[VideoStream]]:
+        """The last packets; no frame can be encoded afterwards."""
+        packets = self.stream.encode(None)
+        return [self._stamped(packet, final=packet is packets[-1]) for packet in packets]
+
+    def _stamped(self, packet: Packet[VideoStream], final: bool) -> Packet[VideoStream]:
+        assert packet.pts is not None
+        stamp = self._stamps.pop(packet.pts, packet.pts if packet.dts is None else packet.dts, final)
+        packet.pts, packet.dts, packet.duration = stamp.pts, stamp.dts, stamp.duration
+        packet.time_base = self.time_base
+        return packet
+
+
+def _pair(values: tuple[int, int] | None) -> str | None:
+    return None if values is None else f"{values[0]},{values[1]}"

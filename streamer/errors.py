@@ -1,0 +1,25 @@
+"""What can go wrong with a file, each as one line for the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class JobError(Exception):
+    """A job cannot start or go on: `path` is the file at fault and `cause` says why, without a full stop."""
+
+    exit_code = 1
+
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(f"{path}: {cause}")
+        self.path, self.cause = path, cause
+
+
+class InputError(JobError):
+    """The input cannot be read as a video."""
+
+    exit_code = 2
+
+
+class OutputError(JobError):
+    """The output cannot be written."""

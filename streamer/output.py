@@ -1,0 +1,228 @@
+"""Writes a masked file under a hidden name and gives it its real name only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+from av.audio.stream import AudioStream
+from av.container.output import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from core.masked_frame import MaskedFrame
+from streamer.audio import AudioPolicy, SoundWriter, open_writers
+from streamer.encoder import EncoderConfig, VideoEncoder
+from streamer.errors import OutputError
+from streamer.sound import SoundPacket
+from streamer.source import SourceInfo
+from streamer.timestamps import common_timescale
+from streamer.warning_log import WarningLog
+
+_BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts"}
+"""Containers that can be written, by the target's suffix."""
+
+
+def default_output(path: Path) -> Path:
+    """`meeting.mp4` -> `meeting.masked.mp4`; a container that cannot hold the result becomes .mkv."""
+    suffix = path.suffix if path.suffix.lower() in FORMATS else ".mkv"
+    return path.with_name(f"{path.stem}.masked{suffix}")
+
+
+def check_target(source: Path, target: Path, overwrite: bool) -> None:
+    """Raises OutputError when `target` must not or cannot be written, before any work is done."""
+    if target.suffix.lower() not in FORMATS:
+        raise OutputError(target, f"unknown kind of output; its name must end in {', '.join(FORMATS)}")
+    try:
+        if not target.parent.is_dir():
+            raise OutputError(target, f"the directory {target.parent} does not exist")
+        if target.is_dir():
+            raise OutputError(target, "is a directory")
+        if target.exists() and target.samefile(source):
+            raise OutputError(target, "is the input itself, which is never overwritten")
+        if os.path.lexists(target) and not overwrite:
+            raise OutputError(target, "exists already; --overwrite replaces it")
+    except OSError as error:
+        raise OutputError(target, f"cannot be written ({_said(error)})") from error
+
+
+class MaskedFile:
+    """One masked copy in the making; a context manager.
+
+    Leaving the `with` block without an exception completes the file and gives it its name; leaving it with one, Ctrl-C
+    included, removes what was written. Raises OutputError when the target cannot be written or cannot hold the streams.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        source: SourceInfo,
+        *,
+        encoder: EncoderConfig | None = None,
+        audio: AudioPolicy = "keep",
+        overwrite: bool = False,
+        keep_metadata: bool = False,
+        warnings: WarningLog | None = None,
+    ) -> None:
+        check_target(source.path, target, overwrite)
+        self.target = target
+        self.warnings = warnings if warnings is not None else WarningLog()
+        self._overwrite = overwrite
+        self._partial = _create_partial(target)
+        self._container: OutputContainer | None = None
+        try:
+            self._container = self._open(source, encoder or EncoderConfig(), audio, keep_metadata)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _open(
+        self, source: SourceInfo, config: EncoderConfig, audio: AudioPolicy, keep_metadata: bool
+    ) -> OutputContainer:
+        kind = FORMATS[self.target.suffix.lower()]
+        bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.sounds)]
+        try:
+            container = av.open(str(self._partial.absolute()), "w", kind, container_options=_options(kind, bases))
+            self._container = container
+            container.flags |= _BITEXACT  # no random ids, no date of writing, no name of the muxer
+            if keep_metadata:
+                container.metadata.update(source.harmless_tags)
+            self.encoder = VideoEncoder(container, source.picture, source.time_base, source.rate, config, self.warnings)
+            if source.display_matrix is not None:
+                self.encoder.stream.set_display_matrix(source.display_matrix)
+                if kind == "mpegts":
+                    self.warnings.add(
+                        "rotation", "MPEG-TS cannot say which way up a picture is: the copy is not rotated"
+                    )
+            self._sounds: dict[int, SoundWriter] = open_writers(
+                container, self.target, source.sounds, audio, self.warnings
+            )
+            container.start_encoding()
+        except (FFmpegError, ValueError) as error:
+            raise OutputError(self.target, f"cannot hold this video ({error})") from error
+        if kind == "matroska" and 1000 * source.time_base % 1:
+            self.warnings.add("rounding", "Matroska counts in milliseconds: time stamps are rounded to the nearest")
+        return container
+
+    def __enter__(self) -> MaskedFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            self._complete()
+        except BaseException:
+            self._discard()
+            raise
+
+    def write_frame(self, frame: MaskedFrame) -> None:
+        """Encode the next frame in presentation order. Raises OutputError when the disk is full."""
+        self._mux(self.encoder.encode(frame))
+
+    def write_sound(self, sound: SoundPacket) -> None:
+        """Pass on, disguise or drop a sound packet, as the policy says; it is used up."""
+        writer = self._sounds.get(sound.track)
+        if writer is not None:
+            self._mux(writer.write(sound.packet))
+
+    def _mux(self, packets: Sequence[Packet[VideoStream] | Packet[AudioStream]]) -> None:
+        container = self._container
+        if container is None:
+            raise ValueError("the file is closed")
+        try:
+            for packet in packets:
+                container.mux_one(packet)
+        except FFmpegError as error:
+            raise OutputError(self.target, _why_unwritable(error)) from error
+
+    def _complete(self) -> None:
+        container = self._container
+        if container is None:
+            raise ValueError("the file is closed")
+        self._mux(self.encoder.flush())
+        for writer in self._sounds.values():
+            self._mux(writer.flush())
+        try:
+            container.close()
+            self._container = None
+            _sync(self._partial)
+            self._publish()
+            _sync(self.target.parent)
+        except FileExistsError as error:
+            raise OutputError(self.target, "appeared while the copy was made; --overwrite replaces it") from error
+        except (OSError, FFmpegError) as error:
+            raise OutputError(self.target, _why_unwritable(error)) from error
+
+    def _publish(self) -> None:
+        """Raises FileExistsError when the target came into being and must not be replaced."""
+        if self._overwrite:
+            self._partial.replace(self.target)
+            return
+        try:
+            os.link(self._partial, self.target)  # unlike a rename, it never replaces anything
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: claim the name first
+            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            self._partial.replace(self.target)
+        else:
+            self._partial.unlink()
+
+    def _discard(self) -> None:
+        if self._container is not None:
+            container, self._container = self._container, None
+            with contextlib.suppress(FFmpegError, OSError, ValueError):
+                container.close()  # lets go of the file; what it writes is thrown away
+        self._partial.unlink(missing_ok=True)
+
+
+def _create_partial(target: Path) -> Path:
+    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise OutputError(target, _why_unwritable(error)) from error
+    return partial
+
+
+def _options(kind: str, bases: list[Fraction]) -> dict[str, str]:
+    if kind in ("mp4", "mov"):
+        # Edit lists count in ticks of the movie: fine enough ones keep every track's start exact.
+        return {"movie_timescale": str(common_timescale(bases))}
+    if kind == "mpegts":
+        return {"mpegts_copyts": "1", "avoid_negative_ts": "disabled"}
+    return {}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _why_unwritable(error: OSError | FFmpegError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "no permission to write there"
+    return f"cannot be written ({_said(error)})"
+
+
+def _said(error: OSError | FFmpegError) -> str:
+    return (error.strerror or "unknown error").lower()

@@ -1,0 +1,29 @@
+"""The sound tracks of an input and their packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from av.audio.stream import AudioStream
+from av.packet import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTrack:
+    """One sound track of the input; `number` counts from 0 in file order."""
+
+    number: int
+    stream: AudioStream
+    codec: str
+    language: str | None
+
+    def __str__(self) -> str:
+        return f"sound track #{self.number + 1} ({self.codec})"
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPacket:
+    """A packet of sound track number `track`, as it is stored."""
+
+    track: int
+    packet: Packet[AudioStream]

@@ -1,0 +1,281 @@
+"""Reads a video file: decoded frames and sound packets in one pass, in the order they are stored."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import ThreadType
+from av.error import EOFError as EndOfStream
+from av.error import FFmpegError
+from av.packet import Packet
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from core.frame import Frame
+from core.orientation import UPRIGHT, Orientation
+from streamer.damage import DamageLog
+from streamer.errors import InputError
+from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
+from streamer.opening import open_input, pick_video
+from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
+from streamer.picture_format import PictureFormat, closest_supported, hdr_of, side_data
+from streamer.sound import SoundPacket, SoundTrack
+from streamer.timestamps import PtsFiller
+from streamer.warning_log import WarningLog
+
+_MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
+_MAX_READ_ERRORS = 64  # in a row; a demuxer that cannot find its way back is at the end
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a file before its pictures are looked at.
+
+    `rate` is the average frame rate, `frames` and `duration` (seconds) are the header's claims, for progress only.
+    """
+
+    path: Path
+    container: str
+    video_codec: str
+    picture: PictureFormat
+    time_base: Fraction
+    rate: Fraction
+    orientation: Orientation
+    display_matrix: Matrix | None
+    sounds: tuple[SoundTrack, ...]
+    stripped: tuple[str, ...]
+    harmless_tags: dict[str, str]
+    frames: int | None
+    duration: float | None
+
+
+class FileSource:
+    """A video file, open for one pass: iterate over it for `Frame`s and `SoundPacket`s.
+
+    `threads` bounds the decoder's threads (default: the CPUs there are, at most 4). Damage is concealed by the decoder
+    and noted in `warnings`; frames that it may have reached are given as not trusted.
+    Raises InputError when there is nothing to show in the file.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, warnings: WarningLog | None = None) -> None:
+        self.warnings = warnings if warnings is not None else WarningLog()
+        self._path = path
+        self._container = open_input(path)
+        try:
+            self._video = pick_video(path, self._container)
+            self._threads = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
+            context = self._video.codec_context
+            context.thread_type = ThreadType.AUTO
+            context.thread_count = self._threads
+            context.copy_opaque = True  # a frame then carries the number of the packet it was made from
+            self._time_base = self._video.time_base or Fraction(1, 90_000)
+            self._rate = _rate(self._video)
+            self._damage = DamageLog(self._threads if self._threads > 1 else 0)
+            self._stamps = PtsFiller(round(1 / self._rate / self._time_base))
+            self._ordinal = -1
+            self._index = 0
+            self._end: float | None = None
+            self._picture: PictureFormat | None = None
+            self._orientation = UPRIGHT
+            self._matrix: Matrix | None = None
+            self._in_pictures: tuple[str, ...] = ()
+            self._sounds = self._pick_sounds()
+            self._items = self._read()
+            self._ahead = self._read_to_first_frame()
+            self.info = self._describe()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame | SoundPacket]:
+        """Everything from the start, once."""
+        while self._ahead:
+            yield self._ahead.popleft()
+        yield from self._items
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice."""
+        self._items.close()
+        self._container.close()
+
+    def _read_to_first_frame(self) -> deque[Frame | SoundPacket]:
+        ahead: deque[Frame | SoundPacket] = deque()
+        for item in self._items:
+            ahead.append(item)
+            if isinstance(item, Frame):
+                return ahead
+        raise InputError(self._path, "none of its pictures could be decoded")
+
+    def _describe(self) -> SourceInfo:
+        assert self._picture is not None
+        duration = self._container.duration
+        kept = {track.stream.index for track in self._sounds}
+        return SourceInfo(
+            path=self._path,
+            container=self._container.format.name,
+            video_codec=self._video.codec_context.codec.canonical_name,
+            picture=self._picture,
+            time_base=self._time_base,
+            rate=self._rate,
+            orientation=self._orientation,
+            display_matrix=self._matrix,
+            sounds=self._sounds,
+            stripped=tuple(dict.fromkeys((*stripped_items(self._container, self._video, kept), *self._in_pictures))),
+            harmless_tags=harmless_tags(self._container),
+            frames=self._video.frames or (round(duration / 1_000_000 * self._rate) if duration else None),
+            duration=None if duration is None else duration / 1_000_000,
+        )
+
+    def _pick_sounds(self) -> tuple[SoundTrack, ...]:
+        tracks: list[SoundTrack] = []
+        for stream in self._container.streams:
+            if not isinstance(stream, AudioStream):
+                continue
+            context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+            if context is None:
+                self.warnings.add("unknown sound", f"sound stream #{stream.index} has an unknown codec and is left out")
+                continue
+            codec = stream.codec_context.codec.canonical_name
+            tracks.append(SoundTrack(len(tracks), stream, codec, stream.language))
+        return tuple(tracks)
+
+    def _read(self) -> Generator[Frame | SoundPacket, None, None]:
+        tracks = {track.stream.index: track.number for track in self._sounds}
+        for packet in self._packets([self._video, *(track.stream for track in self._sounds)]):
+            if packet.stream_index == self._video.index:
+                yield from self._frames(packet)
+            else:
+                yield SoundPacket(tracks[packet.stream_index], cast("Packet[AudioStream]", packet))
+        yield from self._frames(None)
+        self._check_end()
+
+    def _packets(self, streams: list[Stream]) -> Iterator[Packet[Stream]]:
+        errors = 0
+        while errors < _MAX_READ_ERRORS:
+            try:
+                for packet in self._container.demux(*streams):
+                    if packet.size:  # an empty packet would tell the decoder that the stream is over
+                        errors = 0
+                        yield packet
+            except FFmpegError as error:
+                errors += 1
+                self.warnings.add("read", f"part of the file cannot be read ({_said(error)})")
+                self._damage.packet_damaged(self._ordinal + 1)
+            else:
+                return
+
+    def _frames(self, packet: Packet[Stream] | None) -> Iterator[Frame]:
+        if packet is not None:
+            self._ordinal += 1
+            packet.opaque = self._ordinal
+            if packet.is_keyframe:
+                self._damage.key_packet(self._ordinal)
+            if packet.is_corrupt:
+                self.warnings.add("corrupt packet", "the file holds damaged video packets")
+                self._damage.packet_damaged(self._ordinal)
+        try:
+            decoded = self._video.codec_context.decode(packet)
+        except EndOfStream:
+            return
+        except FFmpegError as error:
+            self.warnings.add("decode", f"video packets cannot be decoded ({_said(error)})")
+            self._damage.decode_failed(self._ordinal)
+            return
+        for video in decoded:
+            yield self._frame(video)
+
+    def _frame(self, video: av.VideoFrame) -> Frame:
+        ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
+        trusted = self._damage.is_trusted(ordinal, video.key_frame, video.is_corrupt)
+        if not trusted:
+            self.warnings.add("untrusted", "frames are covered whole because damage may have reached them")
+        if self._picture is None:
+            self._look_at_first(video)
+        pts = self._stamps.fill(video.pts, video.dts, video.duration)
+        if video.pts is None:
+            self.warnings.add("no pts", "frames have no time stamp of their own; it is derived from their neighbours")
+        duration = video.duration
+        video = self._fitted(video)
+        video.pts, video.time_base, video.duration = pts, self._time_base, duration
+        time = float(pts * self._time_base)
+        self._end = max(time if self._end is None else self._end, time + float(duration * self._time_base))
+        frame = Frame(self._index, video, time, self._orientation, trusted)
+        self._index += 1
+        return frame
+
+    def _look_at_first(self, video: av.VideoFrame) -> None:
+        for item in side_data(video):
+            if item.type is SideDataType.DISPLAYMATRIX:
+                self._matrix = parse_matrix(bytes(item))
+                self._orientation = orientation_of(self._matrix)
+        self._in_pictures = items_in_pictures(video)
+        name = video.format.name
+        target = closest_supported(name)
+        if target != name:
+            self.warnings.add("format", f"pictures are converted from {name} to {target}")
+        context = self._video.codec_context
+        self._picture = PictureFormat(
+            width=video.width,
+            height=video.height,
+            pixel_format=target,
+            color_range=video.color_range,
+            color_primaries=video.color_primaries,
+            color_trc=video.color_trc,
+            colorspace=video.colorspace,
+            sample_aspect_ratio=self._video.sample_aspect_ratio,
+            field_order=context.field_order if context.field_order > 1 else 2 if video.interlaced_frame else 0,
+            hdr=hdr_of(video),
+        )
+
+    def _fitted(self, video: av.VideoFrame) -> av.VideoFrame:
+        """The picture in the form of the first one."""
+        form = self._picture
+        assert form is not None
+        if (video.width, video.height) != (form.width, form.height):
+            self.warnings.add(
+                "size",
+                f"the picture size changes to {video.width}x{video.height}; scaled to {form.width}x{form.height}",
+            )
+        elif video.format.name == form.pixel_format and video.planes[0].line_size > 0:
+            return video
+        return video.reformat(form.width, form.height, form.pixel_format)
+
+    def _check_end(self) -> None:
+        claimed, start = self._video.duration, self._video.start_time
+        if claimed is None or self._end is None:
+            return
+        missing = float((claimed + (start or 0)) * self._time_base) - self._end
+        if missing > max(0.5, 0.01 * float(claimed * self._time_base)):
+            self.warnings.add(
+                "short", f"the video ends {missing:.1f} s before its header says: the file may be truncated"
+            )
+
+
+def _rate(video: VideoStream) -> Fraction:
+    """Frames per second, from what the header says; never absurd."""
+    for rate in (video.average_rate, video.guessed_rate):
+        if rate and 0 < rate <= 1000:
+            return rate.limit_denominator(100_000)
+    return Fraction(25)
+
+
+def _said(error: FFmpegError) -> str:
+    return (error.strerror or "unknown error").lower()

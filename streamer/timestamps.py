@@ -1,0 +1,111 @@
+"""Arithmetic of time stamps: integers in ticks of a time base, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When a packet is decoded and shown, and for how long, in ticks."""
+
+    pts: int
+    dts: int
+    duration: int
+
+
+class PtsFiller:
+    """Gives every frame a time stamp: its own, else the decoder's guess, else the previous one plus its duration."""
+
+    def __init__(self, default_duration: int) -> None:
+        self._next: int | None = None
+        self._last: int | None = None
+        self._default = max(1, default_duration)
+        self.filled = 0
+
+    def fill(self, pts: int | None, dts: int | None, duration: int) -> int:
+        """The pts of the next frame in presentation order; `duration` 0 means unknown."""
+        if pts is None:
+            self.filled += 1
+            if dts is not None and (self._last is None or dts > self._last):
+                pts = dts
+            else:
+                pts = 0 if self._next is None else self._next
+        self._last, self._next = pts, pts + (duration or self._default)
+        return pts
+
+
+class StampMapper:
+    """Maps the plain counter that an encoder is fed with back to the true time stamps.
+
+    The encoder sees frames 0, 1, 2, ... so that no time stamp of the source, however odd, can make it drop, repeat or
+    refuse a frame. `push` takes the true pts in presentation order; `pop` turns an encoded packet's counters into a
+    `Stamp`. The dts are strictly increasing, and not later than the pts as long as pts do not decrease and no more
+    than `slack` frames share one pts.
+    """
+
+    def __init__(self, slack: int = 0) -> None:
+        self._slack = slack
+        self._pending: dict[int, tuple[int, int]] = {}
+        self._order: dict[int, int] = {}  # counter -> pts, until no dts can refer to it any more
+        self._oldest = 0
+        self._pushed = 0
+        self._first_pts = 0
+        self._end = 0
+        self._step = 1
+        self._first_dts: int | None = None
+        self._last_dts = 0
+
+    @property
+    def waiting(self) -> int:
+        """Frames that were pushed and not popped yet."""
+        return len(self._pending)
+
+    def push(self, pts: int, duration: int) -> int:
+        """The counter to encode the next frame with; `duration` in ticks, at least 0."""
+        counter = self._pushed
+        if counter == 0:
+            self._first_pts, self._step, self._end = pts, max(1, duration), pts
+        self._end = max(self._end, pts + duration)
+        self._pending[counter] = (pts, duration)
+        self._order[counter] = pts
+        self._pushed += 1
+        return counter
+
+    def pop(self, counter: int, dts_counter: int, final: bool = False) -> Stamp:
+        """The true stamp of the packet that shows frame `counter`, packets taken in decoding order.
+
+        `dts_counter` is the encoder's own dts, on the same count; it starts below zero when frames are reordered.
+        `final` marks the last packet of all: its dts is chosen so that the dts span exactly what the pts span.
+        Raises KeyError for a counter that was not pushed or was already popped.
+        """
+        pts, duration = self._pending.pop(counter)
+        before = self._first_pts + dts_counter * self._step  # the clock run backwards at the first frame's pace
+        wanted = before if dts_counter < 0 else self._order.get(dts_counter, pts)
+        dts = min(wanted, pts) - self._slack
+        if self._first_dts is None:
+            self._first_dts = dts
+        else:
+            if final:
+                dts = min(self._first_dts + self._end - self._first_pts - duration, pts)
+            dts = max(dts, self._last_dts + 1)
+        self._last_dts = dts
+        while self._oldest < min(dts_counter, self._pushed):
+            self._order.pop(self._oldest, None)
+            self._oldest += 1
+        return Stamp(pts, dts, duration)
+
+
+def common_timescale(bases: list[Fraction], limit: int = 20_000_000) -> int:
+    """Ticks per second that hold every time base exactly; that of the first one when they have no common one <= limit.
+
+    Raises ValueError without any time base.
+    """
+    if not bases:
+        raise ValueError("bases must not be empty")
+    scale = 1
+    for base in bases:
+        scale = scale * base.denominator // gcd(scale, base.denominator)
+    return scale if scale <= limit else min(bases[0].denominator, limit)

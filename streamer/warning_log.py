@@ -1,0 +1,34 @@
+"""Warnings of one job: each kind is said once and then counted, so that a damaged file cannot flood anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class WarningLog:
+    """Collects warnings by kind; `on_first` is called with the text the first time that a kind turns up."""
+
+    def __init__(self, on_first: Callable[[str], None] | None = None) -> None:
+        self._on_first = on_first
+        self._first: dict[str, str] = {}
+        self._count: dict[str, int] = {}
+
+    def add(self, kind: str, text: str) -> None:
+        """Note a warning; only the first text of a kind is kept."""
+        self._count[kind] = self._count.get(kind, 0) + 1
+        if kind not in self._first:
+            self._first[kind] = text
+            if self._on_first is not None:
+                self._on_first(text)
+
+    def count(self, kind: str) -> int:
+        """How often a kind was noted."""
+        return self._count.get(kind, 0)
+
+    @property
+    def lines(self) -> list[str]:
+        """One line a kind, in the order of first appearance, with the number of repeats."""
+        return [
+            text if self._count[kind] == 1 else f"{text} (and {self._count[kind] - 1} more like it)"
+            for kind, text in self._first.items()
+        ]
