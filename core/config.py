@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Byte = Annotated[int, Field(ge=0, le=255)]
+Coordinate = Annotated[FiniteFloat, Field(ge=-100_000, le=100_000)]
 
 
 class Section(BaseModel):
@@ -33,6 +34,13 @@ class MaskConfig(Section):
 class ZoneConfig(Section):
     """A static polygon that is always masked."""
 
-    points: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)]
+    points: Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3)]
     """Corners `(x, y)` of the upright picture."""
     unit: Literal["pixels", "fractions"] = "fractions"
+
+    @model_validator(mode="after")
+    def _check_fractions(self) -> Self:
+        # Pixels taken for fractions would lie far off the picture and cover nothing.
+        if self.unit == "fractions" and not all(0 <= value <= 1 for point in self.points for value in point):
+            raise ValueError("points in fractions must be from 0 to 1; set unit to pixels for pixels")
+        return self
