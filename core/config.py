@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Coordinate = Annotated[FiniteFloat, Field(ge=-100_000, le=100_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=60)]
 
 
 class Section(BaseModel):
@@ -44,3 +46,93 @@ class ZoneConfig(Section):
         if self.unit == "fractions" and not all(0 <= value <= 1 for point in self.points for value in point):
             raise ValueError("points in fractions must be from 0 to 1; set unit to pixels for pixels")
         return self
+
+
+class TrackConfig(Section):
+    """How detections become masks through time. Times in seconds, scores from 0 to 1."""
+
+    birth_score: Share = 0.45
+    """A detection of at least this score starts a track at once."""
+    keep_score: Share = 0.35
+    """A detection of at least this score goes on with a track that is there, or extends it backwards."""
+    weak: Seconds = 0.8
+    """A track goes on for this long with nothing but detections that could not start one."""
+    bridge: Seconds = 0.6
+    """A track that is found again within this time is masked in between."""
+    hold: Seconds = 0.3
+    """A box is carried this long past its last detection."""
+    back_fill: Seconds = 0.1
+    """A new track is masked back to the sample before it and this much further."""
+    margin: Annotated[float, Field(ge=1, le=4)] = 1.35
+    """A painted region's size as a multiple of the detection box."""
+    growth: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """What the margin gains with every second away from a detection."""
+    reach: Annotated[float, Field(ge=1, le=20)] = 4.0
+    """How many times the usual distance a track may leap to a detection that no other track claims ..."""
+    leap: Seconds = 0.3
+    """... between two sightings no further apart than this."""
+    bend: Share = 0.15
+    """How far a path may bend away from the straight line between two detections, as a share of its length."""
+
+
+class SampleConfig(Section):
+    """How often the detector looks. Times in seconds."""
+
+    min_interval: Seconds = 0.12
+    """Between two samples while the picture moves."""
+    max_interval: Seconds = 0.25
+    """Between two samples while nothing moves."""
+    change_level: Annotated[int, Field(ge=0, le=255)] = 10
+    """Grey levels by which a point of the 64x36 thumbnail must differ from the last sample to have moved."""
+    change_share: Share = 0.004
+    """Share of points that must have moved for the picture to count as moving."""
+
+
+class ScaleConfig(Section):
+    """One size at which a sample is looked at."""
+
+    long_side: Annotated[int, Field(ge=64, le=4096)]
+    """Longer side in pixels that the picture, or each tile of it, is scaled to."""
+    every: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Used on the first sample of a scene and on every n-th after it."""
+    rows: Annotated[int, Field(ge=1, le=8)] = 1
+    columns: Annotated[int, Field(ge=1, le=8)] = 1
+    """The picture is cut into rows x columns overlapping tiles."""
+
+
+class DetectConfig(Section):
+    """Which detector looks, at which sizes, and how it follows up on faces it has seen."""
+
+    detector: str = "yunet"
+    scales: tuple[ScaleConfig, ...] = ()
+    """Sizes at which samples are looked at; none: those that suit the detector."""
+    follow_up: Annotated[int, Field(ge=0, le=64)] = 8
+    """At most this many faces that a sample lacks are looked for again, each in a small crop."""
+    follow_up_side: Annotated[int, Field(ge=64, le=640)] = 160
+    """Side in pixels of such a crop, which shows three times the face's size."""
+    memory: Seconds = 0.6
+    """How long a face that is not found is looked for in this way."""
+
+
+class TimelineConfig(Section):
+    """How long frames wait for their masks."""
+
+    look_ahead: Seconds = 1.0
+    """Seconds of frames that are held so that later detections can cover them."""
+    memory_mb: Annotated[int, Field(ge=16, le=65536)] = 128
+    """Megabytes of frames that may be held; bounds the look-ahead of large pictures."""
+    max_mask_age: Seconds = 0.5
+    """A frame with no detector verdict this near is masked whole."""
+    detector_timeout: Annotated[float, Field(gt=0, le=600)] = 20.0
+    """A detector that says nothing for this many seconds is given up: every later frame is masked whole."""
+
+
+class EngineConfig(Section):
+    """Everything the engine can be told."""
+
+    detect: DetectConfig = DetectConfig()
+    sample: SampleConfig = SampleConfig()
+    track: TrackConfig = TrackConfig()
+    timeline: TimelineConfig = TimelineConfig()
+    mask: MaskConfig = MaskConfig()
+    zones: tuple[ZoneConfig, ...] = ()

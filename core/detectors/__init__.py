@@ -1,0 +1,54 @@
+"""Face detectors behind one interface, chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from core.config import ScaleConfig
+from core.detection import Detector
+from core.detectors.mediapipe import MediaPipe
+from core.detectors.yunet import YuNet
+from core.weights import BLAZEFACE_FULL, BLAZEFACE_SHORT, YUNET, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorEntry:
+    """A detector that can be chosen: how to make it from the lowest score to report, and what it needs."""
+
+    make: Callable[[float], Detector]
+    weights: Weights
+    scales: tuple[ScaleConfig, ...]
+
+
+_YUNET_SCALES = (ScaleConfig(long_side=320), ScaleConfig(long_side=640), ScaleConfig(long_side=1280, every=4))
+# BlazeFace sees a picture at 128 or 192 px: far faces need tiles.
+_BLAZEFACE_SCALES = (
+    ScaleConfig(long_side=256),
+    ScaleConfig(long_side=256, rows=2, columns=4),
+    ScaleConfig(long_side=256, rows=3, columns=5, every=2),
+)
+
+DETECTORS: dict[str, DetectorEntry] = {
+    "yunet": DetectorEntry(YuNet, YUNET, _YUNET_SCALES),
+    "mediapipe": DetectorEntry(MediaPipe, BLAZEFACE_FULL, _BLAZEFACE_SCALES),
+    "mediapipe-short": DetectorEntry(partial(MediaPipe, full_range=False), BLAZEFACE_SHORT, _BLAZEFACE_SCALES),
+}
+
+
+def find(name: str) -> DetectorEntry:
+    """The detector of that name. Raises ValueError for an unknown one."""
+    if name not in DETECTORS:
+        raise ValueError(f"unknown detector {name!r}; there are: {', '.join(sorted(DETECTORS))}")
+    return DETECTORS[name]
+
+
+def create(name: str, min_score: float) -> Detector:
+    """A detector of that name. Raises ValueError for an unknown name, WeightsError for weights that are not right."""
+    return find(name).make(min_score)
+
+
+def default_scales(name: str) -> tuple[ScaleConfig, ...]:
+    """The sizes that suit the detector of that name. Raises ValueError for an unknown one."""
+    return find(name).scales

@@ -1,0 +1,94 @@
+"""YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023) on ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from core.detection import BgrImage, Detection
+from core.geometry import Box
+from core.weights import YUNET, WeightsError
+
+FloatArray = npt.NDArray[np.float32]
+
+STRIDES = (8, 16, 32)
+MULTIPLE = 32  # the network halves its input five times
+
+# The file fixes its input at 640x640 though the graph runs at any multiple of 32. In the protobuf a dimension
+# of 640 and a named one-letter dimension take the same number of bytes, so they can be swapped in place.
+_FIXED = b"\x0a\x03\x08\x80\x05"
+_NAMED = (b"\x0a\x03\x12\x01h", b"\x0a\x03\x12\x01w")
+
+
+def with_free_size(model: bytes) -> bytes:
+    """The YuNet model with height and width of its input left open. Raises WeightsError on another file."""
+    at = model.find(_FIXED + _FIXED, model.rfind(b"\x0a\x05input"))
+    if at < 0:
+        raise WeightsError("weights yunet: no fixed 640x640 input found")
+    return model[:at] + _NAMED[0] + _NAMED[1] + model[at + 2 * len(_FIXED) :]
+
+
+class YuNet:
+    """Finds faces of about 8 to 300 px in pictures of any size; one thread.
+
+    `min_score` is the lowest score that is reported, `nms_iou` the overlap above which the weaker of two
+    boxes is the same face. Raises WeightsError when the weights are not the reviewed ones.
+    """
+
+    name = "yunet"
+
+    def __init__(self, min_score: float = 0.25, nms_iou: float = 0.45) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # it warns of every output whose declared size was 640's
+        # Free sizes make the arena keep a block for each; without it memory stays flat.
+        options.enable_cpu_mem_arena = False
+        self._session = ort.InferenceSession(with_free_size(YUNET.read()), options, providers=["CPUExecutionProvider"])
+        self._min_score, self._nms_iou = min_score, nms_iou
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+        """One list of detections a picture, boxes in that picture's pixels."""
+        return [self._detect(picture) for picture in pictures]
+
+    def _detect(self, picture: BgrImage) -> list[Detection]:
+        height, width = picture.shape[:2]
+        bottom, right = -height % MULTIPLE, -width % MULTIPLE
+        if bottom or right:
+            padded = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+            picture = np.asarray(padded, np.uint8)
+        blob = cv2.dnn.blobFromImage(picture)
+        outputs: list[FloatArray] = self._session.run(None, {"input": blob})
+        boxes, scores = decode(outputs, picture.shape[1], self._min_score)
+        keep = cv2.dnn.NMSBoxes(
+            [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes.tolist()],
+            scores.tolist(),
+            self._min_score,
+            self._nms_iou,
+        )
+        return [
+            Detection(Box(*(float(v) for v in boxes[i])), float(scores[i]), self.name)
+            for i in np.asarray(keep, np.int64).ravel()
+        ]
+
+
+def decode(outputs: Sequence[FloatArray], width: int, min_score: float) -> tuple[FloatArray, FloatArray]:
+    """Boxes (n, 4) as x0, y0, x1, y1 and scores (n,) from the network's twelve outputs, for an input `width` px wide.
+
+    Outputs come as class, objectness, box and key points, each for strides 8, 16 and 32; the score is the
+    geometric mean of class and objectness, a box is its cell's offset and the logarithm of its size.
+    """
+    boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
+    for level, stride in enumerate(STRIDES):
+        score = np.sqrt(np.clip(outputs[level][0, :, 0], 0, 1) * np.clip(outputs[len(STRIDES) + level][0, :, 0], 0, 1))
+        cells = np.nonzero(score >= min_score)[0]
+        raw = outputs[2 * len(STRIDES) + level][0][cells]
+        columns = width // stride
+        center = (np.stack([cells % columns, cells // columns], 1) + raw[:, :2]) * stride
+        half = np.exp(raw[:, 2:]) * (stride / 2)
+        boxes.append(np.concatenate([center - half, center + half], 1).astype(np.float32))
+        scores.append(score[cells])
+    return np.concatenate(boxes), np.concatenate(scores)

@@ -1,0 +1,33 @@
+"""Decides which frames the detector looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from core.config import SampleConfig
+from core.cuts import Thumbnail
+
+
+class Sampler:
+    """A rate that follows motion: never slower than `max_interval`, never faster than `min_interval`.
+
+    Between the two, a frame is sampled as soon as enough of its thumbnail differs from the last sample's.
+    """
+
+    def __init__(self, config: SampleConfig) -> None:
+        self._config = config
+        self._last: npt.NDArray[np.int16] | None = None
+        self._last_time = 0.0
+
+    def wants(self, time: float, thumbnail: Thumbnail, *, forced: bool = False) -> bool:
+        """Whether the frame at `time` (seconds) is to be sampled; `forced` where a scene begins."""
+        current = thumbnail.astype(np.int16)
+        since = time - self._last_time
+        due = forced or self._last is None or not 0 <= since < self._config.max_interval - 1e-6
+        if not due and self._last is not None and since >= self._config.min_interval - 1e-6:
+            changed = np.abs(current - self._last) > self._config.change_level
+            due = float(changed.mean()) >= self._config.change_share
+        if due:
+            self._last, self._last_time = current, time
+        return due

@@ -1,0 +1,155 @@
+"""Looks at one sample: the whole picture at several sizes, then small crops where a known face is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from core import picture
+from core.config import DetectConfig, ScaleConfig
+from core.detection import BgrImage, Detection, Detector
+from core.detectors import default_scales
+from core.frame import Frame
+from core.geometry import Box, iou, overlap
+
+TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
+CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
+SAME_IOU = 0.4
+EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
+DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
+REMEMBER_SCORE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A face of an earlier sample; `seen` is when it was last found, in seconds."""
+
+    box: Box
+    seen: float
+
+
+class Scanner:
+    """One detector on the samples of one stream. Remembers the last samples' faces, nothing else."""
+
+    def __init__(self, detector: Detector, config: DetectConfig) -> None:
+        self._detector, self._config = detector, config
+        self._scales = config.scales or default_scales(config.detector)
+        self._known: list[_Known] = []
+        self._count = 0
+
+    def scan(self, frame: Frame, time: float, *, scene_start: bool) -> list[Detection]:
+        """All faces of `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
+
+        Whatever the detector raises is passed on.
+        """
+        if scene_start:
+            self._known, self._count = [], 0
+        due = [scale for scale in self._scales if self._count % scale.every == 0]
+        self._count += 1
+        found = merge(self._look(frame, due))
+        found = merge([*found, *self._follow_up(frame, found)])
+        self._remember(time, found)
+        return found
+
+    def _look(self, frame: Frame, scales: Sequence[ScaleConfig]) -> list[Detection]:
+        width, height = frame.upright_size
+        images: dict[int, BgrImage] = {}
+        found: dict[int, list[Detection]] = {}
+        for scale in sorted(scales, key=lambda s: -s.long_side * max(s.rows, s.columns)):
+            image = _whole(frame, scale.long_side * max(scale.rows, scale.columns), images)
+            factor = (width / image.shape[1], height / image.shape[0])
+            parts = tiles(image.shape[1], image.shape[0], scale)
+            answers = self._detector.detect([image[y0:y1, x0:x1] for x0, y0, x1, y1 in parts])
+            for (x0, y0, _, _), answer in zip(parts, answers, strict=True):
+                for detection in answer:
+                    box = detection.box.moved(x0, y0).scaled(*factor)
+                    found.setdefault(image.shape[1], []).append(replace(detection, box=box))
+            found.setdefault(image.shape[1], [])
+        return cross_check(found, width)
+
+    def _follow_up(self, frame: Frame, found: Sequence[Detection]) -> Iterator[Detection]:
+        """Look again, closely, for the faces that earlier samples had and this one lacks."""
+        side = self._config.follow_up_side
+        width, height = frame.upright_size
+        missing = [k for k in self._known if not any(_same_place(k.box, d.box) for d in found)]
+        for known in sorted(missing, key=lambda k: -k.seen)[: self._config.follow_up]:
+            (x, y), half = known.box.center, known.box.side * CROP_FACES / 2
+            area = Box(x - half, y - half, x + half, y + half)
+            if area.clipped(width, height).area <= 0:
+                continue
+            coded = frame.orientation.to_coded(area, frame.video.width, frame.video.height)
+            image = frame.orientation.upright(picture.crop(frame.video, coded, side, side))
+            factor = 2 * half / side
+            for detection in self._detector.detect([image])[0]:
+                box = detection.box.scaled(factor, factor).moved(area.x0, area.y0)
+                # A crop may show neighbours, too: only what could be the missing face is of use.
+                if _same_place(known.box, box):
+                    yield replace(detection, box=box)
+
+    def _remember(self, time: float, found: Sequence[Detection]) -> None:
+        current = [_Known(d.box, time) for d in found if d.score >= REMEMBER_SCORE]
+        kept = [
+            k
+            for k in self._known
+            if 0 <= time - k.seen <= self._config.memory and not any(_same_place(k.box, c.box) for c in current)
+        ]
+        self._known = current + kept
+
+
+def _whole(frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImage:
+    """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
+    video = frame.video
+    scale = long_side / max(video.width, video.height)
+    size = max(1, round(video.width * scale)), max(1, round(video.height * scale))
+    larger = min((side for side in images if side >= long_side), default=None)
+    if larger == long_side:
+        return images[long_side]
+    if larger is not None:
+        upright = images[larger]
+        size = frame.orientation.upright_size(*size)
+        image = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), np.uint8)
+    else:
+        image = frame.orientation.upright(picture.shrink(video, *size))
+    images[long_side] = image
+    return image
+
+
+def tiles(width: int, height: int, scale: ScaleConfig) -> list[tuple[int, int, int, int]]:
+    """The tiles x0, y0, x1, y1 of a picture of this size, in pixels, each overlapping its neighbours."""
+
+    def spans(length: int, parts: int) -> list[tuple[int, int]]:
+        size = min(length, round(length / (parts - (parts - 1) * TILE_OVERLAP)))
+        return [(round(i * (length - size) / max(1, parts - 1)), size) for i in range(parts)]
+
+    return [(x, y, x + w, y + h) for y, h in spans(height, scale.rows) for x, w in spans(width, scale.columns)]
+
+
+def merge(detections: Iterable[Detection]) -> list[Detection]:
+    """One detection a face, the best-scored, where several sizes or tiles found it."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda d: -d.score):
+        if not any(k.label == detection.label and iou(k.box, detection.box) > SAME_IOU for k in kept):
+            kept.append(detection)
+    return kept
+
+
+def cross_check(found: Mapping[int, Sequence[Detection]], width: int) -> list[Detection]:
+    """The detections of several sizes of one picture, doubted where a size that should have seen them did not.
+
+    `found` maps the width that the picture of `width` px was scaled to onto what was seen there. Enlarged
+    blobs look like faces; a face that is easily large enough for a smaller size is seen there, too.
+    """
+    checked = []
+    for scaled, detections in found.items():
+        for detection in detections:
+            judges = [w for w in found if w < scaled and detection.box.side * w / width >= EASY_SIDE]
+            seen = any(iou(detection.box, other.box) > 0.3 for w in judges for other in found[w])
+            checked.append(detection if seen or not judges else replace(detection, score=detection.score * DOUBT))
+    return checked
+
+
+def _same_place(a: Box, b: Box) -> bool:
+    return overlap(a, b) > 0.3 * min(a.area, b.area)

@@ -1,0 +1,142 @@
+"""One face through time, and where to paint it at any instant."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from core.config import TrackConfig
+from core.geometry import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A detection that was linked to a track; `time` in seconds.
+
+    `far` where it lies so far from the observation before that they may be two faces.
+    """
+
+    time: float
+    box: Box
+    score: float
+    far: bool = False
+
+
+@dataclass(slots=True)
+class Track:
+    """Observations of one face in order of time. It exists, and is masked, from its first detection on.
+
+    `strong_time` is when a detection last was good enough to start a track, `born_after` the time of the last
+    sample of the scene in which it was not seen yet, or None when its first observation lies on the scene's
+    first sample. Nothing is painted outside its scene, which begins at `scene_start` and ends before `scene_end`.
+    """
+
+    id: int
+    label: str
+    observations: list[Observation]
+    strong_time: float
+    born_after: float | None = None
+    scene_start: float = -math.inf
+    scene_end: float = math.inf
+
+    @property
+    def first(self) -> Observation:
+        """The earliest observation."""
+        return self.observations[0]
+
+    @property
+    def last(self) -> Observation:
+        """The latest observation."""
+        return self.observations[-1]
+
+    def add(self, observation: Observation, strong: bool) -> None:
+        """Append an observation that is later than all others; `strong` if it could have started a track."""
+        self.observations.append(observation)
+        if strong:
+            self.strong_time = observation.time
+
+    def prepend(self, observation: Observation, born_after: float | None) -> None:
+        """Put an observation before all others: the face was there earlier than the track began."""
+        self.observations.insert(0, observation)
+        self.born_after = born_after
+
+    def forget_before(self, time: float) -> None:
+        """Drop observations that no instant from `time` on needs."""
+        keep = max(0, bisect_right(self.observations, time, key=_time) - 2)
+        del self.observations[:keep]
+
+    def predict(self, time: float) -> Box:
+        """Where the box should be after the last observation, at constant velocity, damped and never far."""
+        return _carry(self.observations[-2:][0], self.last, time)
+
+    def predict_back(self, time: float) -> Box:
+        """Where the box should have been before the first observation."""
+        return _carry(self.observations[:2][-1], self.first, time)
+
+    def boxes_at(self, time: float, config: TrackConfig) -> list[Box]:
+        """What to paint at `time`: nothing, or boxes that cover the face, grown by margin and by doubt."""
+        if not self.scene_start <= time < self.scene_end:
+            return []
+        after = bisect_right(self.observations, time, key=_time)
+        if after == 0:
+            return self._back_fill(time, config)
+        before = self.observations[after - 1]
+        if after == len(self.observations):
+            return self._hold(time, config)
+        following = self.observations[after]
+        gap = following.time - before.time
+        boxes = [_between(before, following, time, config)]
+        if gap > config.hold or following.far:
+            # The two ends may be two faces: keep what each alone would have covered.
+            if time - before.time <= config.hold:
+                boxes.append(before.box.grown(_growth(time - before.time, config)))
+            if following.time - time <= config.hold:
+                boxes.append(following.box.grown(_growth(following.time - time, config)))
+        return boxes
+
+    def _hold(self, time: float, config: TrackConfig) -> list[Box]:
+        age = time - self.last.time
+        if age > config.hold:
+            return []
+        return [self.last.box.union(self.predict(time)).grown(_growth(age, config))]
+
+    def _back_fill(self, time: float, config: TrackConfig) -> list[Box]:
+        age = self.first.time - time
+        unseen = 0.0 if self.born_after is None else self.first.time - self.born_after
+        if age > max(unseen, 0.0) + config.back_fill:
+            return []
+        return [self.first.box.union(self.predict_back(time)).grown(_growth(age, config))]
+
+
+def _time(observation: Observation) -> float:
+    return observation.time
+
+
+def _growth(age: float, config: TrackConfig) -> float:
+    return config.margin + config.growth * age
+
+
+def _between(a: Observation, b: Observation, time: float, config: TrackConfig) -> Box:
+    """The interpolated box, grown by the distance to the nearer end and padded by how far the face moved."""
+    span = b.time - a.time
+    part = (time - a.time) / span if span > 0 else 0.0
+    box = a.box.lerp(b.box, part)
+    (ax, ay), (bx, by) = a.box.center, b.box.center
+    # Real paths bend between samples: most half-way, not at all at the ends.
+    bend = 4 * part * (1 - part) * config.bend
+    wide, high = abs(bx - ax) * bend, abs(by - ay) * bend
+    box = Box(box.x0 - wide, box.y0 - high, box.x1 + wide, box.y1 + high)
+    return box.grown(_growth(min(time - a.time, b.time - time), config))
+
+
+def _carry(inner: Observation, end: Observation, time: float) -> Box:
+    """`end.box` moved on at the speed it had since (or until) `inner`; by at most one box side."""
+    span = end.time - inner.time
+    if span == 0:
+        return end.box
+    steps = (time - end.time) / span
+    (ax, ay), (bx, by) = inner.box.center, end.box.center
+    dx, dy = (bx - ax) * steps, (by - ay) * steps
+    limit = end.box.side
+    return end.box.moved(max(-limit, min(limit, dx)), max(-limit, min(limit, dy)))

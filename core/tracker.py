@@ -1,0 +1,152 @@
+"""Links the detections of successive samples into tracks: immediate birth, no confirmation, cut-aware."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.config import TrackConfig
+from core.detection import Detection
+from core.frame import Region
+from core.geometry import Box, iou
+from core.track import Observation, Track
+
+MAX_RATIO = 2.5  # of the sizes of two boxes that may be the same face
+MAX_RATIO_FAR = 1.5
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A past sample of the running scene: its time, and its weak detections that belong to no track."""
+
+    time: float
+    weak: list[Detection]
+
+
+class Tracker:
+    """Tracks of one stream. Samples come in order of time; `regions(time)` answers for any instant kept."""
+
+    def __init__(self, config: TrackConfig) -> None:
+        self._config = config
+        self._tracks: list[Track] = []
+        self._ended: list[Track] = []
+        self._seen: list[_Seen] = []
+        self._scene_start = -math.inf
+        self._next_id = 0
+
+    @property
+    def born(self) -> int:
+        """How many tracks there have been."""
+        return self._next_id
+
+    def cut(self, time: float) -> None:
+        """A new scene begins at `time`: no track goes on into it and none reaches back before it."""
+        for track in self._tracks + self._ended:
+            track.scene_end = min(track.scene_end, time)
+        self._ended += self._tracks
+        self._tracks, self._seen, self._scene_start = [], [], time
+
+    def update(self, time: float, detections: Iterable[Detection]) -> None:
+        """Take in the detections of the sample at `time`; boxes that are not finite or empty are left out."""
+        config = self._config
+        sound = [d for d in detections if d.box.is_sound() and d.score >= config.keep_score]
+        self._ended += [t for t in self._tracks if time - t.last.time > config.bridge]
+        self._tracks = [t for t in self._tracks if time - t.last.time <= config.bridge]
+        free = self._link(time, sound)
+        weak = [d for d in free if d.score < config.birth_score]
+        for detection in free:
+            if detection.score >= config.birth_score:
+                self._give_birth(time, detection)
+        self._seen = [s for s in self._seen if time - s.time <= config.bridge] + [_Seen(time, weak)]
+
+    def _link(self, time: float, detections: Sequence[Detection]) -> list[Detection]:
+        """Give each track its best detection, nearest pairs first; returns the detections left over.
+
+        A second round joins what is still single over a wider reach: a small fast face passes its own size
+        several times between two samples. A wrong link there hides more, never less, for each end of such a
+        link is also covered as if there were none.
+        """
+        free = list(range(len(detections)))
+        single = list(self._tracks)
+        for far in (False, True):
+            pairs = []
+            for t, track in enumerate(single):
+                for d in free:
+                    cost = self._cost(track, detections[d], time, far)
+                    if cost < (self._config.reach if far else 1):
+                        pairs.append((cost - 0.3 * detections[d].score, t, d))
+            linked: set[int] = set()
+            for _, t, d in sorted(pairs):
+                if t not in linked and d in free:
+                    linked.add(t)
+                    free.remove(d)
+                    found = detections[d]
+                    single[t].add(
+                        Observation(time, found.box, found.score, far), found.score >= self._config.birth_score
+                    )
+            single = [track for t, track in enumerate(single) if t not in linked]
+        return [detections[d] for d in free]
+
+    def _cost(self, track: Track, detection: Detection, time: float, far: bool) -> float:
+        """How unlike the track the detection is; infinite where one may not go on as the other."""
+        config, patience = self._config, time - track.last.time
+        if detection.label != track.label:
+            return math.inf
+        strong = detection.score >= config.birth_score
+        if not strong and (patience > config.hold or time - track.strong_time > config.weak):
+            return math.inf
+        if far and not (strong and patience <= config.leap and track.last.score >= config.birth_score):
+            return math.inf
+        ratio = MAX_RATIO_FAR if far else MAX_RATIO
+        return min(_distance(b, detection.box, patience, ratio) for b in (track.predict(time), track.last.box))
+
+    def _give_birth(self, time: float, detection: Detection) -> None:
+        track = Track(
+            self._next_id,
+            detection.label,
+            [Observation(time, detection.box, detection.score)],
+            time,
+            self._seen[-1].time if self._seen else None,
+            self._scene_start,
+        )
+        self._next_id += 1
+        # Now that the face is certain, weak finds of earlier samples where it should have been are it, too.
+        for back in range(len(self._seen) - 1, -1, -1):
+            seen = self._seen[back]
+            patience = track.first.time - seen.time
+            if patience > self._config.hold:
+                break
+            predicted = track.predict_back(seen.time)
+            costs = [(_distance(predicted, d.box, patience), i) for i, d in enumerate(seen.weak)]
+            if costs and min(costs)[0] < 1:
+                found = seen.weak.pop(min(costs)[1])
+                earlier = self._seen[back - 1].time if back else None
+                track.prepend(Observation(seen.time, found.box, found.score), earlier)
+        self._tracks.append(track)
+
+    def regions(self, time: float) -> tuple[Region, ...]:
+        """Everything to paint at `time`, in pixels of the upright frame."""
+        return tuple(
+            Region(box, track.id, track.label)
+            for track in self._ended + self._tracks
+            for box in track.boxes_at(time, self._config)
+        )
+
+    def forget_before(self, time: float) -> None:
+        """Drop what no instant from `time` on needs, so that memory stays flat."""
+        hold = self._config.hold
+        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + hold >= time]
+        for track in self._ended + self._tracks:
+            track.forget_before(time)
+
+
+def _distance(a: Box, b: Box, patience: float, max_ratio: float = MAX_RATIO) -> float:
+    """How unlike two boxes are as the same face `patience` seconds apart: below 1 they may be linked."""
+    ratio = max(a.side, b.side) / max(1e-6, min(a.side, b.side))
+    if ratio > max_ratio:
+        return math.inf
+    (ax, ay), (bx, by) = a.center, b.center
+    reach = (0.6 + 1.5 * min(patience, 0.4)) * max(a.side, b.side)
+    away = math.hypot(bx - ax, by - ay) / reach
+    return min(away, 1 - iou(a, b)) + 0.2 * (ratio - 1)

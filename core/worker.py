@@ -1,0 +1,111 @@
+"""The detector's own thread: samples in, verdicts out, both in order."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.detection import Detection
+from core.frame import Frame
+from core.timeline import Moment
+
+POLL = 0.2  # seconds between looks at the stop signal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A frame that the detector is to look at."""
+
+    frame: Frame
+    moment: Moment
+    scene_start: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleVerdict:
+    """What came of a sample: its detections, or None and the error."""
+
+    sample: Sample
+    detections: list[Detection] | None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+Scan = Callable[[Sample], list[Detection]]
+
+
+class DetectorThread:
+    """Runs `scan` on samples, one at a time, in a thread of its own; a scan that raises is a failed verdict.
+
+    At most `depth` samples are under way. `make_scan` is called in that thread, so that loading weights
+    delays nobody; when it raises, every sample fails. Use as a context manager, or call `close`.
+    """
+
+    def __init__(self, make_scan: Callable[[], Scan], *, depth: int = 4) -> None:
+        self._make_scan = make_scan
+        # Both can hold all that may be under way, so neither side ever waits to hand something over.
+        self._samples: queue.Queue[Sample] = queue.Queue(depth)
+        self._verdicts: queue.Queue[SampleVerdict] = queue.Queue(depth)
+        self._room = threading.Semaphore(depth)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="veilcast-detector", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> DetectorThread:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def try_submit(self, sample: Sample) -> bool:
+        """Hand over a sample; False when as many as may be are under way."""
+        if not self._room.acquire(blocking=False):
+            return False
+        self._samples.put_nowait(sample)
+        return True
+
+    def verdict(self, timeout: float) -> SampleVerdict | None:
+        """The next verdict, or None when there is none within `timeout` seconds (0: do not wait)."""
+        try:
+            verdict = self._verdicts.get(timeout=timeout) if timeout > 0 else self._verdicts.get_nowait()
+        except queue.Empty:
+            return None
+        self._room.release()
+        return verdict
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Stop after the sample under way; False when the thread did not end within `timeout` seconds."""
+        self._stop.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        scan: Scan | None = None
+        broken: str | None = None
+        try:
+            scan = self._make_scan()
+        except Exception as error:  # noqa: BLE001 - whatever it was, its samples fail and the owner is told
+            broken = describe(error)
+        while not self._stop.is_set():
+            try:
+                sample = self._samples.get(timeout=POLL)
+            except queue.Empty:
+                continue
+            start = time.perf_counter()
+            found: list[Detection] | None = None
+            problem = broken
+            if scan is not None:
+                try:
+                    found = list(scan(sample))
+                except Exception as error:  # noqa: BLE001 - the same
+                    problem = describe(error)
+            self._verdicts.put_nowait(SampleVerdict(sample, found, problem, time.perf_counter() - start))
+
+
+def describe(error: BaseException) -> str:
+    """One line that names the error's kind and says what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
