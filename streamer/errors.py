@@ -23,3 +23,9 @@ class InputError(JobError):
 
 class OutputError(JobError):
     """The output cannot be written."""
+
+
+class ConfigError(JobError):
+    """The configuration cannot be meant."""
+
+    exit_code = 2

@@ -1,0 +1,104 @@
+"""The report of a job: what went in, what came out, how every second was covered, and what was left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamer.errors import OutputError
+
+SCHEMA = "veilcast-report-1"
+PACKAGES = ("av", "numpy", "onnxruntime", "mediapipe")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileDigest(_Part):
+    """A file and what it holds."""
+
+    path: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class WeightsUsed(_Part):
+    """The detector's weights."""
+
+    name: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    license: str
+
+
+class Coverage(_Part):
+    """Seconds of stream time by how they were covered; `share_blanket` is the share of frames masked whole."""
+
+    settled: float = Field(ge=0)
+    held: float = Field(ge=0)
+    blanket: float = Field(ge=0)
+
+
+class Report(_Part):
+    """What one file job did. Published as a JSON schema in `docs/report.schema.json`."""
+
+    schema_name: Literal["veilcast-report-1"] = Field(default="veilcast-report-1", alias="schema")
+    veilcast: str
+    versions: dict[str, str]
+    """Versions of the libraries that the output depends on."""
+    input: FileDigest
+    output: FileDigest
+    config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    weights: WeightsUsed
+    frames: int = Field(ge=0)
+    """Frames written: as many as were read."""
+    faces: int = Field(ge=0)
+    """Faces followed through time; one that was lost and found again counts twice."""
+    samples: int = Field(ge=0)
+    """Frames that the detector looked at."""
+    failed_samples: int = Field(ge=0)
+    """Samples for which it gave no answer that can be used."""
+    seconds: Coverage
+    audio: Literal["keep", "drop", "disguise", "none"]
+    stripped: list[str]
+    """What the input carried besides picture and sound and the output does not; names, never values."""
+    warnings: list[str]
+    elapsed: float = Field(ge=0)
+    """Seconds that the job took."""
+
+
+def digest(path: Path) -> FileDigest:
+    """Size and SHA-256 of a file. Raises OSError when it cannot be read."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256")
+        size = file.tell()
+    return FileDigest(path=str(path), bytes=size, sha256=found.hexdigest())
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide what the output looks like."""
+    import cv2
+
+    return {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__}
+
+
+def write(report: Report, path: Path) -> None:
+    """Write the report as JSON, whole or not at all. Raises OutputError."""
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        partial.write_text(report.model_dump_json(by_alias=True, indent=2) + "\n", "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(path, f"the report cannot be written ({error.strerror or error})") from error
+
+
+def schema() -> str:
+    """The JSON schema of reports, as published."""
+    return json.dumps(Report.model_json_schema(by_alias=True), indent=2) + "\n"

@@ -1,0 +1,89 @@
+"""Everything that a job can be told, and where it comes from: defaults, a preset or a YAML file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from core.config import EngineConfig, Section
+from core.detectors import DETECTORS
+from streamer.audio import AudioPolicy
+from streamer.encoder import EncoderConfig
+from streamer.errors import ConfigError
+
+
+class FileConfig(Section):
+    """What becomes of everything in a file but the faces."""
+
+    audio: AudioPolicy = "keep"
+    """Sound: copied bit for bit, left out, or pitch and formants shifted."""
+    keep_metadata: bool = False
+    """Keep harmless tags; where, when, with what and by whom it was taken is dropped in any case."""
+
+
+class Settings(EngineConfig):
+    """The engine's choices and those of file jobs; the keys of a YAML file."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    file: FileConfig = FileConfig()
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every choice, defaults included: equal for equal behaviour."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def presets() -> list[str]:
+    """Names that `load` knows without a path."""
+    names = (entry.name for entry in resources.files("configs").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def load(name: str | None) -> Settings:
+    """Settings of a preset's name or a YAML file's path; the defaults for None.
+
+    Raises ConfigError that names the file, the key and what is wrong with it.
+    """
+    if name is None:
+        return Settings()
+    if name in presets():
+        text = resources.files("configs").joinpath(f"{name}.yaml").read_text("utf-8")
+    else:
+        try:
+            text = Path(name).read_text("utf-8")
+        except FileNotFoundError:
+            raise ConfigError(Path(name), f"no such file, and no preset: those are {', '.join(presets())}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(Path(name), f"cannot be read ({error})") from error
+    return parse(text, Path(name))
+
+
+def parse(text: str, path: Path) -> Settings:
+    """Settings from YAML; `path` is for the error message. Raises ConfigError."""
+    try:
+        data: object = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(path, f"is not YAML ({' '.join(str(error).split())})") from error
+    if data is None:
+        data = {}
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the top level"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise ConfigError(path, f"{where}: {first['msg']}{more}") from error
+    return checked(settings, path)
+
+
+def checked(settings: Settings, path: Path) -> Settings:
+    """The settings themselves. Raises ConfigError where they name a detector that does not exist."""
+    if settings.detect.detector not in DETECTORS:
+        known = ", ".join(sorted(DETECTORS))
+        raise ConfigError(path, f"detect.detector: there is no {settings.detect.detector!r}, only {known}")
+    return settings

@@ -1,0 +1,5 @@
+"""The version of veilcast."""
+
+from importlib.metadata import version
+
+VERSION = version("veilcast")
