@@ -287,6 +287,17 @@ def test_solid_is_the_colour_that_was_asked_for(pixel_format: str, color: tuple[
     assert np.abs(seen - expected).max() < 4
 
 
+@pytest.mark.parametrize(
+    ("size", "colorspace", "luma"),
+    [((640, 360), 2, 81), ((1280, 720), 2, 63), ((640, 360), 1, 63), ((1280, 720), 5, 81), ((640, 360), 9, 74)],
+)
+def test_solid_follows_the_colour_matrix_of_the_picture(size: tuple[int, int], colorspace: int, luma: int) -> None:
+    video = av.VideoFrame(*size, "yuv420p")
+    video.colorspace = colorspace
+    Masker(_config(style="solid", color=(255, 0, 0))).mask(Frame(0, video, 0.0), BLANKET)
+    assert planes(video)[0].array[10, 10] == luma
+
+
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv444p12le", "gray10le"])
 def test_deep_pictures_keep_their_precision(pixel_format: str) -> None:
     frame = _astronaut(pixel_format)
@@ -359,6 +370,15 @@ def test_a_region_at_the_edge_gets_only_its_share_of_averages() -> None:
     frame = _astronaut("gray")
     masker.mask(frame, _settled(Box(-300, 100, 60, 460)))
     assert len(np.unique(_copies(frame)[0][104:456, :58], axis=1)[0]) <= 2
+
+
+@pytest.mark.parametrize("style", ["blur", "mosaic"])
+def test_a_corner_of_a_few_samples_is_not_its_own_average(style: str) -> None:
+    picture = np.zeros((48, 64), np.uint8)
+    picture[-2:, -2:] = 255
+    frame = Frame(0, av.VideoFrame.from_ndarray(picture, format="gray"), 0.0)
+    Masker(_config(style=style)).mask(frame, _settled(Box(63.5, 47.5, 66, 50)))
+    assert planes(frame.video)[0].array[-1, -1] < 160
 
 
 coordinates = st.floats(-150, 250) | st.sampled_from([0.0, 64.0, 48.0, -1e6, 1e6, math.nan, math.inf])

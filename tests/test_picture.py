@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
+import av.filter
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +88,20 @@ def test_other_formats_are_refused_by_name(pixel_format: str) -> None:
         with pytest.raises(UnsupportedPictureError, match=rf"{pixel_format}.*one of:.*yuv420p,"):
             look(video)
     assert issubclass(UnsupportedPictureError, ValueError)
+
+
+def test_pictures_stored_bottom_up_are_refused() -> None:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=64, height=48, format=av.VideoFormat("yuv420p"), time_base=Fraction(1, 25))
+    flip, sink = graph.add("vflip"), graph.add("buffersink")
+    source.link_to(flip)
+    flip.link_to(sink)
+    graph.configure()
+    graph.push(av.VideoFrame(64, 48, "yuv420p"))
+    flipped = graph.pull()
+    assert isinstance(flipped, av.VideoFrame)
+    with pytest.raises(UnsupportedPictureError, match="bottom-up"):
+        planes(flipped)
 
 
 @pytest.mark.parametrize("size", [(256, 256), (100, 76), (97, 75), (512, 512), (700, 640), (512, 64), (1, 1)])

@@ -89,10 +89,12 @@ def _winds_around(outline: npt.NDArray[np.float64], width: int, height: int) -> 
     """Whether the closed polygon goes around the middle of each sample: the angles it is seen at add up to turns."""
     middles = np.arange(width)[None, :] + 0.5 + 1j * (np.arange(height)[:, None] + 0.5)
     corners = outline[:, 0] + 1j * outline[:, 1]
-    angle = np.zeros((height, width))
+    angle, on_an_edge = np.zeros((height, width)), np.zeros((height, width), np.bool_)
     for a, b in zip(corners, np.roll(corners, -1), strict=True):
-        angle += np.angle((b - middles) * np.conj(a - middles))
-    return np.abs(angle) > 1.5 * np.pi  # half a turn on the edge itself
+        seen = np.angle((b - middles) * np.conj(a - middles))
+        on_an_edge |= np.abs(seen) > np.pi - 1e-6  # neither inside nor outside
+        angle += seen
+    return (np.abs(angle) > np.pi) & ~on_an_edge
 
 
 @settings(max_examples=100, deadline=None)
