@@ -160,6 +160,8 @@ class VideoEncoder:
     def _stamped(self, packet: Packet[VideoStream], final: bool) -> Packet[VideoStream]:
         assert packet.pts is not None
         stamp = self._stamps.pop(packet.pts, packet.pts if packet.dts is None else packet.dts, final)
+        if self._stamps.moved:
+            self._warnings.add("moved", "time stamps that repeat too often are moved by a tick")
         packet.pts, packet.dts, packet.duration = stamp.pts, stamp.dts, stamp.duration
         packet.time_base = self.time_base
         return packet

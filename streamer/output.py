@@ -90,6 +90,14 @@ class MaskedFile:
         self, source: SourceInfo, config: EncoderConfig, audio: AudioPolicy, keep_metadata: bool
     ) -> OutputContainer:
         kind = FORMATS[self.target.suffix.lower()]
+        self._milliseconds = kind == "matroska"
+        self._shift = Fraction(0)
+        if kind != "mpegts" and source.start < 0:
+            self._shift = -source.start * source.time_base
+            self.warnings.add(
+                "negative",
+                f"{self.target.suffix} cannot start before 0: everything is {float(self._shift):.3f} s later",
+            )
         bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.sounds)]
         try:
             container = av.open(str(self._partial.absolute()), "w", kind, container_options=_options(kind, bases))
@@ -110,8 +118,6 @@ class MaskedFile:
             container.start_encoding()
         except (FFmpegError, ValueError) as error:
             raise OutputError(self.target, f"cannot hold this video ({error})") from error
-        if kind == "matroska" and 1000 * source.time_base % 1:
-            self.warnings.add("rounding", "Matroska counts in milliseconds: time stamps are rounded to the nearest")
         return container
 
     def __enter__(self) -> MaskedFile:
@@ -131,13 +137,23 @@ class MaskedFile:
 
     def write_frame(self, frame: MaskedFrame) -> None:
         """Encode the next frame in presentation order. Raises OutputError when the disk is full."""
-        self._mux(self.encoder.encode(frame))
+        self._mux(self._moved(self.encoder.encode(frame)))
 
     def write_sound(self, sound: SoundPacket) -> None:
         """Pass on, disguise or drop a sound packet, as the policy says; it is used up."""
         writer = self._sounds.get(sound.track)
         if writer is not None:
+            if self._shift:
+                move(sound.packet, self._shift)
             self._mux(writer.write(sound.packet))
+
+    def _moved(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        for packet in packets:
+            if self._shift:
+                move(packet, self._shift)
+            if self._milliseconds and 1000 * (packet.pts or 0) * packet.time_base % 1:
+                self.warnings.add("rounding", "Matroska counts in milliseconds: time stamps are rounded to the nearest")
+        return packets
 
     def _mux(self, packets: Sequence[Packet[VideoStream] | Packet[AudioStream]]) -> None:
         container = self._container
@@ -153,7 +169,7 @@ class MaskedFile:
         container = self._container
         if container is None:
             raise ValueError("the file is closed")
-        self._mux(self.encoder.flush())
+        self._mux(self._moved(self.encoder.flush()))
         for writer in self._sounds.values():
             self._mux(writer.flush())
         try:
@@ -190,6 +206,13 @@ class MaskedFile:
         self._partial.unlink(missing_ok=True)
 
 
+def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -> None:
+    """Show and decode a packet later."""
+    ticks = round(seconds / packet.time_base)
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
+
+
 def _create_partial(target: Path) -> Path:
     partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     try:
@@ -205,7 +228,7 @@ def _options(kind: str, bases: list[Fraction]) -> dict[str, str]:
         return {"movie_timescale": str(common_timescale(bases))}
     if kind == "mpegts":
         return {"mpegts_copyts": "1", "avoid_negative_ts": "disabled"}
-    return {}
+    return {"avoid_negative_ts": "disabled"}  # else the priming of AAC, before 0, moves everything
 
 
 def _sync(path: Path) -> None:

@@ -30,10 +30,12 @@ from streamer.opening import open_input, pick_video
 from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
 from streamer.picture_format import PictureFormat, closest_supported, hdr_of, side_data
 from streamer.sound import SoundPacket, SoundTrack
-from streamer.timestamps import PtsFiller
+from streamer.timestamps import Continuity, PtsFiller
 from streamer.warning_log import WarningLog
 
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
+_NARROW, _BT709 = 1, 1  # AVCOL_RANGE_MPEG, AVCOL_SPC_BT709
+_SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # a file that ends this much before its header says is worth a warning
 _MAX_READ_ERRORS = 64  # in a row; a demuxer that cannot find its way back is at the end
 
 
@@ -41,7 +43,8 @@ _MAX_READ_ERRORS = 64  # in a row; a demuxer that cannot find its way back is at
 class SourceInfo:
     """What is known of a file before its pictures are looked at.
 
-    `rate` is the average frame rate, `frames` and `duration` (seconds) are the header's claims, for progress only.
+    `rate` is the average frame rate, `frames` and `duration` (seconds) are the header's claims, for progress only;
+    `start` is the pts of the first frame. `stripped` names what a plain copy would carry along, values left out.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class SourceInfo:
     harmless_tags: dict[str, str]
     frames: int | None
     duration: float | None
+    start: int
 
 
 class FileSource:
@@ -81,10 +85,16 @@ class FileSource:
             self._time_base = self._video.time_base or Fraction(1, 90_000)
             self._rate = _rate(self._video)
             self._damage = DamageLog(self._threads if self._threads > 1 else 0)
-            self._stamps = PtsFiller(round(1 / self._rate / self._time_base))
+            self._nominal = max(1, round(1 / self._rate / self._time_base))
+            self._stamps = PtsFiller(self._nominal)
             self._ordinal = -1
             self._index = 0
-            self._end: float | None = None
+            self._continuity = Continuity()
+            self._bridged = Fraction(0)
+            self._end: int | None = None
+            self._held: Frame | None = None  # the newest frame: its duration is known with the next one
+            claimed = self._video.duration
+            self._claimed_end = None if claimed is None else (self._video.start_time or 0) + claimed
             self._picture: PictureFormat | None = None
             self._orientation = UPRIGHT
             self._matrix: Matrix | None = None
@@ -142,6 +152,7 @@ class FileSource:
             harmless_tags=harmless_tags(self._container),
             frames=self._video.frames or (round(duration / 1_000_000 * self._rate) if duration else None),
             duration=None if duration is None else duration / 1_000_000,
+            start=next(item.pts or 0 for item in self._ahead if isinstance(item, Frame)),
         )
 
     def _pick_sounds(self) -> tuple[SoundTrack, ...]:
@@ -163,8 +174,11 @@ class FileSource:
             if packet.stream_index == self._video.index:
                 yield from self._frames(packet)
             else:
+                self._bridge(packet)
                 yield SoundPacket(tracks[packet.stream_index], cast("Packet[AudioStream]", packet))
         yield from self._frames(None)
+        if self._held is not None:
+            yield self._released(self._held, None)
         self._check_end()
 
     def _packets(self, streams: list[Stream]) -> Iterator[Packet[Stream]]:
@@ -181,6 +195,18 @@ class FileSource:
                 self._damage.packet_damaged(self._ordinal + 1)
             else:
                 return
+
+    def _bridge(self, packet: Packet[Stream]) -> None:
+        """Move a sound packet behind a restart of the file's clock."""
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is None:
+            return
+        base = packet.time_base
+        offset = self._continuity.offset(packet.stream_index, time * base, (packet.duration or 0) * base)
+        if offset:
+            ticks = round(offset / base)
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+            packet.pts = None if packet.pts is None else packet.pts + ticks
 
     def _frames(self, packet: Packet[Stream] | None) -> Iterator[Frame]:
         if packet is not None:
@@ -200,7 +226,25 @@ class FileSource:
             self._damage.decode_failed(self._ordinal)
             return
         for video in decoded:
-            yield self._frame(video)
+            frame, held = self._frame(video), self._held
+            self._held = frame
+            if held is not None:
+                yield self._released(held, frame)
+
+    def _released(self, frame: Frame, following: Frame | None) -> Frame:
+        """The frame with the time that it is shown for: until the next one, or until the header says it all ends.
+
+        What a container stores as the duration of a packet is the distance in decoding order, which is another one.
+        """
+        pts, own = frame.pts or 0, frame.video.duration or self._nominal
+        until = pts + own
+        if following is not None:
+            until = following.pts or 0
+        elif self._claimed_end is not None and pts < self._claimed_end <= pts + 4 * max(own, self._nominal):
+            until = self._claimed_end
+        frame.video.duration = until - pts
+        self._end = until
+        return frame
 
     def _frame(self, video: av.VideoFrame) -> Frame:
         ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
@@ -209,17 +253,28 @@ class FileSource:
             self.warnings.add("untrusted", "frames are covered whole because damage may have reached them")
         if self._picture is None:
             self._look_at_first(video)
-        pts = self._stamps.fill(video.pts, video.dts, video.duration)
-        if video.pts is None:
-            self.warnings.add("no pts", "frames have no time stamp of their own; it is derived from their neighbours")
-        duration = video.duration
+        pts, duration = self._pts(video), video.duration
         video = self._fitted(video)
         video.pts, video.time_base, video.duration = pts, self._time_base, duration
-        time = float(pts * self._time_base)
-        self._end = max(time if self._end is None else self._end, time + float(duration * self._time_base))
-        frame = Frame(self._index, video, time, self._orientation, trusted)
+        frame = Frame(self._index, video, float(pts * self._time_base), self._orientation, trusted)
         self._index += 1
         return frame
+
+    def _pts(self, video: av.VideoFrame) -> int:
+        given = video.pts
+        if given is None:
+            self.warnings.add("no pts", "frames have no time stamp of their own; it is derived from their neighbours")
+            return self._stamps.fill(None, video.dts, video.duration)
+        base = self._time_base
+        offset = self._continuity.offset(self._video.index, given * base, video.duration * base)
+        if offset != self._bridged:
+            self._bridged = offset
+            self.warnings.add("restart", "the clock of the file starts anew in the middle; time goes on there instead")
+        given += round(offset / base)
+        pts = self._stamps.fill(given, None, video.duration)
+        if pts != given:
+            self.warnings.add("backwards", "time stamps of frames run backwards; they are held instead")
+        return pts
 
     def _look_at_first(self, video: av.VideoFrame) -> None:
         for item in side_data(video):
@@ -231,15 +286,15 @@ class FileSource:
         target = closest_supported(name)
         if target != name:
             self.warnings.add("format", f"pictures are converted from {name} to {target}")
-        context = self._video.codec_context
+        context, rgb = self._video.codec_context, video.format.is_rgb
         self._picture = PictureFormat(
             width=video.width,
             height=video.height,
             pixel_format=target,
-            color_range=video.color_range,
+            color_range=_NARROW if rgb else video.color_range,
             color_primaries=video.color_primaries,
             color_trc=video.color_trc,
-            colorspace=video.colorspace,
+            colorspace=_BT709 if rgb else video.colorspace,
             sample_aspect_ratio=self._video.sample_aspect_ratio,
             field_order=context.field_order if context.field_order > 1 else 2 if video.interlaced_frame else 0,
             hdr=hdr_of(video),
@@ -256,14 +311,17 @@ class FileSource:
             )
         elif video.format.name == form.pixel_format and video.planes[0].line_size > 0:
             return video
+        if video.format.is_rgb:
+            return video.reformat(
+                form.width, form.height, form.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG"
+            )
         return video.reformat(form.width, form.height, form.pixel_format)
 
     def _check_end(self) -> None:
-        claimed, start = self._video.duration, self._video.start_time
-        if claimed is None or self._end is None:
+        if self._claimed_end is None or self._end is None:
             return
-        missing = float((claimed + (start or 0)) * self._time_base) - self._end
-        if missing > max(0.5, 0.01 * float(claimed * self._time_base)):
+        missing = float((self._claimed_end - self._end) * self._time_base)
+        if missing > max(_SHORT_SECONDS, _SHORT_SHARE * float(self._claimed_end * self._time_base)):
             self.warnings.add(
                 "short", f"the video ends {missing:.1f} s before its header says: the file may be truncated"
             )

@@ -17,24 +17,53 @@ class Stamp:
 
 
 class PtsFiller:
-    """Gives every frame a time stamp: its own, else the decoder's guess, else the previous one plus its duration."""
+    """Gives every frame a time stamp: its own, else the decoder's guess, else the previous one plus its duration.
+
+    Frames come in presentation order, so time that runs backwards is a fault of the file: it stands still instead.
+    """
 
     def __init__(self, default_duration: int) -> None:
         self._next: int | None = None
         self._last: int | None = None
         self._default = max(1, default_duration)
-        self.filled = 0
 
     def fill(self, pts: int | None, dts: int | None, duration: int) -> int:
         """The pts of the next frame in presentation order; `duration` 0 means unknown."""
         if pts is None:
-            self.filled += 1
             if dts is not None and (self._last is None or dts > self._last):
                 pts = dts
             else:
                 pts = 0 if self._next is None else self._next
+        if self._last is not None:
+            pts = max(pts, self._last)
         self._last, self._next = pts, pts + (duration or self._default)
         return pts
+
+
+class Continuity:
+    """Finds where the clock of a file starts anew (recordings joined without care) and lets time go on.
+
+    A jump back by more than `jump` seconds is bridged; all streams share one bridge, so that they stay in sync.
+    """
+
+    def __init__(self, jump: float = 0.5) -> None:
+        self._jump = jump
+        self._bridges: list[Fraction] = []
+        self._offset: dict[int, Fraction] = {}
+        self._end: dict[int, Fraction] = {}
+
+    def offset(self, stream: int, time: Fraction, duration: Fraction) -> Fraction:
+        """Seconds to add to what `stream` shows at `time` (both in seconds, on the file's own clock)."""
+        offset = self._offset.get(stream, Fraction(0))
+        end = self._end.get(stream)
+        if end is not None and time + offset < end - Fraction(self._jump):
+            close = [bridge for bridge in self._bridges if abs(time + bridge - end) < self._jump]
+            offset = close[-1] if close else end - time
+            if not close:
+                self._bridges.append(offset)
+            self._offset[stream] = offset
+        self._end[stream] = max(time + offset + duration, end or time + offset)
+        return offset
 
 
 class StampMapper:
@@ -42,8 +71,8 @@ class StampMapper:
 
     The encoder sees frames 0, 1, 2, ... so that no time stamp of the source, however odd, can make it drop, repeat or
     refuse a frame. `push` takes the true pts in presentation order; `pop` turns an encoded packet's counters into a
-    `Stamp`. The dts are strictly increasing, and not later than the pts as long as pts do not decrease and no more
-    than `slack` frames share one pts.
+    `Stamp`. The dts are strictly increasing and never later than the pts, as muxers demand; only where more than
+    `slack` frames share one pts, or pts decrease, a pts has to be moved for it (counted in `moved`).
     """
 
     def __init__(self, slack: int = 0) -> None:
@@ -57,6 +86,7 @@ class StampMapper:
         self._step = 1
         self._first_dts: int | None = None
         self._last_dts = 0
+        self.moved = 0
 
     @property
     def waiting(self) -> int:
@@ -92,6 +122,9 @@ class StampMapper:
                 dts = min(self._first_dts + self._end - self._first_pts - duration, pts)
             dts = max(dts, self._last_dts + 1)
         self._last_dts = dts
+        if pts < dts:
+            pts = dts
+            self.moved += 1
         while self._oldest < min(dts_counter, self._pushed):
             self._order.pop(self._oldest, None)
             self._oldest += 1
