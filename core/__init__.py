@@ -1,1 +1,22 @@
 """The engine: frames and detections in, masked frames out. No network, no files but model weights."""
+
+from core.anonymizer import Anonymizer, Stats
+from core.config import EngineConfig
+from core.detection import Detection, Detector
+from core.frame import Cover, Frame, Region, Verdict
+from core.geometry import Box
+from core.masked_frame import MaskedFrame
+
+__all__ = [
+    "Anonymizer",
+    "Box",
+    "Cover",
+    "Detection",
+    "Detector",
+    "EngineConfig",
+    "Frame",
+    "MaskedFrame",
+    "Region",
+    "Stats",
+    "Verdict",
+]

@@ -23,7 +23,7 @@ class MaskConfig(Section):
 
     style: Literal["blur", "mosaic", "solid"] = "blur"
     shape: Literal["ellipse", "box"] = "ellipse"
-    cells: Annotated[int, Field(ge=1, le=6)] = 5
+    cells: Annotated[int, Field(ge=1, le=6)] = 3
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""
     soft_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Width of the blended rim outside the shape, as a share of the region's size."""
@@ -55,17 +55,19 @@ class TrackConfig(Section):
     """A detection of at least this score starts a track at once."""
     keep_score: Share = 0.35
     """A detection of at least this score goes on with a track that is there, or extends it backwards."""
-    weak: Seconds = 0.8
+    weak: Seconds = 0.4
     """A track goes on for this long with nothing but detections that could not start one."""
-    bridge: Seconds = 0.6
+    bridge: Seconds = 1.0
     """A track that is found again within this time is masked in between."""
-    hold: Seconds = 0.3
-    """A box is carried this long past its last detection."""
+    sure_score: Share = 0.6
+    """Only a track lately seen with this score is bridged over longer than `hold`, and carried for all of it."""
+    hold: Seconds = 0.4
+    """A box is carried this long past its last detection; half as long if it was never sure."""
     back_fill: Seconds = 0.1
     """A new track is masked back to the sample before it and this much further."""
-    margin: Annotated[float, Field(ge=1, le=4)] = 1.35
+    margin: Annotated[float, Field(ge=1, le=4)] = 1.3
     """A painted region's size as a multiple of the detection box."""
-    growth: Annotated[float, Field(ge=0, le=10)] = 1.0
+    growth: Annotated[float, Field(ge=0, le=10)] = 0.6
     """What the margin gains with every second away from a detection."""
     reach: Annotated[float, Field(ge=1, le=20)] = 4.0
     """How many times the usual distance a track may leap to a detection that no other track claims ..."""

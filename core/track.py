@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from core.config import TrackConfig
 from core.geometry import Box
 
+RECENT = 4  # observations
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -50,6 +52,11 @@ class Track:
         """The latest observation."""
         return self.observations[-1]
 
+    @property
+    def recent_score(self) -> float:
+        """The best score of the latest observations."""
+        return max(o.score for o in self.observations[-RECENT:])
+
     def add(self, observation: Observation, strong: bool) -> None:
         """Append an observation that is later than all others; `strong` if it could have started a track."""
         self.observations.append(observation)
@@ -63,7 +70,7 @@ class Track:
 
     def forget_before(self, time: float) -> None:
         """Drop observations that no instant from `time` on needs."""
-        keep = max(0, bisect_right(self.observations, time, key=_time) - 2)
+        keep = max(0, bisect_right(self.observations, time, key=_time) - RECENT)
         del self.observations[:keep]
 
     def predict(self, time: float) -> Box:
@@ -97,7 +104,7 @@ class Track:
 
     def _hold(self, time: float, config: TrackConfig) -> list[Box]:
         age = time - self.last.time
-        if age > config.hold:
+        if age > (config.hold if self.recent_score >= config.sure_score else config.hold / 2):
             return []
         return [self.last.box.union(self.predict(time)).grown(_growth(age, config))]
 

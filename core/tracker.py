@@ -94,7 +94,10 @@ class Tracker:
         if detection.label != track.label:
             return math.inf
         strong = detection.score >= config.birth_score
-        if not strong and (patience > config.hold or time - track.strong_time > config.weak):
+        if not strong and time - track.strong_time > config.weak:
+            return math.inf
+        # Across a long gap only faces that were plain to see at both ends are taken for the same.
+        if patience > config.hold and min(detection.score, track.recent_score) < config.sure_score:
             return math.inf
         if far and not (strong and patience <= config.leap and track.last.score >= config.birth_score):
             return math.inf

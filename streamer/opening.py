@@ -16,6 +16,7 @@ from streamer.errors import InputError
 
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 _SNIFFED = 4096
+_NO_INDEX = "is truncated: the index (moov) that a recorder writes last is missing or incomplete"
 
 
 def open_input(path: Path) -> InputContainer:
@@ -35,6 +36,8 @@ def pick_video(path: Path, container: InputContainer) -> VideoStream:
 
     Raises InputError when there is none or when it cannot be decoded.
     """
+    if container.format.name.startswith("mov") and not _has_whole_index(path):
+        raise InputError(path, _NO_INDEX)
     streams = [s for s in container.streams if isinstance(s, VideoStream) and not is_still(s)]
     if not streams:
         sound = any(s.type == "audio" for s in container.streams)
@@ -89,8 +92,8 @@ def _why_unreadable(path: Path, error: FFmpegError) -> str:
     with path.open("rb") as file:
         head = file.read(_SNIFFED)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        if not _has_moov(path):
-            return "is truncated: the index (moov) that a recorder writes last is missing"
+        if not _has_whole_index(path):
+            return _NO_INDEX
         return "is damaged: its index cannot be read"
     if _is_text(head):
         return "is a text file, not a video"
@@ -107,7 +110,7 @@ def _is_text(head: bytes) -> bool:
     return all(char.isprintable() or char in "\r\n\t\f" for char in text)
 
 
-def _has_moov(path: Path) -> bool:
+def _has_whole_index(path: Path) -> bool:
     size, offset = path.stat().st_size, 0
     with path.open("rb") as file:
         while offset + 8 <= size:

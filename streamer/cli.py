@@ -1,0 +1,157 @@
+"""The command line: `veilcast file | demo | doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, get_args
+
+from rich.console import Console
+from rich.text import Text
+
+from core.config import MaskConfig
+from core.detectors import DETECTORS
+from streamer.audio import AudioPolicy
+from streamer.encoder import EncoderConfig
+from streamer.errors import JobError
+from streamer.settings import Settings, checked, load, presets
+from streamer.version import VERSION
+
+USAGE_ERROR = 2
+DEGRADED = 3  # the job is complete, but the detector failed somewhere and frames were masked whole
+INTERRUPTED = 130  # what shells give for Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 detector failed, 130 Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        if options.command == "file":
+            return _file(options, console)
+        if options.command == "demo":
+            from streamer.demo import run_demo
+
+            return run_demo(Path(options.directory), console)
+        from streamer.doctor import run_doctor
+
+        return run_doctor(Console())
+    except JobError as error:
+        say(console, f"veilcast: {error}", "bold red")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say(console, "veilcast: interrupted; nothing was written", "bold red")
+        return INTERRUPTED
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """One line, exactly as it is: paths may hold what looks like markup."""
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends a job as Ctrl-C does, so that nothing half-written stays."""
+    raise KeyboardInterrupt
+
+
+def _file(options: argparse.Namespace, console: Console) -> int:
+    from streamer import report as reports
+    from streamer.file_job import anonymize_file
+    from streamer.progress import progress_view
+
+    settings = _settings(options)
+    target = None if options.output is None else Path(options.output)
+    with progress_view(console) as view:
+        report = anonymize_file(
+            Path(options.input),
+            target,
+            settings,
+            overwrite=options.overwrite,
+            on_progress=view.show,
+            on_warning=lambda text: say(console, f"warning: {text}", "yellow"),
+        )
+    if options.report is not None:
+        reports.write(report, Path(options.report))
+    seconds = report.seconds
+    total = max(seconds.settled + seconds.held + seconds.blanket, 1e-9)
+    covered = ", ".join(
+        f"{100 * value / total:.1f} % {name}"
+        for name, value in (("settled", seconds.settled), ("held", seconds.held), ("blanket", seconds.blanket))
+        if value or name == "settled"
+    )
+    say(
+        console,
+        f"{report.output.path}: {report.frames} frames, {report.faces} faces followed, {covered}, "
+        f"{report.frames / max(report.elapsed, 1e-9):.1f} fps",
+        "green",
+    )
+    return DEGRADED if report.failed_samples else 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """The preset or file, with what was said on the command line on top."""
+    settings = load(options.config)
+    mask = {"style": options.mask, "shape": options.shape}
+    encoder = {"codec": options.codec, "crf": options.crf, "preset": options.preset}
+    detect = {"detector": options.detector, "scales": () if options.detector else None}
+    file = {"audio": options.audio, "keep_metadata": True if options.keep_metadata else None}
+    changes = {
+        name: {key: value for key, value in values.items() if value is not None}
+        for name, values in (("mask", mask), ("encoder", encoder), ("detect", detect), ("file", file))
+    }
+    data = settings.model_dump()
+    for name, values in changes.items():
+        data[name].update(values)
+    return checked(Settings.model_validate(data), Path(options.config or "options"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="veilcast", description="The same video with nobody's face in it. Works offline, on a CPU."
+    )
+    parser.add_argument("--version", action="version", version=f"veilcast {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    file = commands.add_parser(
+        "file", help="make a masked copy of a video file", description="Make a masked copy of a video file."
+    )
+    file.add_argument("input", help="the video")
+    file.add_argument("output", nargs="?", help="the copy; default: NAME.masked.EXT beside the input")
+    file.add_argument("--config", metavar="NAME|FILE", help=f"preset ({', '.join(presets())}) or YAML file")
+    file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    file.add_argument("--mask", choices=_choices(MaskConfig, "style"), help="how faces are hidden (default: blur)")
+    file.add_argument("--shape", choices=_choices(MaskConfig, "shape"), help="shape of a mask (default: ellipse)")
+    file.add_argument("--detector", choices=sorted(DETECTORS), help="what finds faces (default: yunet)")
+    file.add_argument(
+        "--audio",
+        choices=get_args(AudioPolicy),
+        help="sound: bit for bit, left out, or voices disguised (default: keep)",
+    )
+    file.add_argument("--codec", choices=("h264", "hevc"), help="default: h264, or hevc for more than 8 bits")
+    file.add_argument("--crf", type=_crf, metavar="0-51", help="quality: lower is better and larger (default: 20)")
+    file.add_argument("--preset", choices=_choices(EncoderConfig, "preset"), help="encoder speed (default: veryfast)")
+    file.add_argument("--keep-metadata", action="store_true", help="keep harmless tags of the input")
+    file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
+    demo = commands.add_parser("demo", help="mask a moving picture of a face that comes with the program")
+    demo.add_argument("directory", nargs="?", default="demo", help="where to leave the results (default: demo)")
+    commands.add_parser("doctor", help="check versions, weights, encoders and the speed of detection")
+    return parser
+
+
+def _choices(section: type[MaskConfig] | type[EncoderConfig], field: str) -> tuple[str, ...]:
+    return get_args(section.model_fields[field].annotation)
+
+
+def _crf(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 51:
+        raise argparse.ArgumentTypeError("must be between 0 and 51")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""`veilcast doctor`: is everything here that a job needs, and how fast is it?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+
+import av
+import av.codec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from core.detectors import DETECTORS, create
+from core.weights import WeightsError
+from streamer.report import versions
+from streamer.version import VERSION
+
+ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised sound"}
+ROUNDS = 5
+
+
+def run_doctor(console: Console) -> int:
+    """Print what was found; returns 0 when everything needed is there, else 1."""
+    problems: list[str] = []
+    table = Table("what", "found", "", title=f"veilcast {VERSION}", title_justify="left")
+    table.add_row("Python", platform.python_version(), f"{platform.machine()}, {os.cpu_count()} CPUs")
+    for name, found in versions().items():
+        table.add_row(name, found, "")
+    table.add_row("FFmpeg", ".".join(map(str, av.library_versions["libavcodec"])), "libavcodec")
+    for library, purpose in ENCODERS.items():
+        there = library in av.codec.codecs_available
+        table.add_row(f"encoder {library}", "there" if there else "MISSING", purpose)
+        if not there:
+            problems.append(f"encoder {library} is missing")
+    for name, entry in DETECTORS.items():
+        weights = entry.weights
+        try:
+            weights.read()
+            table.add_row(f"weights {weights.name}", weights.sha256[:16], weights.license)
+        except WeightsError as error:
+            table.add_row(f"weights {weights.name}", "NOT RIGHT", str(error))
+            problems.append(str(error))
+            continue
+        try:
+            detector = create(name, 0.5)
+            for side in dict.fromkeys(scale.long_side for scale in entry.scales):
+                picture = np.zeros((side * 9 // 16, side, 3), np.uint8)
+                detector.detect([picture])  # the first run also prepares the network for this size
+                begun = time.perf_counter()
+                for _ in range(ROUNDS):
+                    detector.detect([picture])
+                cost = (time.perf_counter() - begun) / ROUNDS * 1000
+                table.add_row(f"detector {name}", f"{cost:.1f} ms", f"a picture {side} px wide")
+        except Exception as error:  # noqa: BLE001 - a doctor names every illness and goes on
+            table.add_row(f"detector {name}", "FAILS", str(error))
+            problems.append(f"detector {name} fails: {error}")
+    console.print(table)
+    for problem in problems:
+        console.print(f"problem: {problem}", style="red", markup=False)
+    console.print("everything is there" if not problems else f"{len(problems)} problems", style="bold")
+    return 1 if problems else 0
