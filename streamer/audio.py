@@ -90,9 +90,9 @@ def describe(stream: AudioStream, track: SoundTrack) -> None:
 
 
 def _copy(container: OutputContainer, target: Path, track: SoundTrack, warnings: WarningLog) -> CopyWriter:
-    refusal = OutputError(
-        target, f"{target.suffix} cannot hold {track} as it is; choose a .mkv target, or disguise or drop the sound"
-    )
+    matroska = container.format.name == "matroska"
+    advice = "disguise or drop the sound" if matroska else "choose a .mkv target, or disguise or drop the sound"
+    refusal = OutputError(target, f"{target.suffix} cannot hold {track} as it is; {advice}")
     if container.format.name == "mpegts" and track.codec not in _IN_MPEGTS:
         raise refusal
     try:
