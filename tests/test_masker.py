@@ -21,7 +21,6 @@ from core.masked_frame import MaskedFrame
 from core.masker import Masker
 from core.orientation import Orientation
 from core.picture import FORMATS, Plane, UnsupportedPictureError, planes
-from core.styles import AlphaCache
 
 FACE = Box(175, 60, 280, 190)  # in the 512 x 512 astronaut
 STYLES = ("blur", "mosaic", "solid")
@@ -34,7 +33,7 @@ def _config(**options: object) -> MaskConfig:
 def _astronaut(pixel_format: str = "yuv420p", scale: float = 1.0) -> Frame:
     picture = np.ascontiguousarray(data.astronaut())  # type: ignore[no-untyped-call]
     picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    return Frame(0, av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixel_format), 0.0)
+    return Frame(0, av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixel_format, threads=1), 0.0)
 
 
 def _checkered(pixel_format: str = "yuv420p", size: tuple[int, int] = (64, 48)) -> Frame:
@@ -287,17 +286,6 @@ def test_solid_is_the_colour_that_was_asked_for(pixel_format: str, color: tuple[
     assert np.abs(seen - expected).max() < 4
 
 
-@pytest.mark.parametrize(
-    ("size", "colorspace", "luma"),
-    [((640, 360), 2, 81), ((1280, 720), 2, 63), ((640, 360), 1, 63), ((1280, 720), 5, 81), ((640, 360), 9, 74)],
-)
-def test_solid_follows_the_colour_matrix_of_the_picture(size: tuple[int, int], colorspace: int, luma: int) -> None:
-    video = av.VideoFrame(*size, "yuv420p")
-    video.colorspace = colorspace
-    Masker(_config(style="solid", color=(255, 0, 0))).mask(Frame(0, video, 0.0), BLANKET)
-    assert planes(video)[0].array[10, 10] == luma
-
-
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv444p12le", "gray10le"])
 def test_deep_pictures_keep_their_precision(pixel_format: str) -> None:
     frame = _astronaut(pixel_format)
@@ -350,21 +338,6 @@ def test_painting_does_not_reach_the_decoders_references() -> None:
     assert all((a == b).all() for a, b in zip(*outside, strict=True))
 
 
-def test_stored_shapes_are_bounded_in_memory() -> None:
-    cache = AlphaCache(0.1, "ellipse", budget=200_000)
-    plane = planes(av.VideoFrame(1920, 1080, "gray"))[0]
-    for side in range(4, 900, 3):
-        placed = cache.place(plane, Box(100, 100, 100 + side, 100 + side))
-        assert placed is not None
-        assert cache.nbytes <= 200_000
-    assert cache.nbytes > 0
-    held = cache.nbytes
-    cache.place(plane, Box(300, 300, 320, 320))
-    grown = cache.nbytes
-    cache.place(plane, Box(500.5, 310.2, 520.5, 330.2))
-    assert cache.nbytes == grown != held
-
-
 def test_a_region_at_the_edge_gets_only_its_share_of_averages() -> None:
     masker = Masker(_config(style="mosaic", cells=6, shape="box", soft_edge=0))
     frame = _astronaut("gray")
@@ -373,11 +346,12 @@ def test_a_region_at_the_edge_gets_only_its_share_of_averages() -> None:
 
 
 @pytest.mark.parametrize("style", ["blur", "mosaic"])
-def test_a_corner_of_a_few_samples_is_not_its_own_average(style: str) -> None:
+@pytest.mark.parametrize(("box", "soft_edge"), [(Box(63.5, 47.5, 66, 50), 0.1), (Box(63.9, 47.9, 65.5, 49.5), 0)])
+def test_a_corner_of_a_few_samples_is_not_its_own_average(style: str, box: Box, soft_edge: float) -> None:
     picture = np.zeros((48, 64), np.uint8)
     picture[-2:, -2:] = 255
     frame = Frame(0, av.VideoFrame.from_ndarray(picture, format="gray"), 0.0)
-    Masker(_config(style=style)).mask(frame, _settled(Box(63.5, 47.5, 66, 50)))
+    Masker(_config(style=style, soft_edge=soft_edge)).mask(frame, _settled(box))
     assert planes(frame.video)[0].array[-1, -1] < 160
 
 

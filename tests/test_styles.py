@@ -1,0 +1,51 @@
+"""Colours follow the picture they are painted on, and drawn shapes are remembered within bounds."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from core.config import MaskConfig
+from core.frame import BLANKET, Frame
+from core.geometry import Box
+from core.masker import Masker
+from core.picture import planes
+from core.styles import AlphaCache
+
+
+@pytest.mark.parametrize(
+    ("size", "colorspace", "luma"),
+    [((640, 360), 2, 81), ((1280, 720), 2, 63), ((640, 360), 1, 63), ((1280, 720), 5, 81), ((640, 360), 9, 74)],
+)
+def test_solid_follows_the_colour_matrix_of_the_picture(size: tuple[int, int], colorspace: int, luma: int) -> None:
+    video = av.VideoFrame(*size, "yuv420p")
+    video.colorspace = colorspace
+    Masker(MaskConfig(style="solid", color=(255, 0, 0))).mask(Frame(0, video, 0.0), BLANKET)
+    assert planes(video)[0].array[10, 10] == luma
+
+
+def test_stored_shapes_are_bounded_in_memory() -> None:
+    cache = AlphaCache(0.1, "ellipse", budget=200_000)
+    plane = planes(av.VideoFrame(1920, 1080, "gray"))[0]
+    for side in range(4, 900, 3):
+        placed = cache.place(plane, Box(100, 100, 100 + side, 100 + side))
+        assert placed is not None
+        assert cache.nbytes <= 200_000
+    assert cache.nbytes > 0
+    held = cache.nbytes
+    cache.place(plane, Box(300, 300, 320, 320))
+    grown = cache.nbytes
+    cache.place(plane, Box(500.5, 310.2, 520.5, 330.2))
+    assert cache.nbytes == grown != held
+
+
+def test_a_shape_in_use_outlives_others() -> None:
+    cache = AlphaCache(0.1, "ellipse", budget=50_000)
+    plane = planes(av.VideoFrame(640, 360, "gray"))[0]
+    first = cache.place(plane, Box(100, 100, 140, 140))
+    for side in range(4, 60):
+        cache.place(plane, Box(100, 100, 100 + side, 100 + side))
+        again = cache.place(plane, Box(200, 200, 240, 240))
+        assert first is not None and again is not None
+        assert np.shares_memory(first.alpha.cover, again.alpha.cover)
