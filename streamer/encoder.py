@@ -20,6 +20,7 @@ from streamer.warning_log import WarningLog
 
 Codec = Literal["h264", "hevc"]
 _LIBRARIES: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265"}
+_UNSPECIFIED, _FULL = 0, 2  # AVCOL_RANGE_UNSPECIFIED, AVCOL_RANGE_JPEG
 _FINEST_SLACK = 64
 _COARSEST_TICKS = 10_000  # per second; coarser clocks are split so that dts of repeated pts find room
 
@@ -105,7 +106,7 @@ class VideoEncoder:
         context.width, context.height = picture.width, picture.height
         context.pix_fmt = self.pixel_format
         context.time_base = self._clock
-        context.color_range, context.colorspace = picture.color_range, picture.colorspace
+        context.color_range, context.colorspace = _range(picture), picture.colorspace
         context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
         if picture.sample_aspect_ratio:
             context.sample_aspect_ratio = picture.sample_aspect_ratio
@@ -165,6 +166,13 @@ class VideoEncoder:
         packet.pts, packet.dts, packet.duration = stamp.pts, stamp.dts, stamp.duration
         packet.time_base = self.time_base
         return packet
+
+
+def _range(picture: PictureFormat) -> int:
+    """The range to tag; FFmpeg's grey formats are full range unless they say otherwise, coded video is narrow."""
+    if picture.pixel_format.startswith("gray") and picture.color_range == _UNSPECIFIED:
+        return _FULL
+    return picture.color_range
 
 
 def _pair(values: tuple[int, int] | None) -> str | None:

@@ -117,7 +117,10 @@ class MaskedFile:
             )
             container.start_encoding()
         except (FFmpegError, ValueError) as error:
-            raise OutputError(self.target, f"cannot hold this video ({error})") from error
+            if isinstance(error, OSError):
+                raise OutputError(self.target, _why_unwritable(error)) from error
+            said = _said(error) if isinstance(error, FFmpegError) else str(error)
+            raise OutputError(self.target, f"cannot hold this video ({said})") from error
         return container
 
     def __enter__(self) -> MaskedFile:

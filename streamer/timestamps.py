@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 
+_DEEPEST_REORDER = 32  # no encoder decodes a frame further ahead than that
+_USUAL_REORDER = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -80,7 +83,7 @@ class StampMapper:
         self._pending: dict[int, tuple[int, int]] = {}
         self._order: dict[int, int] = {}  # counter -> pts, until no dts can refer to it any more
         self._oldest = 0
-        self._pushed = 0
+        self._pushed = self._popped = 0
         self._first_pts = 0
         self._end = 0
         self._step = 1
@@ -112,6 +115,9 @@ class StampMapper:
         Raises KeyError for a counter that was not pushed or was already popped.
         """
         pts, duration = self._pending.pop(counter)
+        if not self._popped - _DEEPEST_REORDER <= dts_counter <= counter:
+            dts_counter = min(self._popped - _USUAL_REORDER, counter)  # libx265 makes it up in very short videos
+        self._popped += 1
         before = self._first_pts + dts_counter * self._step  # the clock run backwards at the first frame's pace
         wanted = before if dts_counter < 0 else self._order.get(dts_counter, pts)
         dts = min(wanted, pts) - self._slack

@@ -19,14 +19,31 @@ FFMPEG, FFPROBE = shutil.which("ffmpeg"), shutil.which("ffprobe")
 needs_ffmpeg = pytest.mark.skipif(FFMPEG is None or FFPROBE is None, reason="needs the ffmpeg program")
 
 
-def ffmpeg(*arguments: str | Path) -> str:
-    """Run ffmpeg; its standard output."""
+_made: dict[tuple[str, ...], bytes] = {}
+
+
+def ffmpeg(*arguments: str | Path) -> None:
+    """Run ffmpeg; the last argument is the file to write. What depends on no other file is made only once."""
+    assert FFMPEG is not None
+    *given, target = arguments
+    assert isinstance(target, Path)
+    recipe = (
+        None if any(str(target.parent) in str(argument) for argument in given) else (*map(str, given), target.suffix)
+    )
+    if recipe is not None and recipe in _made:
+        target.write_bytes(_made[recipe])
+        return
+    _run(arguments)
+    if recipe is not None:
+        _made[recipe] = target.read_bytes()
+
+
+def _run(arguments: Sequence[str | Path]) -> None:
     assert FFMPEG is not None
     done = subprocess.run(
         [FFMPEG, "-v", "error", "-y", "-nostdin", *map(str, arguments)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def probe(path: Path, *arguments: str) -> dict[str, list[dict[str, object]]]:

@@ -113,6 +113,27 @@ def test_every_frame_comes_out_once_with_its_own_time() -> None:
     assert all((packet.pts or 0) >= (packet.dts or 0) for packet in packets)
 
 
+@pytest.mark.parametrize("pixel_format", ["nv12", "p010le", "gray", "yuv422p10le", "yuv444p12le", "yuvj420p"])
+@pytest.mark.parametrize("size", [(96, 64), (95, 63)])
+def test_pictures_come_back_as_they_were(pixel_format: str, size: tuple[int, int]) -> None:
+    written = io.BytesIO()
+    video = next(moving_pictures(1)).reformat(*size, pixel_format)
+    video.pts, video.time_base = 0, BASE
+    expected = video.reformat(format="gray").to_ndarray().astype(int)
+    with av.open(written, "w", "matroska") as container:
+        config = EncoderConfig(crf=1, preset="ultrafast")
+        picture = PictureFormat(*size, pixel_format, color_range=video.color_range)
+        target = VideoEncoder(container, picture, BASE, Fraction(25), config, WarningLog())
+        frame = Masker(MaskConfig()).mask(Frame(0, video, 0.0), Verdict(Cover.SETTLED))
+        container.mux(target.encode(frame))
+        container.mux(target.flush())
+    written.seek(0)
+    with av.open(written, "r") as reader:
+        shown = next(reader.decode(video=0))
+    assert (shown.width, shown.height) == size
+    assert np.abs(shown.reformat(format="gray").to_ndarray().astype(int) - expected).mean() < 3
+
+
 def test_the_frame_given_keeps_its_own_clock() -> None:
     target, frame = encoder(), masked(1)[0]
     frame.video.pts, frame.video.time_base = 7777, Fraction(1, 90000)

@@ -99,6 +99,7 @@ FAITHFUL = [
     ("odd height", ffv1("yuv420p", "108:59"), ".mkv", ".mkv", "yuv422p", "h264"),
     ("odd size, 10 bit", ffv1("yuv420p10le", "107:59"), ".mkv", ".mkv", "yuv444p10le", "hevc"),
     ("RGB", ffv1("bgr0"), ".mkv", ".mkv", "yuv444p", "h264"),
+    ("NV12", video("-c:v", "rawvideo", "-pix_fmt", "nv12"), ".nut", ".mkv", "yuv420p", "h264"),
     ("full range", video(*x264("-pix_fmt", "yuvj420p")), ".mp4", ".mp4", "yuvj420p", "h264"),
     ("wide pixels", video("-vf", "setsar=4/3", *x264()), ".mp4", ".mp4", "yuv420p", "h264"),
     ("PQ", video(*x264("-pix_fmt", "yuv420p10le", "-color_trc", "smpte2084", *WIDE_GAMUT)), ".mp4", ".mp4",

@@ -69,6 +69,15 @@ def test_dts_span_what_pts_span(durations: list[int], delay: int) -> None:
         assert stamps[-1].dts + stamps[-1].duration - stamps[0].dts == pts
 
 
+@pytest.mark.parametrize("nonsense", [-(2**63), 2**62, -1000])
+def test_a_dts_that_an_encoder_made_up_is_not_believed(nonsense: int) -> None:
+    mapper = StampMapper()
+    mapper.push(0, 40)
+    stamp = mapper.pop(0, nonsense, final=True)
+    assert (stamp.pts, stamp.duration) == (0, 40)
+    assert -80 <= stamp.dts <= 0
+
+
 def test_popping_twice_is_an_error() -> None:
     mapper = StampMapper()
     mapper.push(0, 1)
