@@ -10,6 +10,7 @@ from core.config import TrackConfig
 from core.geometry import Box
 
 RECENT = 4  # observations
+MAX_BEND = 0.3  # of a box side
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _between(a: Observation, b: Observation, time: float, config: TrackConfig) -
     (ax, ay), (bx, by) = a.box.center, b.box.center
     # Real paths bend between samples: most half-way, not at all at the ends.
     bend = 4 * part * (1 - part) * config.bend
-    wide, high = abs(bx - ax) * bend, abs(by - ay) * bend
+    limit = box.side * MAX_BEND
+    wide, high = min(abs(bx - ax) * bend, limit), min(abs(by - ay) * bend, limit)
     box = Box(box.x0 - wide, box.y0 - high, box.x1 + wide, box.y1 + high)
     return box.grown(_growth(min(time - a.time, b.time - time), config))
 

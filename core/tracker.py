@@ -152,4 +152,5 @@ def _distance(a: Box, b: Box, patience: float, max_ratio: float = MAX_RATIO) -> 
     (ax, ay), (bx, by) = a.center, b.center
     reach = (0.6 + 1.5 * min(patience, 0.4)) * max(a.side, b.side)
     away = math.hypot(bx - ax, by - ay) / reach
-    return min(away, 1 - iou(a, b)) + 0.2 * (ratio - 1)
+    shared = iou(a, b)
+    return (min(away, 1 - shared) if shared > 0 else away) + 0.2 * (ratio - 1)
