@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import thread_time
 
 from core.clock import StreamClock
 from core.config import EngineConfig
@@ -32,7 +33,8 @@ class Stats:
     """Tracks there have been."""
     samples: int = 0
     failed_samples: int = 0
-    detector_seconds: float = 0.0
+    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("look", "detect", "mask"), 0.0))
+    """Seconds of CPU time spent on `look` (thumbnails, sampling), `detect` and `mask`."""
     covers: Counter[Cover] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     """One-line messages of what went wrong with the detector, and how often."""
@@ -91,10 +93,12 @@ class Anonymizer:
             size = sum(plane.buffer_size for plane in frame.video.planes)
             self._capacity = min(MAX_FRAMES, max(MIN_FRAMES, self._config.timeline.memory_mb * 1_000_000 // size))
         time = self._clock.tick(frame.time)
+        begun = thread_time()
         thumbnail = luma_thumbnail(frame.video)
         previous = self._previous
         # Damage ends a scene, too: what was seen before it says little of what comes after.
         new_scene = self._cuts.update(thumbnail) or (previous is not None and not previous[0].trusted)
+        self.stats.cpu["look"] += thread_time() - begun
         if new_scene:
             self._scene, self._scene_start = self._scene + 1, time
         moment = Moment(time, self._scene, self._scene_start)
@@ -159,7 +163,7 @@ class Anonymizer:
     def _settle(self, verdict: SampleVerdict) -> list[MaskedFrame]:
         stats, moment = self.stats, verdict.sample.moment
         stats.samples += 1
-        stats.detector_seconds += verdict.seconds
+        stats.cpu["detect"] += verdict.seconds
         counted = self._timeline.observe(moment, verdict.detections)
         if not counted:
             stats.failed_samples += 1
@@ -171,7 +175,9 @@ class Anonymizer:
     def _release(self, until: float, until_index: int = -1) -> list[MaskedFrame]:
         out = []
         for frame, verdict in self._timeline.release(until, until_index):
+            begun = thread_time()
             masked = self._masker.mask(frame, verdict)
+            self.stats.cpu["mask"] += thread_time() - begun
             self.stats.frames += 1
             self.stats.covers[masked.cover] += 1
             out.append(masked)

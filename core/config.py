@@ -110,7 +110,7 @@ class DetectConfig(Section):
     """Sizes at which samples are looked at; none: those that suit the detector."""
     follow_up: Annotated[int, Field(ge=0, le=64)] = 8
     """At most this many faces that a sample lacks are looked for again, each in a small crop."""
-    follow_up_side: Annotated[int, Field(ge=64, le=640)] = 160
+    follow_up_side: Annotated[int, Field(ge=64, le=640)] = 128
     """Side in pixels of such a crop, which shows three times the face's size."""
     memory: Seconds = 0.6
     """How long a face that is not found is looked for in this way."""

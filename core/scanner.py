@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from core.config import DetectConfig, ScaleConfig
 from core.detection import BgrImage, Detection, Detector
 from core.detectors import default_scales
 from core.frame import Frame
-from core.geometry import Box, iou, overlap
+from core.geometry import Box, iou
 
 TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
 CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
@@ -74,8 +75,8 @@ class Scanner:
         """Look again, closely, for the faces that earlier samples had and this one lacks."""
         side = self._config.follow_up_side
         width, height = frame.upright_size
-        missing = [k for k in self._known if not any(_same_place(k.box, d.box) for d in found)]
-        for known in sorted(missing, key=lambda k: -k.seen)[: self._config.follow_up]:
+        missing = unmatched([k.box for k in self._known], [d.box for d in found])
+        for known in sorted((self._known[i] for i in missing), key=lambda k: -k.seen)[: self._config.follow_up]:
             (x, y), half = known.box.center, known.box.side * CROP_FACES / 2
             area = Box(x - half, y - half, x + half, y + half)
             if area.clipped(width, height).area <= 0:
@@ -86,16 +87,13 @@ class Scanner:
             for detection in self._detector.detect([image])[0]:
                 box = detection.box.scaled(factor, factor).moved(area.x0, area.y0)
                 # A crop may show neighbours, too: only what could be the missing face is of use.
-                if _same_place(known.box, box):
+                if _apart(known.box, box) < 1:
                     yield replace(detection, box=box)
 
     def _remember(self, time: float, found: Sequence[Detection]) -> None:
         current = [_Known(d.box, time) for d in found if d.score >= REMEMBER_SCORE]
-        kept = [
-            k
-            for k in self._known
-            if 0 <= time - k.seen <= self._config.memory and not any(_same_place(k.box, c.box) for c in current)
-        ]
+        missing = unmatched([k.box for k in self._known], [k.box for k in current])
+        kept = [self._known[i] for i in missing if 0 <= time - self._known[i].seen <= self._config.memory]
         self._known = current + kept
 
 
@@ -151,5 +149,23 @@ def cross_check(found: Mapping[int, Sequence[Detection]], width: int) -> list[De
     return checked
 
 
-def _same_place(a: Box, b: Box) -> bool:
-    return overlap(a, b) > 0.3 * min(a.area, b.area)
+def unmatched(known: Sequence[Box], found: Sequence[Box]) -> list[int]:
+    """Indices of the known faces that none of the found boxes can be, each box standing for one face, nearest first."""
+    pairs = sorted(
+        (apart, k, f) for k, a in enumerate(known) for f, b in enumerate(found) if (apart := _apart(a, b)) < 1
+    )
+    free, taken = set(range(len(known))), set()
+    for _, k, f in pairs:
+        if k in free and f not in taken:
+            free.remove(k)
+            taken.add(f)
+    return sorted(free)
+
+
+def _apart(a: Box, b: Box) -> float:
+    """How far two boxes are from being one face in two successive samples: below 1 they may be."""
+    large, small = max(a.side, b.side), min(a.side, b.side)
+    if large > 2 * small:
+        return math.inf
+    (ax, ay), (bx, by) = a.center, b.center
+    return math.hypot(bx - ax, by - ay) / large
