@@ -1,0 +1,84 @@
+"""The sampler looks often while the picture moves, seldom while it stands, and always where a scene begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from core.config import SampleConfig
+from core.cuts import Thumbnail
+from core.sampler import Sampler
+
+CONFIG = SampleConfig(min_interval=0.1, max_interval=0.4, change_level=10, change_share=0.01)
+STEP = 0.05
+POINTS = 36 * 64
+
+
+def still(_: int) -> Thumbnail:
+    return np.full((36, 64), 100, np.uint8)
+
+
+def moving(index: int) -> Thumbnail:
+    """A bright square of 5 x 5 points that goes around: more than one point in a hundred changes."""
+    picture = still(0)
+    x = index * 7 % 55
+    picture[10:15, x : x + 5] = 200
+    return picture
+
+
+def flickering(index: int) -> Thumbnail:
+    return np.full((36, 64), 100 + index % 2 * 9, np.uint8)
+
+
+def twinkling(index: int) -> Thumbnail:
+    """Fewer points than count change, though by much."""
+    picture = still(0)
+    picture[0, : POINTS // 110] = 255 * (index % 2)
+    return picture
+
+
+def creeping(index: int) -> Thumbnail:
+    """Brightens by too little from frame to frame, but not since the last sample."""
+    return np.full((36, 64), min(255, 50 + 4 * index), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "gap"),
+    [
+        pytest.param(still, 0.4, id="still: max_interval"),
+        pytest.param(moving, 0.1, id="moving: min_interval"),
+        pytest.param(flickering, 0.4, id="below change_level"),
+        pytest.param(twinkling, 0.4, id="below change_share"),
+        pytest.param(creeping, 0.15, id="measured from the last sample"),
+    ],
+)
+def test_rate_follows_motion(pictures: Callable[[int], Thumbnail], gap: float) -> None:
+    sampler = Sampler(CONFIG)
+    times = [i * STEP for i in range(41) if sampler.wants(i * STEP, pictures(i))]
+    assert times[0] == 0
+    assert np.diff(times) == pytest.approx(gap)
+
+
+def test_first_frame_is_sampled_at_whatever_time() -> None:
+    assert Sampler(CONFIG).wants(12.3, still(0))
+
+
+def test_forced_frames_are_sampled_and_start_the_count_anew() -> None:
+    sampler = Sampler(CONFIG)
+    wanted = [i for i in range(20) if sampler.wants(i * STEP, still(i), forced=i == 3)]
+    assert wanted == [0, 3, 11, 19]
+
+
+def test_a_clock_that_goes_back_is_no_reason_to_wait() -> None:
+    sampler = Sampler(CONFIG)
+    assert sampler.wants(100, still(0))
+    assert sampler.wants(1, still(1))
+
+
+def test_dark_to_bright_does_not_wrap_around() -> None:
+    # In uint8 a fall from 5 to 251 would count as a change of 10 at most.
+    sampler = Sampler(CONFIG)
+    assert sampler.wants(0, np.full((36, 64), 5, np.uint8))
+    assert sampler.wants(0.1, np.full((36, 64), 251, np.uint8))
