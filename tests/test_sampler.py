@@ -77,8 +77,8 @@ def test_a_clock_that_goes_back_is_no_reason_to_wait() -> None:
     assert sampler.wants(1, still(1))
 
 
-def test_dark_to_bright_does_not_wrap_around() -> None:
-    # In uint8 a fall from 5 to 251 would count as a change of 10 at most.
+def test_bright_to_dark_does_not_wrap_around() -> None:
+    # In uint8 the fall from 251 to 5 would count as a change of 10.
     sampler = Sampler(CONFIG)
-    assert sampler.wants(0, np.full((36, 64), 5, np.uint8))
-    assert sampler.wants(0.1, np.full((36, 64), 251, np.uint8))
+    assert sampler.wants(0, np.full((36, 64), 251, np.uint8))
+    assert sampler.wants(0.1, np.full((36, 64), 5, np.uint8))
