@@ -51,7 +51,7 @@ class ZoneConfig(Section):
 class TrackConfig(Section):
     """How detections become masks through time. Times in seconds, scores from 0 to 1."""
 
-    birth_score: Share = 0.45
+    birth_score: Share = 0.44
     """A detection of at least this score starts a track at once."""
     keep_score: Share = 0.38
     """A detection of at least this score goes on with a track that is there, or extends it backwards."""
@@ -61,7 +61,7 @@ class TrackConfig(Section):
     """A track that is found again within this time is masked in between."""
     sure_score: Share = 0.6
     """Only a track lately seen with this score is bridged over longer than `hold`, and carried for all of it."""
-    hold: Seconds = 0.4
+    hold: Seconds = 0.36
     """A box is carried this long past its last detection; half as long if it was never sure."""
     back_fill: Seconds = 0.1
     """A new track is masked back to the sample before it and this much further."""

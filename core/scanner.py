@@ -19,6 +19,7 @@ from core.geometry import Box, iou
 TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
 CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
 SAME_IOU = 0.4
+MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
 EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
 DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
@@ -76,19 +77,24 @@ class Scanner:
         side = self._config.follow_up_side
         width, height = frame.upright_size
         missing = unmatched([k.box for k in self._known], [d.box for d in found])
+        areas: list[tuple[Box, _Known]] = []
         for known in sorted((self._known[i] for i in missing), key=lambda k: -k.seen)[: self._config.follow_up]:
             (x, y), half = known.box.center, known.box.side * CROP_FACES / 2
             area = Box(x - half, y - half, x + half, y + half)
-            if area.clipped(width, height).area <= 0:
-                continue
-            coded = frame.orientation.to_coded(area, frame.video.width, frame.video.height)
-            image = frame.orientation.upright(picture.crop(frame.video, coded, side, side))
-            factor = 2 * half / side
-            for detection in self._detector.detect([image])[0]:
-                box = detection.box.scaled(factor, factor).moved(area.x0, area.y0)
+            if area.clipped(width, height).area > 0:
+                areas.append((area, known))
+        answers = self._detector.detect([self._crop(frame, area) for area, _ in areas]) if areas else []
+        for (area, known), answer in zip(areas, answers, strict=True):
+            for detection in answer:
+                box = detection.box.scaled(area.width / side, area.height / side).moved(area.x0, area.y0)
                 # A crop may show neighbours, too: only what could be the missing face is of use.
                 if _apart(known.box, box) < 1:
                     yield replace(detection, box=box)
+
+    def _crop(self, frame: Frame, area: Box) -> BgrImage:
+        side = self._config.follow_up_side
+        coded = frame.orientation.to_coded(area, frame.video.width, frame.video.height)
+        return frame.orientation.upright(picture.crop(frame.video, coded, side, side))
 
     def _remember(self, time: float, found: Sequence[Detection]) -> None:
         current = [_Known(d.box, time) for d in found if d.score >= REMEMBER_SCORE]
@@ -101,7 +107,7 @@ def _whole(frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImag
     """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
     video = frame.video
     scale = long_side / max(video.width, video.height)
-    size = max(1, round(video.width * scale)), max(1, round(video.height * scale))
+    size = fitted(video.width * scale), fitted(video.height * scale)
     larger = min((side for side in images if side >= long_side), default=None)
     if larger == long_side:
         return images[long_side]
@@ -113,6 +119,12 @@ def _whole(frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImag
         image = frame.orientation.upright(picture.shrink(video, *size))
     images[long_side] = image
     return image
+
+
+def fitted(length: float) -> int:
+    """A side in whole pixels: a multiple of 32 where that changes it little, for networks pad to one with black."""
+    multiple = round(length / 32) * 32
+    return multiple if abs(multiple - length) <= MAX_STRETCH * length else max(1, round(length))
 
 
 def tiles(width: int, height: int, scale: ScaleConfig) -> list[tuple[int, int, int, int]]:

@@ -218,6 +218,6 @@ class AlphaCache:
 
 
 def _rounded_up(half: float) -> int:
-    """A half-axis grown by at most 1/32 of itself (or to the next sample), so that near sizes share a drawing."""
-    step = 1 << max(0, int(half).bit_length() - 6)
+    """A half-axis grown by at most 1/16 of itself (or to the next sample), so that near sizes share a drawing."""
+    step = 1 << max(0, int(half).bit_length() - 5)
     return max(1, math.ceil(half / step) * step)

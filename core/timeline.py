@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Timeline:
         self._held: deque[_Held] = deque()
         self._verdicts: deque[Moment] = deque()
         self._scene = 0
+        self._size: tuple[float, float] = (math.inf, math.inf)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -55,6 +57,7 @@ class Timeline:
 
     def add(self, frame: Frame, moment: Moment) -> None:
         """Hold a frame; moments must increase."""
+        self._size = frame.upright_size
         self._held.append(_Held(frame, moment))
 
     def observe(self, moment: Moment, detections: Sequence[Detection] | None) -> bool:
@@ -69,7 +72,7 @@ class Timeline:
             self._tracker.cut(moment.scene_start)
         if detections is None or any(not d.box.is_sound() or not 0 <= d.score <= 1.0001 for d in detections):
             return False
-        self._tracker.update(moment.time, detections)
+        self._tracker.update(moment.time, detections, self._size)
         self._verdicts.append(moment)
         return True
 

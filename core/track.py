@@ -17,13 +17,15 @@ MAX_BEND = 0.3  # of a box side
 class Observation:
     """A detection that was linked to a track; `time` in seconds.
 
-    `far` where it lies so far from the observation before that they may be two faces.
+    `far` where it lies so far from the observation before that they may be two faces; `cut` where it reaches the
+    edge of the picture: what is left of a face there is hard to find, so it is masked for longer.
     """
 
     time: float
     box: Box
     score: float
     far: bool = False
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -105,14 +107,15 @@ class Track:
 
     def _hold(self, time: float, config: TrackConfig) -> list[Box]:
         age = time - self.last.time
-        if age > (config.hold if self.recent_score >= config.sure_score else config.hold / 2):
+        hold = config.hold if self.recent_score >= config.sure_score else config.hold / 2
+        if age > hold * (2 if self.last.cut else 1):
             return []
         return [self.last.box.union(self.predict(time)).grown(_growth(age, config))]
 
     def _back_fill(self, time: float, config: TrackConfig) -> list[Box]:
         age = self.first.time - time
         unseen = 0.0 if self.born_after is None else self.first.time - self.born_after
-        if age > max(unseen, 0.0) + config.back_fill:
+        if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.cut else 1):
             return []
         return [self.first.box.union(self.predict_back(time)).grown(_growth(age, config))]
 

@@ -12,6 +12,12 @@ from core.frame import Region
 from core.geometry import Box, iou
 from core.track import Observation, Track
 
+# Corners of the regular octagon around the unit circle.
+_OCTAGON = [
+    (math.cos(angle) / math.cos(math.pi / 8), math.sin(angle) / math.cos(math.pi / 8))
+    for angle in (math.pi / 4 * k for k in range(8))
+]
+EDGE = 0.05  # of a box side: nearer than this to the picture's edge, a face is taken to reach beyond it
 MAX_RATIO = 2.5  # of the sizes of two boxes that may be the same face
 MAX_RATIO_FAR = 1.5
 
@@ -34,6 +40,7 @@ class Tracker:
         self._seen: list[_Seen] = []
         self._scene_start = -math.inf
         self._next_id = 0
+        self._size = (math.inf, math.inf)
 
     @property
     def born(self) -> int:
@@ -47,8 +54,14 @@ class Tracker:
         self._ended += self._tracks
         self._tracks, self._seen, self._scene_start = [], [], time
 
-    def update(self, time: float, detections: Iterable[Detection]) -> None:
-        """Take in the detections of the sample at `time`; boxes that are not finite or empty are left out."""
+    def update(
+        self, time: float, detections: Iterable[Detection], size: tuple[float, float] = (math.inf, math.inf)
+    ) -> None:
+        """Take in the detections of the sample at `time`; boxes that are not finite or empty are left out.
+
+        `size` is width and height in pixels of the picture that the boxes belong to.
+        """
+        self._size = size
         config = self._config
         sound = [d for d in detections if d.box.is_sound() and d.score >= config.keep_score]
         self._ended += [t for t in self._tracks if time - t.last.time > config.bridge]
@@ -82,11 +95,15 @@ class Tracker:
                     linked.add(t)
                     free.remove(d)
                     found = detections[d]
-                    single[t].add(
-                        Observation(time, found.box, found.score, far), found.score >= self._config.birth_score
-                    )
+                    single[t].add(self._observation(time, found, far), found.score >= self._config.birth_score)
             single = [track for t, track in enumerate(single) if t not in linked]
         return [detections[d] for d in free]
+
+    def _observation(self, time: float, detection: Detection, far: bool = False) -> Observation:
+        box, (width, height) = detection.box, self._size
+        near = EDGE * box.side
+        cut = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
+        return Observation(time, box, detection.score, far, cut)
 
     def _cost(self, track: Track, detection: Detection, time: float, far: bool) -> float:
         """How unlike the track the detection is; infinite where one may not go on as the other."""
@@ -108,7 +125,7 @@ class Tracker:
         track = Track(
             self._next_id,
             detection.label,
-            [Observation(time, detection.box, detection.score)],
+            [self._observation(time, detection)],
             time,
             self._seen[-1].time if self._seen else None,
             self._scene_start,
@@ -125,23 +142,43 @@ class Tracker:
             if costs and min(costs)[0] < 1:
                 found = seen.weak.pop(min(costs)[1])
                 earlier = self._seen[back - 1].time if back else None
-                track.prepend(Observation(seen.time, found.box, found.score), earlier)
+                track.prepend(self._observation(seen.time, found), earlier)
         self._tracks.append(track)
 
     def regions(self, time: float) -> tuple[Region, ...]:
         """Everything to paint at `time`, in pixels of the upright frame."""
-        return tuple(
+        found = [
             Region(box, track.id, track.label)
             for track in self._ended + self._tracks
             for box in track.boxes_at(time, self._config)
-        )
+        ]
+        return tuple(without_covered(found))
 
     def forget_before(self, time: float) -> None:
         """Drop what no instant from `time` on needs, so that memory stays flat."""
-        hold = self._config.hold
-        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + hold >= time]
+        longest = 2 * self._config.hold
+        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= time]
         for track in self._ended + self._tracks:
             track.forget_before(time)
+
+
+def without_covered(regions: Sequence[Region]) -> list[Region]:
+    """The regions less those whose ellipse lies wholly in another's: they would be painted for nothing."""
+    kept: list[Region] = []
+    for region in sorted(regions, key=lambda r: -r.box.area):
+        if not any(_ellipse_within(region.box, other.box) for other in kept):
+            kept.append(region)
+    return kept
+
+
+def _ellipse_within(inner: Box, outer: Box) -> bool:
+    """Whether the ellipse in `inner` lies in that in `outer`: certain when True, for all corners of an octagon do."""
+    (x, y), (ox, oy) = inner.center, outer.center
+    rx, ry = outer.width / 2, outer.height / 2
+    return all(
+        ((x + c * inner.width / 2 - ox) / rx) ** 2 + ((y + s * inner.height / 2 - oy) / ry) ** 2 <= 1
+        for c, s in _OCTAGON
+    )
 
 
 def _distance(a: Box, b: Box, patience: float, max_ratio: float = MAX_RATIO) -> float:

@@ -22,7 +22,7 @@ class DetectorEntry:
     scales: tuple[ScaleConfig, ...]
 
 
-_YUNET_SCALES = (ScaleConfig(long_side=320), ScaleConfig(long_side=640), ScaleConfig(long_side=1280, every=4))
+_YUNET_SCALES = (ScaleConfig(long_side=320), ScaleConfig(long_side=640), ScaleConfig(long_side=1280, every=5))
 # BlazeFace sees a picture at 128 or 192 px: far faces need tiles.
 _BLAZEFACE_SCALES = (
     ScaleConfig(long_side=256),
