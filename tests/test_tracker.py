@@ -1,0 +1,258 @@
+"""The tracker: born at once, linked through time, never across a cut, and never dropped where it may still be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from core.config import TrackConfig
+from core.detection import Detection
+from core.geometry import Box
+from core.tracker import Tracker
+from tests.fakes import found
+
+CONFIG = TrackConfig(
+    birth_score=0.5,
+    keep_score=0.3,
+    weak=0.4,
+    bridge=1.0,
+    sure_score=0.7,
+    hold=0.3,
+    back_fill=0.1,
+    margin=1.2,
+    growth=0.5,
+    reach=4.0,
+    leap=0.3,
+    bend=0.15,
+)
+
+
+def at(x: float, score: float = 0.9, y: float = 100.0, side: float = 40.0, label: str = "face") -> Detection:
+    """A face with its middle at `(x, y)`."""
+    return found(x - side / 2, y - side / 2, x + side / 2, y + side / 2, score, label)
+
+
+def tracked(*samples: tuple[float, Sequence[Detection]], config: TrackConfig = CONFIG) -> Tracker:
+    tracker = Tracker(config)
+    tracker.cut(-math.inf)
+    for time, detections in samples:
+        tracker.update(time, detections)
+    return tracker
+
+
+def is_masked(tracker: Tracker, time: float, detection: Detection) -> bool:
+    """Whether one region covers the whole of where the face is."""
+    b = detection.box
+    return any(
+        r.box.x0 <= b.x0 and r.box.y0 <= b.y0 and r.box.x1 >= b.x1 and r.box.y1 >= b.y1 for r in tracker.regions(time)
+    )
+
+
+@pytest.mark.parametrize(("score", "born"), [(1.0, 1), (0.9, 1), (0.5, 1), (0.49, 0), (0.3, 0), (0.29, 0), (0.0, 0)])
+def test_one_sample_is_enough(score: float, born: int) -> None:
+    tracker = tracked((0, [at(100, score)]))
+    assert tracker.born == born
+    assert is_masked(tracker, 0, at(100)) == bool(born)
+
+
+def test_every_face_of_a_sample_is_born() -> None:
+    tracker = tracked((0, [at(100), at(105), at(300), at(300, label="plate")]))
+    assert tracker.born == 4
+    assert {region.label for region in tracker.regions(0)} == {"face", "plate"}
+
+
+@pytest.mark.parametrize(
+    ("second", "tracks"),
+    [
+        pytest.param(at(100), 1, id="still"),
+        pytest.param(at(130), 1, id="a step"),
+        pytest.param(at(100, side=60), 1, id="nearer"),
+        pytest.param(at(100, 0.35), 1, id="weak goes on"),
+        pytest.param(at(900), 2, id="elsewhere"),
+        pytest.param(at(100, side=120), 2, id="three times the size"),
+        pytest.param(at(100, label="plate"), 2, id="something else"),
+        pytest.param(at(900, 0.35), 1, id="weak and elsewhere"),
+    ],
+)
+def test_linking(second: Detection, tracks: int) -> None:
+    assert tracked((0, [at(100)]), (0.1, [second])).born == tracks
+
+
+def test_two_faces_that_stay_apart_keep_their_tracks() -> None:
+    path = [(i / 10, [at(100 + 15 * i), at(600 - 15 * i)]) for i in range(20)]
+    assert tracked(*path).born == 2
+
+
+def test_velocity_is_followed() -> None:
+    # Each step is longer than a face may stray from where it stood, not from where it was heading.
+    path = [(0.0, [at(100)]), (0.1, [at(125)]), (0.2, [at(160)]), (0.3, [at(205)]), (0.4, [at(255)])]
+    assert tracked(*path, config=CONFIG.model_copy(update={"leap": 0.0})).born == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "time", "tracks"),
+    [
+        pytest.param(at(210), 0.2, 1, id="leap of several times the size"),
+        pytest.param(at(210), 0.35, 2, id="too late"),
+        pytest.param(at(210, 0.45), 0.2, 1, id="too weak: neither linked nor born"),
+        pytest.param(at(210, side=70), 0.2, 2, id="size must be alike"),
+        pytest.param(at(900), 0.2, 2, id="too far"),
+    ],
+)
+def test_leap(second: Detection, time: float, tracks: int) -> None:
+    tracker = tracked((0, [at(100)]), (time, [second]))
+    assert tracker.born == tracks
+    half_way = second.box.lerp(at(100).box, 0.5)
+    leapt = tracks == 1 and second.score >= CONFIG.birth_score
+    assert is_masked(tracker, time / 2, Detection(half_way, 1, "fake")) == leapt
+
+
+def test_a_leap_covers_both_ends_as_if_they_were_two_faces() -> None:
+    tracker = tracked((0, [at(100)]), (0.2, [at(210)]))
+    for time in (0.05, 0.1, 0.15):
+        assert is_masked(tracker, time, at(100)) and is_masked(tracker, time, at(210))
+
+
+def test_the_nearest_detection_wins_over_a_leap() -> None:
+    tracker = tracked((0, [at(100)]), (0.2, [at(205), at(104)]))
+    assert tracker.born == 2
+    assert is_masked(tracker, 0.1, at(102))
+
+
+@pytest.mark.parametrize(
+    ("gap", "scores", "joined"),
+    [
+        pytest.param(0.2, (0.9, 0.9), True, id="short"),
+        pytest.param(0.2, (0.55, 0.55), True, id="short and unsure"),
+        pytest.param(0.8, (0.9, 0.9), True, id="long and sure"),
+        pytest.param(0.8, (0.55, 0.9), False, id="long and unsure before"),
+        pytest.param(0.8, (0.9, 0.55), False, id="long and unsure after"),
+        pytest.param(1.2, (0.9, 0.9), False, id="longer than bridge"),
+    ],
+)
+def test_bridge(gap: float, scores: tuple[float, float], joined: bool) -> None:
+    tracker = tracked((0, [at(100, scores[0])]), (gap / 2, []), (gap, [at(100, scores[1])]))
+    assert tracker.born == (1 if joined else 2)
+    if joined:
+        assert all(is_masked(tracker, gap * part / 10, at(100)) for part in range(11))
+
+
+@pytest.mark.parametrize(
+    ("score", "age", "masked"),
+    [(0.9, 0.1, True), (0.9, 0.29, True), (0.9, 0.31, False), (0.6, 0.14, True), (0.6, 0.16, False)],
+)
+def test_hold(score: float, age: float, masked: bool) -> None:
+    """A sure face is carried on for `hold`, one that was never sure half as long; samples without it change nothing."""
+    tracker = tracked((0, [at(100, score)]), (0.01, []), (0.02, []))
+    assert is_masked(tracker, age, at(100)) == masked
+
+
+def test_a_held_box_covers_where_the_face_was_and_where_it_was_heading() -> None:
+    tracker = tracked((0, [at(100)]), (0.1, [at(120)]))
+    for age in (0.05, 0.1, 0.2):
+        assert is_masked(tracker, 0.1 + age, at(120))
+        assert is_masked(tracker, 0.1 + age, at(120 + min(40, 200 * age)))
+
+
+@pytest.mark.parametrize(
+    ("time", "masked"),
+    [(0.3, False), (0.39, False), (0.41, True), (0.5, True), (0.75, True), (1.0, True), (1.25, True), (1.35, False)],
+)
+def test_back_fill(time: float, masked: bool) -> None:
+    """From the sample before the first sighting, and `back_fill` further, up to the end of `hold`."""
+    tracker = tracked((0, []), (0.5, []), (1.0, [at(100)]))
+    assert is_masked(tracker, time, at(100)) == masked
+
+
+def test_on_the_first_sample_of_a_scene_there_is_nothing_to_reach_back_for_but_back_fill() -> None:
+    tracker = tracked((1.0, [at(100)]))
+    assert is_masked(tracker, 0.95, at(100)) and not is_masked(tracker, 0.85, at(100))
+
+
+def test_weak_finds_before_the_birth_become_part_of_the_track() -> None:
+    samples: tuple[tuple[float, list[Detection]], ...] = (
+        (0.0, []),
+        (0.1, [at(100, 0.4)]),
+        (0.2, [at(110, 0.4)]),
+        (0.3, [at(120)]),
+    )
+    tracker = tracked(*samples)
+    assert tracker.born == 1
+    for time, detections in samples[1:]:
+        assert all(is_masked(tracker, time, detection) for detection in detections)
+    assert is_masked(tracker, 0.01, at(100)), "back-fill starts from the weak find, not from the birth"
+
+
+@pytest.mark.parametrize(
+    "weak", [pytest.param(at(400, 0.4), id="elsewhere"), pytest.param(at(100, 0.2), id="below keep_score")]
+)
+def test_weak_finds_that_do_not_fit_are_left_out(weak: Detection) -> None:
+    tracker = tracked((0.0, []), (0.05, [weak]), (0.3, [at(100)]))
+    assert not is_masked(tracker, 0.05, at(400))
+    assert not is_masked(tracker, -0.06, at(100)), "back-fill starts from the birth"
+
+
+def test_weak_finds_alone_end_a_track() -> None:
+    tracker = tracked((0.0, [at(100)]), *((i / 10, [at(100, 0.4)]) for i in range(1, 12)))
+    assert is_masked(tracker, 0.4, at(100))
+    assert not is_masked(tracker, 0.9, at(100))
+
+
+def test_a_strong_sighting_keeps_weak_ones_going() -> None:
+    tracker = tracked(*((i / 10, [at(100, 0.9 if i % 4 == 0 else 0.4)]) for i in range(20)))
+    assert tracker.born == 1
+    assert all(is_masked(tracker, i / 10, at(100)) for i in range(20))
+
+
+def test_nothing_goes_on_across_a_cut() -> None:
+    tracker = Tracker(CONFIG)
+    tracker.cut(0.0)
+    tracker.update(0.0, [at(100)])
+    tracker.update(0.9, [at(100)])
+    tracker.cut(1.0)
+    tracker.update(1.0, [at(400), at(100)])
+    assert tracker.born == 3, "the same place in another scene is another face"
+    assert is_masked(tracker, 0.99, at(100)) and not is_masked(tracker, 0.99, at(400))
+    assert is_masked(tracker, 1.0, at(100)) and is_masked(tracker, 1.0, at(400))
+
+
+def test_no_weak_find_of_another_scene_joins_a_track() -> None:
+    tracker = Tracker(CONFIG)
+    tracker.cut(0.0)
+    tracker.update(0.0, [])
+    tracker.update(0.1, [at(100, 0.4)])
+    tracker.cut(0.15)
+    tracker.update(0.2, [at(100)])
+    assert not tracker.regions(0.1)
+
+
+def test_masks_grow_with_the_time_from_a_detection() -> None:
+    tracker = tracked((0, [at(100)]), (0.25, [at(100)]))
+    sides = {t: max(r.box.side for r in tracker.regions(t)) for t in (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45)}
+    nearest = {t: min(t, abs(t - 0.25)) for t in sides}
+    assert sides == pytest.approx({t: 40 * (1.2 + 0.5 * nearest[t]) for t in sides})
+
+
+def test_paths_that_bend_stay_covered() -> None:
+    """Between two samples a face half a box off the straight line is still masked as far as `bend` allows."""
+    tracker = tracked((0, [at(100)]), (0.1, [at(140)]))
+    allowed = 0.15 * 40
+    assert is_masked(tracker, 0.05, at(120 + allowed)) and is_masked(tracker, 0.05, at(120 - allowed))
+
+
+def test_unsound_boxes_start_nothing() -> None:
+    tracker = tracked((0, [Detection(Box(math.nan, 0, 1, 1), 0.9, "fake"), Detection(Box(5, 5, 5, 9), 0.9, "fake")]))
+    assert tracker.born == 0
+
+
+def test_order_of_detections_does_not_matter() -> None:
+    samples = [(i / 10, [at(100 + 9 * i), at(160 - 9 * i, 0.8), at(300, 0.45)]) for i in range(8)]
+    one = tracked(*samples)
+    other = tracked(*((time, detections[::-1]) for time, detections in samples))
+
+    def painted(tracker: Tracker) -> list[list[tuple[float, float]]]:
+        return [sorted((r.box.x0, r.box.x1) for r in tracker.regions(i / 20)) for i in range(16)]
+
+    assert painted(one) == painted(other)
