@@ -1,0 +1,22 @@
+# Masked copies of files: docker run --rm -v "$PWD:/data" veilcast file /data/meeting.mp4
+FROM debian:12-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends python3.11 python3-pip make && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/veilcast
+COPY pyproject.toml uv.lock requirements-uv.txt README.md LICENSE ./
+COPY core core
+COPY streamer streamer
+COPY configs configs
+RUN python3.11 -m venv --without-pip .venv \
+    && python3.11 -m pip --python .venv/bin/python install --no-cache-dir --require-hashes -r requirements-uv.txt \
+    && .venv/bin/uv sync --locked --no-dev --no-editable --no-cache --python .venv/bin/python \
+    && .venv/bin/uv pip uninstall --python .venv/bin/python uv
+
+FROM debian:12-slim
+RUN apt-get update && apt-get install -y --no-install-recommends python3.11 && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home veilcast
+COPY --from=build /opt/veilcast/.venv /opt/veilcast/.venv
+USER veilcast
+WORKDIR /data
+HEALTHCHECK CMD ["/opt/veilcast/.venv/bin/veilcast", "--version"]
+ENTRYPOINT ["/opt/veilcast/.venv/bin/veilcast"]
+CMD ["--help"]
