@@ -218,14 +218,18 @@ def test_nothing_goes_on_across_a_cut() -> None:
     assert is_masked(tracker, 1.0, at(100)) and is_masked(tracker, 1.0, at(400))
 
 
+def test_no_mask_is_held_across_a_cut() -> None:
+    tracker = tracked((0.9, [at(100)]))
+    tracker.cut(1.0)
+    assert is_masked(tracker, 0.99, at(100)) and not tracker.regions(1.0)
+
+
 def test_no_weak_find_of_another_scene_joins_a_track() -> None:
-    tracker = Tracker(CONFIG)
-    tracker.cut(0.0)
-    tracker.update(0.0, [])
-    tracker.update(0.1, [at(100, 0.4)])
+    tracker = tracked((0.0, []), (0.1, [at(120, 0.4)]))
     tracker.cut(0.15)
     tracker.update(0.2, [at(100)])
     assert not tracker.regions(0.1)
+    assert is_masked(tracker, 0.16, at(100)), "not drawn towards where the other scene's face was"
 
 
 def test_masks_grow_with_the_time_from_a_detection() -> None:

@@ -50,6 +50,7 @@ def main() -> None:
                 continue
             judge = [sys.executable, str(options.meter), str(clip), str(out), str(clip.with_suffix(".json")), "--json"]
             verdict = json.loads(subprocess.run(judge, capture_output=True, text=True, check=True).stdout)
+            over = f"over-masked {100 * verdict['over_masked']:5.2f} %"
             judged, leaks = judged + verdict["face_frames"], leaks + verdict["leaks"]
             longest, frames, busy = (
                 max(longest, verdict["longest_leak_frames"]),
@@ -58,7 +59,7 @@ def main() -> None:
             )
             sys.stdout.write(
                 f"{clip.name:22s} {verdict['leaks']:4d}/{verdict['face_frames']:4d} leak, "
-                f"longest {verdict['longest_leak_frames']:2d}, over-masked {100 * verdict['over_masked']:5.2f} %, frames "
+                f"longest {verdict['longest_leak_frames']:2d}, {over}, frames "
                 f"-{verdict['frames_missing_in_output']} +{verdict['frames_extra_in_output']}, sound "
                 f"{_sounds(clip)} -> {_sounds(out)}, {verdict['frames'] / elapsed:5.1f} fps\n"
             )
