@@ -66,9 +66,13 @@ def _file(options: argparse.Namespace, console: Console) -> int:
 
     settings = _settings(options)
     target = None if options.output is None else Path(options.output)
+    source = Path(options.input)
+    if options.report is not None:
+        videos = [source] if target is None else [source, target]
+        reports.check_report_target(Path(options.report), videos, options.overwrite)
     with progress_view(console) as view:
         report = anonymize_file(
-            Path(options.input),
+            source,
             target,
             settings,
             overwrite=options.overwrite,
@@ -86,11 +90,15 @@ def _file(options: argparse.Namespace, console: Console) -> int:
     )
     say(
         console,
-        f"{report.output.path}: {report.frames} frames, {report.faces} faces followed, {covered}, "
+        f"{report.output.path}: {report.frames} frames, {_count(report.faces, 'face')} followed, {covered}, "
         f"{report.frames / max(report.elapsed, 1e-9):.1f} fps",
         "green",
     )
     return DEGRADED if report.failed_samples else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -50,11 +50,11 @@ def anonymize_file(
     configured detector. Raises InputError or OutputError, both with one clear line.
     """
     source = Path(source)
-    target = default_output(source) if target is None else Path(target)
     settings = settings or Settings()
     begun = time.monotonic()
     warnings = WarningLog(on_warning)
     with FileSource(source, warnings=warnings) as reader:
+        target = default_output(source) if target is None else Path(target)
         check_target(source, target, overwrite)
         before = digest(source)
         with (

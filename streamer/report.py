@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -86,6 +88,27 @@ def versions() -> dict[str, str]:
     import cv2
 
     return {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__}
+
+
+def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> None:
+    """Raises OutputError when a report must not or cannot be written there, before any work is done.
+
+    `others` are the files of the job, which a report never replaces.
+    """
+    try:
+        if not path.parent.is_dir():
+            raise OutputError(path, f"the directory {path.parent} does not exist")
+        if path.is_dir():
+            raise OutputError(path, "is a directory")
+        if any(
+            path.absolute() == other.absolute() or (path.exists() and other.exists() and path.samefile(other))
+            for other in others
+        ):
+            raise OutputError(path, "is a video of this job; the report needs a name of its own")
+        if os.path.lexists(path) and not overwrite:
+            raise OutputError(path, "exists already; --overwrite replaces it")
+    except OSError as error:
+        raise OutputError(path, f"the report cannot be written ({error.strerror or error})") from error
 
 
 def write(report: Report, path: Path) -> None:

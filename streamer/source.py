@@ -313,9 +313,10 @@ class FileSource:
             return video
         if video.format.is_rgb:
             return video.reformat(
-                form.width, form.height, form.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG"
+                form.width, form.height, form.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
             )
-        return video.reformat(form.width, form.height, form.pixel_format)
+        # FFmpeg's sliced conversion spoils samples at random where the width is no multiple of 16.
+        return video.reformat(form.width, form.height, form.pixel_format, threads=1)
 
     def _check_end(self) -> None:
         if self._claimed_end is None or self._end is None:
