@@ -91,6 +91,22 @@ def carphone_at_size() -> list[BgrImage]:
     return [np.ascontiguousarray(np.pad(p, ((0, 0), (20, 20), (0, 0)), mode="edge")) for p in carphone().pictures]
 
 
+def noise(spread: int, count: int) -> list[BgrImage]:
+    """Pictures that have nothing in common but how lively they are."""
+    chance = np.random.default_rng(5)
+    blocks = chance.integers(128 - spread, 128 + spread, (count, 9, 12, 1), np.uint8)
+    return [np.kron(picture, np.ones((40, 40, 3), np.uint8)) for picture in blocks]
+
+
+def test_little_change_is_no_cut_however_unlike_the_pictures_are() -> None:
+    assert cuts(noise(8, 10)) == [0]
+
+
+def test_where_everything_always_changes_nothing_stands_out() -> None:
+    found = cuts(noise(40, 20))
+    assert found[:2] == [0, 1] and max(found) < 10
+
+
 def test_each_detector_remembers_its_own_stream() -> None:
     one, other = CutDetector(), CutDetector()
     a, b = (luma_thumbnail(av.VideoFrame.from_ndarray(p, "bgr24")) for p in (half(astronaut()), scenery()))

@@ -1,0 +1,210 @@
+"""One sample's look: sizes, tiles, close-ups of missing faces, and boxes in the upright picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import av
+import numpy as np
+import pytest
+
+from core.config import DetectConfig, ScaleConfig
+from core.detection import BgrImage, Detection
+from core.detectors import create
+from core.frame import Frame
+from core.geometry import Box, iou
+from core.orientation import Orientation
+from core.scanner import Scanner, cross_check, merge, tiles
+from tests.faces import shot
+from tests.fakes import found
+
+WHOLE = DetectConfig(scales=(ScaleConfig(long_side=320),), follow_up=0)
+
+
+class Recorder:
+    """Remembers the shapes it was shown and finds bright squares."""
+
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.calls: list[list[tuple[int, int]]] = []
+        self.blind = False
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+        self.calls.append([(picture.shape[1], picture.shape[0]) for picture in pictures])
+        return [[] if self.blind else self._find(picture) for picture in pictures]
+
+    def _find(self, picture: BgrImage) -> list[Detection]:
+        ys, xs = np.nonzero(picture[:, :, 1] > 150)
+        return [found(float(xs.min()), float(ys.min()), xs.max() + 1.0, ys.max() + 1.0)] if xs.size else []
+
+
+def dark(width: int, height: int, *squares: Box, orientation: Orientation | None = None) -> Frame:
+    picture = np.full((height, width, 3), 20, np.uint8)
+    for box in squares:
+        picture[round(box.y0) : round(box.y1), round(box.x0) : round(box.x1)] = 250
+    video = av.VideoFrame.from_ndarray(picture, "bgr24")
+    return Frame(0, video, 0.0, orientation or Orientation())
+
+
+@pytest.mark.parametrize("size", [(640, 360), (360, 640), (1280, 720), (641, 361), (64, 64)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 4), (3, 5), (8, 8), (1, 3)])
+def test_tiles_cover_everything_and_overlap(size: tuple[int, int], rows: int, columns: int) -> None:
+    width, height = size
+    parts = tiles(width, height, ScaleConfig(long_side=64, rows=rows, columns=columns))
+    assert len(parts) == rows * columns
+    seen = np.zeros((height, width), np.int64)
+    for x0, y0, x1, y1 in parts:
+        assert 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
+        seen[y0:y1, x0:x1] += 1
+    assert seen.min() == 1
+    for first, second in pairwise(parts):
+        if first[1] == second[1]:
+            assert first[2] - second[0] >= 0.1 * (first[2] - first[0]), "neighbours share a strip"
+
+
+@pytest.mark.parametrize(
+    ("detections", "kept"),
+    [
+        ([found(0, 0, 40, 40, 0.6), found(2, 2, 42, 42, 0.9)], [0.9]),
+        ([found(0, 0, 40, 40, 0.6), found(60, 0, 100, 40, 0.9)], [0.9, 0.6]),
+        ([found(0, 0, 40, 40, 0.6), found(10, 10, 30, 30, 0.9)], [0.9, 0.6]),
+        ([found(0, 0, 40, 40, 0.6), found(0, 0, 40, 40, 0.9, "plate")], [0.9, 0.6]),
+        ([found(i, 0, 40 + i, 40, 0.5 + i / 10) for i in range(4)], [0.8]),
+        ([], []),
+    ],
+    ids=["same face", "two faces", "face in a face", "other label", "four views of one", "none"],
+)
+def test_merge(detections: list[Detection], kept: list[float]) -> None:
+    assert [detection.score for detection in merge(detections)] == kept
+
+
+BIG, SMALL = found(100, 100, 300, 300, 0.8), found(100, 100, 110, 110, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("seen", "doubted"),
+    [
+        pytest.param({1280: [BIG], 320: []}, True, id="large, and the small size did not see it"),
+        pytest.param({1280: [BIG], 320: [BIG]}, False, id="seen by both"),
+        pytest.param({1280: [SMALL], 320: []}, False, id="too small for the small size"),
+        pytest.param({1280: [BIG]}, False, id="nobody to ask"),
+        pytest.param({1280: [], 320: [BIG]}, False, id="only the small size saw it"),
+    ],
+)
+def test_cross_check(seen: dict[int, list[Detection]], doubted: bool) -> None:
+    given = {detection for detections in seen.values() for detection in detections}
+    checked = cross_check(seen, 1280)
+    assert {replace(c, score=0.8) for c in checked} == given, "doubt never drops a find nor moves it"
+    assert any(c.score < 0.8 for c in checked) == doubted
+
+
+ORIENTATIONS = [Orientation(turn, flip) for turn in (0, 90, 180, 270) for flip in (False, True)]
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize(
+    "config",
+    [WHOLE, DetectConfig(scales=(ScaleConfig(long_side=160, rows=2, columns=2),), follow_up=0)],
+    ids=["whole", "tiles"],
+)
+def test_boxes_are_those_of_the_upright_picture(orientation: Orientation, config: DetectConfig) -> None:
+    upright_box = Box(30, 200, 80, 260)
+    coded_size = (640, 320)
+    frame = dark(*coded_size, orientation.to_coded(upright_box, *coded_size), orientation=orientation)
+    detections = Scanner(Recorder(), config).scan(frame, 0.0, scene_start=True)
+    assert detections and all(iou(d.box, upright_box) > 0.85 for d in detections)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_face_on_its_side_is_seen_upright(turn: int) -> None:
+    picture, (face,) = shot(200, 150, 90)
+    coded = np.ascontiguousarray(np.rot90(picture, turn // 90))
+    frame = Frame(0, av.VideoFrame.from_ndarray(coded, "bgr24"), 0.0, Orientation(turn))
+    (detection,) = Scanner(create("yunet", 0.4), WHOLE).scan(frame, 0.0, scene_start=True)
+    assert iou(detection.box, face) > 0.55
+
+
+def test_each_size_has_its_own_rate_and_starts_with_the_scene() -> None:
+    config = DetectConfig(scales=(ScaleConfig(long_side=128), ScaleConfig(long_side=256, every=3)), follow_up=0)
+    recorder = Recorder()
+    scanner = Scanner(recorder, config)
+    widths = []
+    for index in range(8):
+        recorder.calls.clear()
+        scanner.scan(dark(640, 320), index / 10, scene_start=index in (0, 5))
+        widths.append([call[0][0] for call in recorder.calls])
+    assert widths == [[256, 128], [128], [128], [256, 128], [128], [256, 128], [128], [128]]
+
+
+FACE = Box(100, 100, 140, 140)
+FOLLOW = DetectConfig(scales=(ScaleConfig(long_side=320),), follow_up=2, follow_up_side=96, memory=0.5)
+
+
+def crops(second: float, *, config: DetectConfig = FOLLOW, scene_start: bool = False, blind: bool = True) -> int:
+    """How many close-ups a sample without faces leads to, `second` seconds after one with a face."""
+    recorder = Recorder()
+    scanner = Scanner(recorder, config)
+    scanner.scan(dark(640, 320, FACE), 0.0, scene_start=True)
+    recorder.calls.clear()
+    recorder.blind = blind
+    scanner.scan(dark(640, 320, *([] if blind else [FACE])), second, scene_start=scene_start)
+    assert all(size == (96, 96) for call in recorder.calls[1:] for size in call)
+    return sum(len(call) for call in recorder.calls[1:])
+
+
+def test_a_missing_face_is_looked_for_again() -> None:
+    assert crops(0.1) == 1
+    assert crops(0.1, blind=False) == 0, "it was found: nothing to look for"
+    assert crops(0.1, scene_start=True) == 0, "another scene, other faces"
+    assert crops(0.1, config=FOLLOW.model_copy(update={"follow_up": 0})) == 0
+
+
+def test_a_missing_face_is_looked_for_only_so_long() -> None:
+    recorder = Recorder()
+    scanner = Scanner(recorder, FOLLOW)
+    scanner.scan(dark(640, 320, FACE), 0.0, scene_start=True)
+    recorder.blind = True
+    looked = []
+    for index in range(1, 10):
+        recorder.calls.clear()
+        scanner.scan(dark(640, 320), index / 10, scene_start=False)
+        looked.append(len(recorder.calls) - 1)
+    assert looked[:5] == [1] * 5 and looked[-1] == 0
+
+
+class Shy(Recorder):
+    """Sees nothing in whole pictures, only in close-ups."""
+
+    def _find(self, picture: BgrImage) -> list[Detection]:
+        return [] if picture.shape[1] == 320 and len(self.calls) > 1 else super()._find(picture)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize("moved", [Box(105, 104, 145, 144), Box(100, 100, 140, 140)], ids=["moved", "still"])
+def test_what_a_close_up_shows_lies_where_it_is_in_the_picture(orientation: Orientation, moved: Box) -> None:
+    def frame(box: Box) -> Frame:
+        return dark(640, 320, orientation.to_coded(box, 640, 320), orientation=orientation)
+
+    scanner = Scanner(Shy(), FOLLOW)
+    scanner.scan(frame(FACE), 0.0, scene_start=True)
+    (detection,) = scanner.scan(frame(moved), 0.1, scene_start=False)
+    assert iou(detection.box, moved) > 0.8
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda pictures: [], lambda pictures: [[] for _ in (*pictures, 0)], lambda pictures: 1 / 0],
+    ids=["too few", "too many", "raises"],
+)
+def test_a_wrong_answer_is_an_error_not_an_empty_scene(answer: Callable[[object], list[list[Detection]]]) -> None:
+    class Wrong:
+        name = "wrong"
+
+        def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+            return answer(pictures)
+
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        Scanner(Wrong(), WHOLE).scan(dark(64, 64), 0.0, scene_start=True)
