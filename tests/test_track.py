@@ -1,0 +1,103 @@
+"""One track: what it paints at every instant, and what it may forget."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.config import TrackConfig
+from core.geometry import Box
+from core.track import Observation, Track
+
+CONFIG = TrackConfig(margin=1.2, growth=0.5, hold=0.3, back_fill=0.1, bridge=1.0, sure_score=0.6, bend=0.15)
+FAR = 500.0  # from every edge
+
+
+def seen(time: float, x: float = FAR, side: float = 40.0, score: float = 0.9) -> Observation:
+    return Observation(time, Box(x, FAR, x + side, FAR + side), score)
+
+
+def track_of(*observations: Observation, born_after: float | None = None) -> Track:
+    return Track(0, "face", list(observations), observations[0].time, born_after)
+
+
+def holds(boxes: list[Box], face: Box) -> bool:
+    return any(b.x0 <= face.x0 and b.y0 <= face.y0 and b.x1 >= face.x1 and b.y1 >= face.y1 for b in boxes)
+
+
+def test_first_last_and_score() -> None:
+    track = track_of(seen(0, score=0.95), *(seen(i, score=0.5 + i / 100) for i in range(1, 6)))
+    assert (track.first.time, track.last.time) == (0, 5)
+    assert track.recent_score == 0.55, "only the latest sightings count"
+
+
+def test_adding_at_both_ends() -> None:
+    track = track_of(seen(1.0), born_after=0.8)
+    track.add(seen(1.2, score=0.4), strong=False)
+    assert track.strong_time == 1.0
+    track.add(seen(1.4), strong=True)
+    assert track.strong_time == 1.4
+    track.prepend(seen(0.8), 0.6)
+    assert [o.time for o in track.observations] == [0.8, 1.0, 1.2, 1.4] and track.born_after == 0.6
+
+
+@pytest.mark.parametrize(
+    ("time", "painted"), [(0.89, False), (0.91, True), (1.0, True), (1.29, True), (1.31, False), (5.0, False)]
+)
+def test_the_life_of_a_single_sighting(time: float, painted: bool) -> None:
+    assert bool(track_of(seen(1.0)).boxes_at(time, CONFIG)) == painted
+
+
+@pytest.mark.parametrize(("time", "painted"), [(0.9, False), (1.0, True), (1.15, True), (1.2, False), (1.25, False)])
+def test_nothing_is_painted_outside_its_scene(time: float, painted: bool) -> None:
+    track = track_of(seen(1.1), born_after=0.5)
+    track.scene_start, track.scene_end = 1.0, 1.2
+    assert bool(track.boxes_at(time, CONFIG)) == painted
+
+
+def test_prediction_goes_on_at_the_same_speed_but_never_far() -> None:
+    track = track_of(seen(0.0, 500), seen(0.1, 510))
+    assert track.predict(0.2).x0 == pytest.approx(520)
+    assert track.predict(9.0).x0 == pytest.approx(550), "by one box side at most"
+    assert track.predict_back(-0.1).x0 == pytest.approx(490)
+    assert track_of(seen(0.0)).predict(3.0) == seen(0.0).box
+
+
+def test_between_sightings_the_face_is_covered_wherever_it_is_on_the_straight_line() -> None:
+    a, b = seen(0.0, 500, 40), seen(0.25, 560, 60)
+    track = track_of(a, b)
+    for step in range(11):
+        assert holds(track.boxes_at(step * 0.025, CONFIG), a.box.lerp(b.box, step / 10))
+
+
+def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
+    a, b = seen(0.0, 500), seen(0.8, 540)
+    track = track_of(a, b)
+    assert holds(track.boxes_at(0.29, CONFIG), a.box) and holds(track.boxes_at(0.51, CONFIG), b.box)
+    assert len(track.boxes_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
+
+
+times = st.lists(st.integers(0, 200).map(lambda t: t / 50), min_size=1, max_size=20, unique=True).map(sorted)
+
+
+@given(times, st.floats(0, 4))
+def test_forgetting_changes_nothing_that_is_still_to_come(moments: list[float], now: float) -> None:
+    full = track_of(*(seen(t, 500 + 37 * i % 90) for i, t in enumerate(moments)))
+    cut = track_of(*full.observations)
+    cut.forget_before(now)
+    for later in (now, now + 0.01, now + 0.2, now + 1, now + 3):
+        assert cut.boxes_at(later, CONFIG) == full.boxes_at(later, CONFIG)
+
+
+def test_forgetting_keeps_memory_flat() -> None:
+    track = track_of(*(seen(i / 10) for i in range(1000)))
+    track.forget_before(99.0)
+    assert len(track.observations) < 30
+
+
+@given(times, st.floats(0, 4))
+def test_every_painted_box_is_at_least_as_large_as_the_face(moments: list[float], time: float) -> None:
+    track = track_of(*(seen(t, 500 + 10 * i) for i, t in enumerate(moments)))
+    for box in track.boxes_at(time, CONFIG):
+        assert box.width >= 40 * 1.2 - 1e-6 and box.height >= 40 * 1.2 - 1e-6
