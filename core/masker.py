@@ -84,9 +84,13 @@ class Masker:
         views = _writable_planes(frame)
         zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)
         patches: list[_Patch] = []
+        placed: list[Placed | None] = []
+        before: Plane | None = None
         for plane, in_plane in zip(views, zones, strict=True):
-            fx, fy = 1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift)
-            placed = [self._alphas.place(plane, box.scaled(fx, fy)) for box in coded]
+            if before is None or not _same_grid(plane, before):  # both chroma planes are cut alike
+                fx, fy = 1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift)
+                placed = [self._alphas.place(plane, box.scaled(fx, fy)) for box in coded]
+            before = plane
             solid = self._solid(frame, plane)
             patches += [self._patch(plane, place, solid) for place in (*placed, *in_plane) if place]
         # Only now that every average is taken may a sample change.
@@ -122,6 +126,10 @@ class Masker:
 
 def _is_paintable(box: Box) -> bool:
     return box.is_sound() and max(map(abs, (box.x0, box.y0, box.x1, box.y1))) <= _FARTHEST
+
+
+def _same_grid(a: Plane, b: Plane) -> bool:
+    return a.array.shape == b.array.shape and a.array.dtype == b.array.dtype
 
 
 def _writable_planes(frame: Frame) -> tuple[Plane, ...]:

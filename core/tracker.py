@@ -18,6 +18,7 @@ _OCTAGON = [
     for angle in (math.pi / 4 * k for k in range(8))
 ]
 EDGE = 0.05  # of a box side: nearer than this to the picture's edge, a face is taken to reach beyond it
+NEARLY_SAME = 0.5  # overlap of boxes that are cheaper to paint as one
 MAX_RATIO = 2.5  # of the sizes of two boxes that may be the same face
 MAX_RATIO_FAR = 1.5
 
@@ -150,7 +151,7 @@ class Tracker:
         found = [
             Region(box, track.id, track.label)
             for track in self._ended + self._tracks
-            for box in track.boxes_at(time, self._config)
+            for box in joined(track.boxes_at(time, self._config))
         ]
         return tuple(without_covered(found))
 
@@ -160,6 +161,19 @@ class Tracker:
         self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= time]
         for track in self._ended + self._tracks:
             track.forget_before(time)
+
+
+def joined(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes of one face, those that are nearly the same made one around both."""
+    out: list[Box] = []
+    for box in boxes:
+        for index, other in enumerate(out):
+            if iou(box, other) > NEARLY_SAME:
+                out[index] = box.union(other)
+                break
+        else:
+            out.append(box)
+    return out
 
 
 def without_covered(regions: Sequence[Region]) -> list[Region]:
