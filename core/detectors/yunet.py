@@ -47,8 +47,6 @@ class YuNet:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # it warns of every output whose declared size was 640's
-        # Free sizes make the arena keep a block for each; without it memory stays flat.
-        options.enable_cpu_mem_arena = False
         self._session = ort.InferenceSession(with_free_size(YUNET.read()), options, providers=["CPUExecutionProvider"])
         self._min_score, self._nms_iou = min_score, nms_iou
 
