@@ -25,7 +25,9 @@ def timeline_of(count: int, *, cuts: tuple[int, ...] = (), untrusted: tuple[int,
     """Frames a tenth of a second apart; scenes begin with frame 0 and with each of `cuts`."""
     timeline = Timeline(CONFIG, MAX_AGE)
     for index in range(count):
-        timeline.add(numbered(index, index * STEP, trusted=index not in untrusted), moment(index, cuts))
+        # Large enough that no face of these tests lies at its edge.
+        frame = numbered(index, index * STEP, trusted=index not in untrusted, side=512)
+        timeline.add(frame, moment(index, cuts))
     return timeline
 
 

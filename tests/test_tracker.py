@@ -149,6 +149,17 @@ def test_hold(score: float, age: float, masked: bool) -> None:
     assert is_masked(tracker, age, at(100)) == masked
 
 
+@pytest.mark.parametrize(("x", "longer"), [(21.0, True), (320.0, False), (619.0, True)])
+def test_what_reaches_the_edge_is_masked_for_longer(x: float, longer: bool) -> None:
+    """What is left of a face there is hard to find."""
+    tracker = Tracker(CONFIG)
+    tracker.cut(-math.inf)
+    tracker.update(1.0, [at(x)], (640.0, 360.0))
+    assert is_masked(tracker, 1.2, at(x)) and is_masked(tracker, 0.95, at(x))
+    assert is_masked(tracker, 1.0 + 1.2 * CONFIG.hold, at(x)) == longer
+    assert is_masked(tracker, 1.0 - 1.2 * CONFIG.back_fill, at(x)) == longer
+
+
 def test_a_held_box_covers_where_the_face_was_and_where_it_was_heading() -> None:
     tracker = tracked((0, [at(100)]), (0.1, [at(120)]))
     for age in (0.05, 0.1, 0.2):
