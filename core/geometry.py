@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+FARTHEST = 1e6  # pixels; no picture is that large, so a box that reaches further was made by a fault
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -41,8 +43,9 @@ class Box:
         return max(self.width, self.height)
 
     def is_sound(self) -> bool:
-        """Whether every coordinate is finite and the box has an area."""
-        return all(map(math.isfinite, (self.x0, self.y0, self.x1, self.y1))) and self.area > 0
+        """Whether the box has an area and every coordinate is a number that a picture could have, finite above all."""
+        farthest = max(map(abs, (self.x0, self.y0, self.x1, self.y1)))
+        return all(map(math.isfinite, (self.x0, self.y0, self.x1, self.y1))) and farthest <= FARTHEST and self.area > 0
 
     def grown(self, factor: float, pad: float = 0.0) -> Box:
         """The same middle, both sides times `factor`, plus `pad` pixels on every edge."""

@@ -18,9 +18,6 @@ from core.picture import Plane, Samples, is_full_range, planes
 from core.styles import Alpha, AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
 from core.zones import Zones
 
-_FARTHEST: Final = 1e6
-"""Pixels; no picture is that large, so a box that reaches further was made by a fault."""
-
 _SAMPLED: Final = 6
 """Averages are taken over at least this many samples a side, also where only a corner is to be painted."""
 
@@ -61,7 +58,7 @@ class Masker:
         UnsupportedPictureError for a pixel format without plane views; whatever is raised, the frame is to be
         thrown away, for it may be half painted.
         """
-        if verdict.cover is not Cover.BLANKET and not all(_is_paintable(region.box) for region in verdict.regions):
+        if verdict.cover is not Cover.BLANKET and not all(region.box.is_sound() for region in verdict.regions):
             verdict = dataclasses.replace(verdict, cover=Cover.BLANKET)
         if verdict.cover is Cover.BLANKET:
             self._blanket(frame)
@@ -122,10 +119,6 @@ class Masker:
 
     def _fill(self, grid: Samples, width: int, height: int) -> Samples:
         return enlarged(grid, width, height, smooth=self._config.style == "blur")
-
-
-def _is_paintable(box: Box) -> bool:
-    return box.is_sound() and max(map(abs, (box.x0, box.y0, box.x1, box.y1))) <= _FARTHEST
 
 
 def _same_grid(a: Plane, b: Plane) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 import time
@@ -52,7 +53,13 @@ class DetectorThread:
         self._room = threading.Semaphore(depth)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="veilcast-detector", daemon=True)
-        self._thread.start()
+        # A thread that outlives the interpreter aborts the process, and Ctrl-C may come before anyone owns this one.
+        atexit.register(self.close)
+        try:
+            self._thread.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> DetectorThread:
         return self
@@ -79,8 +86,12 @@ class DetectorThread:
     def close(self, timeout: float = 5.0) -> bool:
         """Stop after the sample under way; False when the thread did not end within `timeout` seconds."""
         self._stop.set()
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        ended = not self._thread.is_alive()
+        if ended:
+            atexit.unregister(self.close)
+        return ended
 
     def _run(self) -> None:
         scan: Scan | None = None

@@ -144,9 +144,11 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("--preset", choices=_choices(EncoderConfig, "preset"), help="encoder speed (default: veryfast)")
     file.add_argument("--keep-metadata", action="store_true", help="keep harmless tags of the input")
     file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
-    demo = commands.add_parser("demo", help="mask a moving picture of a face that comes with the program")
+    about_demo = "mask a moving picture of a face that comes with the program"
+    demo = commands.add_parser("demo", help=about_demo, description=about_demo)
     demo.add_argument("directory", nargs="?", default="demo", help="where to leave the results (default: demo)")
-    commands.add_parser("doctor", help="check versions, weights, encoders and the speed of detection")
+    about_doctor = "check versions, weights, encoders and the speed of detection"
+    commands.add_parser("doctor", help=about_doctor, description=about_doctor)
     return parser
 
 

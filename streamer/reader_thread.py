@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 from collections.abc import Iterator
@@ -35,12 +36,19 @@ class ReaderThread:
         self._thread = threading.Thread(target=self._run, name="veilcast-reader", daemon=True)
 
     def __enter__(self) -> ReaderThread:
+        # A thread that outlives the interpreter aborts the process, and Ctrl-C may come before anyone owns this one.
+        atexit.register(self._join)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._join()
+        atexit.unregister(self._join)
+
+    def _join(self) -> None:
         self._stop.set()
-        self._thread.join(JOIN_TIMEOUT)  # past it the disk hangs, and the daemon thread goes with the process
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_TIMEOUT)  # past it the disk hangs, and the daemon thread goes with the process
 
     def __iter__(self) -> Iterator[Frame | SoundPacket]:
         while True:

@@ -40,7 +40,7 @@ class WeightsUsed(_Part):
 
 
 class Coverage(_Part):
-    """Seconds of stream time by how they were covered; `share_blanket` is the share of frames masked whole."""
+    """Seconds of stream time by how they were covered."""
 
     settled: float = Field(ge=0)
     held: float = Field(ge=0)

@@ -261,8 +261,8 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("stop", "begun"),
-    [(signal.SIGINT, True), (signal.SIGTERM, True)],
-    ids=["Ctrl-C in the middle", "SIGTERM"],
+    [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True)],
+    ids=["Ctrl-C in the middle", "Ctrl-C at the start", "SIGTERM"],
 )
 def test_an_interrupted_job_leaves_nothing(stop: signal.Signals, begun: bool, long_clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"

@@ -25,6 +25,7 @@ def test_measures() -> None:
         (BOX, True),
         (Box(-50, -60, -10, -5), True),
         (Box(-1e5, -1e5, 1e5, 1e5), True),
+        (Box(1e200, 0, 1.1e200, 10), False),
         (Box(10, 10, 10, 20), False),
         (Box(30, 20, 10, 60), False),
         # Both sides negative: their product is an area, but this is no box.
