@@ -37,6 +37,7 @@ def plain(clip: Path, out: Path, preset: str, crf: str) -> int:
         stream = target.add_stream("libx264", video.average_rate, {"preset": preset, "crf": crf})
         stream.width, stream.height = video.width, video.height
         stream.pix_fmt = video.pix_fmt or "yuv420p"
+        stream.codec_context.thread_type = ThreadType.FRAME
         stream.codec_context.time_base = video.time_base or stream.codec_context.time_base
         for frame in source.decode(video):
             frame.pict_type = PictureType.NONE
