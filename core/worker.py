@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import queue
 import threading
 import time
@@ -11,9 +10,8 @@ from dataclasses import dataclass
 
 from core.detection import Detection
 from core.frame import Frame
+from core.owned_thread import POLL, OwnedThread
 from core.timeline import Moment
-
-POLL = 0.2  # seconds between looks at the stop signal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +49,8 @@ class DetectorThread:
         self._samples: queue.Queue[Sample] = queue.Queue(depth)
         self._verdicts: queue.Queue[SampleVerdict] = queue.Queue(depth)
         self._room = threading.Semaphore(depth)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="veilcast-detector", daemon=True)
-        # A thread that outlives the interpreter aborts the process, and Ctrl-C may come before anyone owns this one.
-        atexit.register(self.close)
-        try:
-            self._thread.start()
-        except BaseException:
-            self.close()
-            raise
+        self._thread = OwnedThread("veilcast-detector", self._run)
+        self._thread.start()
 
     def __enter__(self) -> DetectorThread:
         return self
@@ -85,13 +76,7 @@ class DetectorThread:
 
     def close(self, timeout: float = 5.0) -> bool:
         """Stop after the sample under way; False when the thread did not end within `timeout` seconds."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        ended = not self._thread.is_alive()
-        if ended:
-            atexit.unregister(self.close)
-        return ended
+        return self._thread.close(timeout)
 
     def _run(self) -> None:
         scan: Scan | None = None
@@ -100,7 +85,7 @@ class DetectorThread:
             scan = self._make_scan()
         except Exception as error:  # noqa: BLE001 - whatever it was, its samples fail and the owner is told
             broken = describe(error)
-        while not self._stop.is_set():
+        while not self._thread.stopping.is_set():
             try:
                 sample = self._samples.get(timeout=POLL)
             except queue.Empty:

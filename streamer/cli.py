@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, get_args
+from typing import get_args
 
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +16,8 @@ from core.config import MaskConfig
 from core.detectors import DETECTORS
 from streamer.audio import AudioPolicy
 from streamer.encoder import EncoderConfig
-from streamer.errors import JobError
+from streamer.errors import InterruptedJobError, JobError
+from streamer.interrupt import interrupts
 from streamer.settings import Settings, checked, load, presets
 from streamer.version import VERSION
 
@@ -30,21 +30,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 detector failed, 130 Ctrl-C."""
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        if options.command == "file":
-            return _file(options, console)
-        if options.command == "demo":
-            from streamer.demo import run_demo
+        with interrupts() as interrupt:
+            if options.command == "file":
+                return _file(options, console, interrupt)
+            if options.command == "demo":
+                from streamer.demo import run_demo
 
-            return run_demo(Path(options.directory), console)
+                return run_demo(Path(options.directory), console, interrupt)
         from streamer.doctor import run_doctor
 
         return run_doctor(Console())
     except JobError as error:
         say(console, f"veilcast: {error}", "bold red")
         return error.exit_code
-    except KeyboardInterrupt:
+    except (InterruptedJobError, KeyboardInterrupt):
         say(console, "veilcast: interrupted; nothing was written", "bold red")
         return INTERRUPTED
 
@@ -54,12 +54,7 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style), soft_wrap=True)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a job as Ctrl-C does, so that nothing half-written stays."""
-    raise KeyboardInterrupt
-
-
-def _file(options: argparse.Namespace, console: Console) -> int:
+def _file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
     from streamer import report as reports
     from streamer.file_job import anonymize_file
     from streamer.progress import progress_view
@@ -78,6 +73,7 @@ def _file(options: argparse.Namespace, console: Console) -> int:
             overwrite=options.overwrite,
             on_progress=view.show,
             on_warning=lambda text: say(console, f"warning: {text}", "yellow"),
+            interrupt=interrupt,
         )
     if options.report is not None:
         reports.write(report, Path(options.report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -21,10 +22,10 @@ RATE = 25
 FRAMES = 75
 
 
-def run_demo(directory: Path, console: Console) -> int:
+def run_demo(directory: Path, console: Console, interrupt: threading.Event | None = None) -> int:
     """Leave a moving picture, its masked copy and both side by side in `directory`; returns the exit code.
 
-    Raises OutputError when the directory cannot be written.
+    Raises OutputError when the directory cannot be written, InterruptedJobError once `interrupt` is set.
     """
     clip, masked, picture = (directory / name for name in ("astronaut.mp4", "astronaut.masked.mp4", "before-after.png"))
     try:
@@ -32,7 +33,7 @@ def run_demo(directory: Path, console: Console) -> int:
         write_clip(clip)
     except (OSError, FFmpegError) as error:
         raise OutputError(directory, f"cannot be written ({error.strerror or error})") from error
-    report = anonymize_file(clip, masked, overwrite=True)
+    report = anonymize_file(clip, masked, overwrite=True, interrupt=interrupt)
     pair = np.hstack([_frame(clip, FRAMES // 2), _frame(masked, FRAMES // 2)])
     if not cv2.imwrite(str(picture), pair):
         raise OutputError(picture, "cannot be written")

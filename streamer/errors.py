@@ -15,6 +15,10 @@ class JobError(Exception):
         self.path, self.cause = path, cause
 
 
+class InterruptedJobError(Exception):
+    """Someone asked for the job to end before it was done."""
+
+
 class InputError(JobError):
     """The input cannot be read as a video."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,12 +43,14 @@ def anonymize_file(
     on_progress: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
     make_detector: Callable[[], Detector] | None = None,
+    interrupt: threading.Event | None = None,
 ) -> Report:
     """Write a copy of the video `source` in which no face can be recognised; default target: NAME.masked.EXT.
 
     Every frame is kept with its time stamp. The target appears when it is complete or not at all. `on_progress` is
     called after every frame written, `on_warning` once for each kind of trouble; `make_detector` stands in for the
-    configured detector. Raises InputError or OutputError, both with one clear line.
+    configured detector; once `interrupt` is set, the job stops, nothing is left of the target, and
+    InterruptedJobError is raised. Raises InputError or OutputError, both with one clear line.
     """
     source = Path(source)
     settings = settings or Settings()
@@ -56,7 +59,7 @@ def anonymize_file(
     with FileSource(source, warnings=warnings) as reader:
         target = default_output(source) if target is None else Path(target)
         check_target(source, target, overwrite)
-        before = digest(source)
+        before = digest(source, interrupt)
         with (
             MaskedFile(
                 target,
@@ -69,7 +72,7 @@ def anonymize_file(
             ) as writer,
             Anonymizer(settings, make_detector) as engine,
         ):
-            seconds = _run(reader, engine, writer, begun, on_progress)
+            seconds = _run(ReaderThread(reader, interrupt), reader.info, engine, writer, begun, on_progress)
             stats = engine.stats
         _note_detector_trouble(stats, warnings)
         info = reader.info
@@ -98,14 +101,14 @@ def anonymize_file(
 
 
 def _run(
-    reader: FileSource,
+    reader: ReaderThread,
+    info: SourceInfo,
     engine: Anonymizer,
     writer: MaskedFile,
     begun: float,
     on_progress: Callable[[Progress], None] | None,
 ) -> dict[Cover, float]:
     """Everything from the reader through the engine to the writer; returns seconds by cover."""
-    info: SourceInfo = reader.info
     seconds = dict.fromkeys(Cover, 0.0)
     written = 0
 
@@ -127,7 +130,7 @@ def _run(
                 )
             )
 
-    with ReaderThread(reader) as items:
+    with reader as items:
         for item in items:
             if isinstance(item, Frame):
                 for masked in engine.push(item):

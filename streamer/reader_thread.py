@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import queue
 import threading
 from collections.abc import Iterator
 
 from core.frame import Frame
+from core.owned_thread import POLL, OwnedThread
+from streamer.errors import InterruptedJobError
 from streamer.sound import SoundPacket
 from streamer.source import FileSource
 
 DEPTH = 6  # items decoded ahead: pictures are large
-JOIN_TIMEOUT = 10.0  # seconds
-POLL = 0.2  # seconds between looks at the stop signal
+JOIN_TIMEOUT = 10.0  # seconds: past it the disk hangs, and the daemon thread goes with the process
 
 
 class _End:
@@ -27,31 +27,26 @@ class ReaderThread:
     """Iterate over it for what the source gives, in order; what the source raises is raised here.
 
     A context manager; leaving it stops and joins the thread. The source stays the caller's to close, afterwards.
+    Once `interrupt` is set, iterating raises InterruptedJobError.
     """
 
-    def __init__(self, source: FileSource) -> None:
+    def __init__(self, source: FileSource, interrupt: threading.Event | None = None) -> None:
         self._source = source
+        self._interrupt = interrupt or threading.Event()
         self._items: queue.Queue[Frame | SoundPacket | _End] = queue.Queue(DEPTH)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="veilcast-reader", daemon=True)
+        self._thread = OwnedThread("veilcast-reader", self._run)
 
     def __enter__(self) -> ReaderThread:
-        # A thread that outlives the interpreter aborts the process, and Ctrl-C may come before anyone owns this one.
-        atexit.register(self._join)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._join()
-        atexit.unregister(self._join)
-
-    def _join(self) -> None:
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(JOIN_TIMEOUT)  # past it the disk hangs, and the daemon thread goes with the process
+        self._thread.close(JOIN_TIMEOUT)
 
     def __iter__(self) -> Iterator[Frame | SoundPacket]:
         while True:
+            if self._interrupt.is_set():
+                raise InterruptedJobError
             try:
                 item = self._items.get(timeout=POLL)
             except queue.Empty:
@@ -73,7 +68,7 @@ class ReaderThread:
         self._put(end)
 
     def _put(self, item: Frame | SoundPacket | _End) -> bool:
-        while not self._stop.is_set():
+        while not self._thread.stopping.is_set():
             try:
                 self._items.put(item, timeout=POLL)
             except queue.Full:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.errors import OutputError
+from streamer.errors import InterruptedJobError, OutputError
 
-SCHEMA = "veilcast-report-1"
+_CHUNK = 1 << 20
 PACKAGES = ("av", "numpy", "onnxruntime", "mediapipe")
 
 
@@ -75,10 +76,17 @@ class Report(_Part):
     """Seconds that the job took."""
 
 
-def digest(path: Path) -> FileDigest:
-    """Size and SHA-256 of a file. Raises OSError when it cannot be read."""
+def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
+    """Size and SHA-256 of a file.
+
+    Raises OSError when it cannot be read, InterruptedJobError once `interrupt` is set: a long recording takes a while.
+    """
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256")
+        while chunk := file.read(_CHUNK):
+            if interrupt is not None and interrupt.is_set():
+                raise InterruptedJobError
+            found.update(chunk)
         size = file.tell()
     return FileDigest(path=str(path), bytes=size, sha256=found.hexdigest())
 

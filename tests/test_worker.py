@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -155,27 +153,3 @@ def test_close_twice_and_when_idle() -> None:
 )
 def test_describe(error: BaseException, line: str) -> None:
     assert describe(error) == line
-
-
-def test_ctrl_c_while_the_thread_starts_leaves_it_to_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody owns the thread then; it must be stopped before the interpreter goes, or the process aborts."""
-    program = """
-import atexit, threading
-from core.worker import DetectorThread
-
-def say_what_is_left():
-    print([thread.name for thread in threading.enumerate() if thread.name.startswith("veilcast")])
-
-def interrupted(thread):
-    real(thread)
-    raise KeyboardInterrupt
-
-atexit.register(say_what_is_left)  # runs last: the first to register
-real, threading.Thread.start = threading.Thread.start, interrupted
-try:
-    DetectorThread(lambda: lambda sample: [])
-except KeyboardInterrupt:
-    pass
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
