@@ -1,0 +1,1 @@
+"""Live streams: a camera in, masked RTSP, WebRTC and recordings out."""

@@ -1,0 +1,126 @@
+"""The one encoder of a live stream: masked frames in, H.264 packets for every sink out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from av.codec.context import CodecContext, ThreadType
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+from pydantic import Field
+
+from core.config import Section
+from core.masked_frame import MaskedFrame
+from streamer.live.packet import CLOCK, TIME_BASE, VideoFormat, VideoPacket
+
+_PIXELS = "yuv420p"
+_SPS, _PPS = 7, 8  # NAL unit types (H.264, table 7-1)
+
+
+class LiveEncoderConfig(Section):
+    """How the published picture is encoded."""
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "superfast"
+    crf: Annotated[float, Field(ge=0, le=51)] = 23.0
+    """Quality: lower is better and larger."""
+    max_kbps: Annotated[int, Field(ge=64, le=200_000)] = 8000
+    """Bits a second never exceed this by much, whatever the quality."""
+    key_interval: Annotated[float, Field(ge=0.5, le=30)] = 2.0
+    """Seconds between key frames; who joins asks for one of its own."""
+
+
+class EncoderError(Exception):
+    """libx264 refused a picture; the encoder is of no more use."""
+
+
+class LiveEncoder:
+    """Encodes masked frames without delay: every call gives the packet of its own picture.
+
+    Constrained baseline, no B-frames: what every browser and camera recorder takes. `rate` is what is expected; frames
+    may come at any pace. Raises EncoderError when libx264 cannot be opened.
+    """
+
+    def __init__(self, width: int, height: int, rate: Fraction, config: LiveEncoderConfig) -> None:
+        if width % 2 or height % 2:
+            raise ValueError(f"the size must be even, not {width}x{height}")
+        self.width, self.height, self.rate = width, height, rate
+        self._config = config
+        self._format: VideoFormat | None = None
+        self._pts = -1
+        self._context = self._open()
+
+    def _open(self) -> VideoCodecContext:
+        context = CodecContext.create("libx264", "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height = self.width, self.height
+        context.pix_fmt = _PIXELS
+        context.time_base, context.framerate = TIME_BASE, self.rate
+        config = self._config
+        gop = max(1, round(config.key_interval * self.rate))
+        # Slices make both cores work on one picture; frame threads would delay it.
+        context.thread_type = ThreadType.SLICE
+        context.thread_count = 2
+        context.options = {
+            "preset": config.preset,
+            "tune": "zerolatency",
+            "profile": "baseline",
+            "crf": f"{config.crf:g}",
+            "maxrate": f"{config.max_kbps}k",
+            "bufsize": f"{config.max_kbps}k",
+            "g": str(gop),
+            "forced-idr": "1",
+            "a53cc": "0",
+            "x264-params": "repeat-headers=1:annexb=1:scenecut=0",
+        }
+        try:
+            context.open()
+        except Exception as error:
+            raise EncoderError(str(error)) from error
+        return context
+
+    def encode(self, masked: MaskedFrame, pts: int, captured: float, *, key: bool = False) -> list[VideoPacket]:
+        """The packet of this picture, `pts` in units of `TIME_BASE`; a key frame if `key`.
+
+        A `pts` that does not increase counts as the next tick. Raises TypeError for any other kind of frame,
+        EncoderError when libx264 fails.
+        """
+        if not isinstance(masked, MaskedFrame):
+            raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")
+        video = masked.video
+        if (video.width, video.height) != (self.width, self.height):
+            raise ValueError(f"the encoder is for {self.width}x{self.height}, not {video.width}x{video.height}")
+        step = max(1, pts - self._pts) if self._pts >= 0 else round(CLOCK / self.rate)
+        self._pts = max(pts, self._pts + 1)
+        if video.format.name != _PIXELS:
+            video = video.reformat(format=_PIXELS, threads=1)
+        video.pts, video.time_base = self._pts, TIME_BASE
+        video.pict_type = PictureType.I if key else PictureType.NONE
+        try:
+            packets: list[Packet[VideoStream]] = self._context.encode(video)
+        except Exception as error:
+            raise EncoderError(str(error)) from error
+        return [self._published(packet, step, captured) for packet in packets]
+
+    def close(self) -> None:
+        """Let go of libx264. Nothing is left inside: every picture has its packet already."""
+
+    def _published(self, packet: Packet[VideoStream], duration: int, captured: float) -> VideoPacket:
+        data = bytes(packet)
+        if self._format is None:
+            units = {unit[0] & 0x1F: unit for unit in nal_units(data)}
+            self._format = VideoFormat(self.width, self.height, self.rate, units[_SPS], units[_PPS])
+        return VideoPacket(data, packet.pts or 0, duration, packet.is_keyframe, captured, self._format)
+
+
+def nal_units(data: bytes) -> list[bytes]:
+    """The NAL units of a byte stream, start codes left out (H.264, annex B)."""
+    units, at = [], data.find(b"\0\0\1")
+    while at >= 0:
+        following = data.find(b"\0\0\1", at + 3)
+        end = len(data) if following < 0 else following
+        units.append(data[at + 3 : end].rstrip(b"\0"))
+        at = following
+    return [unit for unit in units if unit]

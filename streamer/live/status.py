@@ -1,0 +1,51 @@
+"""What a live stream is doing, for the page, the metrics and the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["starting", "settled", "held", "blanket", "away"]
+"""How the newest frame was covered; `away`: no pictures come from the source and a slate is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One stream at one moment. Counters count since the start; nothing in it holds a credential.
+
+    `delay` is how long frames stayed in the engine and encoder lately, in seconds, as (median, 95th percentile).
+    `mask_age` is that of the newest frame, in seconds; infinite when it rests on no verdict.
+    """
+
+    name: str
+    state: State = "starting"
+    source: str = ""
+    """The source's address without credentials."""
+    away_since: float | None = None
+    """When the source went away, in seconds of `time.time()`."""
+    width: int = 0
+    height: int = 0
+    fps_in: float = 0.0
+    fps_out: float = 0.0
+    faces: int = 0
+    """Faces masked on the newest frame."""
+    mask_age: float = float("inf")
+    delay: tuple[float, float] = (0.0, 0.0)
+    frames: dict[str, int] = field(default_factory=dict)
+    """Frames published by cover: settled, held, blanket, and slate."""
+    frames_in: int = 0
+    frames_late: int = 0
+    """Published more than 40 ms after their deadline."""
+    frames_skipped: int = 0
+    """Never looked at because the machine did not keep up."""
+    samples: int = 0
+    samples_failed: int = 0
+    samples_skipped: int = 0
+    reconnects: int = 0
+    encoder_errors: int = 0
+    queue_depths: dict[str, int] = field(default_factory=dict)
+    drops: dict[str, int] = field(default_factory=dict)
+    """Packets lost by sink because it lagged."""
+    viewers: int = 0
+    errors: tuple[str, ...] = ()
+    """The latest troubles, one line each."""
