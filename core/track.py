@@ -84,8 +84,12 @@ class Track:
         """Where the box should have been before the first observation."""
         return _carry(self.observations[:2][-1], self.first, time)
 
-    def boxes_at(self, time: float, config: TrackConfig) -> list[Box]:
-        """What to paint at `time`: nothing, or boxes that cover the face, grown by margin and by doubt."""
+    def boxes_at(self, time: float, config: TrackConfig, heard: float = math.inf) -> list[Box]:
+        """What to paint at `time`: nothing, or boxes that cover the face, grown by margin and by doubt.
+
+        `heard` is the time of the newest sample that the detector has answered: while it says nothing, a face that
+        was there is not taken to be gone.
+        """
         if not self.scene_start <= time < self.scene_end:
             return []
         after = bisect_right(self.observations, time, key=_time)
@@ -93,7 +97,7 @@ class Track:
             return self._back_fill(time, config)
         before = self.observations[after - 1]
         if after == len(self.observations):
-            return self._hold(time, config)
+            return self._hold(time, config, heard)
         following = self.observations[after]
         gap = following.time - before.time
         boxes = [_between(before, following, time, config)]
@@ -105,10 +109,10 @@ class Track:
                 boxes.append(following.box.grown(_growth(following.time - time, config)))
         return boxes
 
-    def _hold(self, time: float, config: TrackConfig) -> list[Box]:
+    def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Box]:
         age = time - self.last.time
         hold = config.hold if self.recent_score >= config.sure_score else config.hold / 2
-        if age > hold * (2 if self.last.cut else 1):
+        if min(time, heard) - self.last.time > hold * (2 if self.last.cut else 1):
             return []
         return [self.last.box.union(self.predict(time)).grown(_growth(age, config))]
 

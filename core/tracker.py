@@ -40,6 +40,7 @@ class Tracker:
         self._ended: list[Track] = []
         self._seen: list[_Seen] = []
         self._scene_start = -math.inf
+        self._heard = -math.inf
         self._next_id = 0
         self._size = (math.inf, math.inf)
 
@@ -62,7 +63,7 @@ class Tracker:
 
         `size` is width and height in pixels of the picture that the boxes belong to.
         """
-        self._size = size
+        self._size, self._heard = size, time
         config = self._config
         sound = [d for d in detections if d.box.is_sound() and d.score >= config.keep_score]
         self._ended += [t for t in self._tracks if time - t.last.time > config.bridge]
@@ -151,14 +152,14 @@ class Tracker:
         found = [
             Region(box, track.id, track.label)
             for track in self._ended + self._tracks
-            for box in joined(track.boxes_at(time, self._config))
+            for box in joined(track.boxes_at(time, self._config, self._heard))
         ]
         return tuple(without_covered(found))
 
     def forget_before(self, time: float) -> None:
         """Drop what no instant from `time` on needs, so that memory stays flat."""
-        longest = 2 * self._config.hold
-        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= time]
+        longest, heard = 2 * self._config.hold, min(time, self._heard)
+        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= heard]
         for track in self._ended + self._tracks:
             track.forget_before(time)
 

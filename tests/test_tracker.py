@@ -145,8 +145,17 @@ def test_bridge(gap: float, scores: tuple[float, float], joined: bool) -> None:
 )
 def test_hold(score: float, age: float, masked: bool) -> None:
     """A sure face is carried on for `hold`, one that was never sure half as long; samples without it change nothing."""
-    tracker = tracked((0, [at(100, score)]), (0.01, []), (0.02, []))
+    tracker = tracked((0, [at(100, score)]), (0.01, []), (0.02, []), (0.9, []))
     assert is_masked(tracker, age, at(100)) == masked
+
+
+def test_a_face_is_not_taken_for_gone_while_the_detector_is_silent() -> None:
+    tracker = tracked((0, [at(100)]))
+    assert is_masked(tracker, 5.0, at(100)), "past `max_mask_age` the whole frame is masked"
+    tracker.update(0.3, [])
+    assert is_masked(tracker, 5.0, at(100)), "one look without it is not enough"
+    tracker.update(0.5, [])
+    assert not is_masked(tracker, 0.5, at(100)) and not is_masked(tracker, 5.0, at(100))
 
 
 @pytest.mark.parametrize(("x", "longer"), [(21.0, True), (320.0, False), (619.0, True)])
@@ -155,6 +164,7 @@ def test_what_reaches_the_edge_is_masked_for_longer(x: float, longer: bool) -> N
     tracker = Tracker(CONFIG)
     tracker.cut(-math.inf)
     tracker.update(1.0, [at(x)], (640.0, 360.0))
+    tracker.update(1.9, [], (640.0, 360.0))
     assert is_masked(tracker, 1.2, at(x)) and is_masked(tracker, 0.95, at(x))
     assert is_masked(tracker, 1.0 + 1.2 * CONFIG.hold, at(x)) == longer
     assert is_masked(tracker, 1.0 - 1.2 * CONFIG.back_fill, at(x)) == longer
@@ -173,7 +183,7 @@ def test_a_held_box_covers_where_the_face_was_and_where_it_was_heading() -> None
 )
 def test_back_fill(time: float, masked: bool) -> None:
     """From the sample before the first sighting, and `back_fill` further, up to the end of `hold`."""
-    tracker = tracked((0, []), (0.5, []), (1.0, [at(100)]))
+    tracker = tracked((0, []), (0.5, []), (1.0, [at(100)]), (1.9, []))
     assert is_masked(tracker, time, at(100)) == masked
 
 
