@@ -1,10 +1,12 @@
 """The engine: frames and detections in, masked frames out. No network, no files but model weights."""
 
-from core.anonymizer import Anonymizer, Stats
+from core.anonymizer import Anonymizer
 from core.config import EngineConfig
 from core.detection import Detection, Detector
+from core.engine import Stats
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
+from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "Detector",
     "EngineConfig",
     "Frame",
+    "LiveAnonymizer",
     "MaskedFrame",
     "Region",
     "Stats",

@@ -113,6 +113,19 @@ def planes(video: av.VideoFrame) -> tuple[Plane, ...]:
     return tuple(views)
 
 
+def copied(video: av.VideoFrame) -> av.VideoFrame:
+    """A picture of its own with the same samples: what is painted on the one does not show on the other.
+
+    Raises UnsupportedPictureError as `planes` does.
+    """
+    views = planes(video)
+    copy = av.VideoFrame(video.width, video.height, video.format.name)
+    copy.color_range, copy.colorspace = video.color_range, video.colorspace
+    for ours, theirs in zip(planes(copy), views, strict=True):
+        ours.array[...] = theirs.array
+    return copy
+
+
 def is_full_range(video: av.VideoFrame) -> bool:
     """Whether samples use every value (0 to 255), not the narrower range of television (16 to 235)."""
     return video.format.name.startswith(("yuvj", "gray", "bgr", "rgb")) or video.color_range == _FULL_RANGE

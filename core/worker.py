@@ -58,6 +58,11 @@ class DetectorThread:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether verdicts may still come."""
+        return self._thread.alive
+
     def try_submit(self, sample: Sample) -> bool:
         """Hand over a sample; False when as many as may be are under way."""
         if not self._room.acquire(blocking=False):

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.anonymizer import Anonymizer, Stats
+from core.anonymizer import Anonymizer
 from core.detection import Detector
 from core.detectors import find
+from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from streamer.output import MaskedFile, check_target, default_output

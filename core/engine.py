@@ -1,0 +1,115 @@
+"""What the drivers of the engine share: frames are taken in, looked at, held and painted in one way only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import thread_time
+
+from core.clock import StreamClock
+from core.config import EngineConfig
+from core.cuts import CutDetector, Thumbnail
+from core.detection import Detector
+from core.detectors import create
+from core.frame import Cover, Frame
+from core.masked_frame import MaskedFrame
+from core.masker import Masker
+from core.picture import luma_thumbnail
+from core.sampler import Sampler
+from core.scanner import Scanner
+from core.timeline import Moment, Timeline
+from core.worker import DetectorThread, SampleVerdict, Scan
+
+
+@dataclass(slots=True)
+class Stats:
+    """What the engine has done so far."""
+
+    frames: int = 0
+    faces: int = 0
+    """Tracks there have been."""
+    samples: int = 0
+    failed_samples: int = 0
+    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("look", "detect", "mask"), 0.0))
+    """Seconds of CPU time spent on `look` (thumbnails, sampling), `detect` and `mask`."""
+    covers: Counter[Cover] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    """One-line messages of what went wrong with the detector, and how often."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """A frame that was taken in, what it looks like, and whether a scene begins with it."""
+
+    frame: Frame
+    moment: Moment
+    thumbnail: Thumbnail
+    new_scene: bool
+
+
+class Engine:
+    """Frames, scenes, masks of one stream, without a notion of when. `previous` is the frame taken in last.
+
+    `make_detector` stands in for the configured detector.
+    """
+
+    def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
+        self.stats = Stats()
+        self.timeline = Timeline(config.track, config.timeline.max_mask_age)
+        self.sampler = Sampler(config.sample)
+        self.masker = Masker(config.mask, config.zones)
+        self.previous: Taken | None = None
+        self._config = config
+        self._make_detector = make_detector or (lambda: create(config.detect.detector, config.track.keep_score))
+        self._clock = StreamClock()
+        self._cuts = CutDetector()
+        self._scene = 0
+        self._scene_start = 0.0
+
+    def start_worker(self, depth: int) -> DetectorThread:
+        """A detector thread for this stream; the caller owns it. The detector is made in that thread."""
+
+        def make_scan() -> Scan:
+            scanner = Scanner(self._make_detector(), self._config.detect)
+            return lambda sample: scanner.scan(sample.frame, sample.moment.time, scene_start=sample.scene_start)
+
+        return DetectorThread(make_scan, depth=depth)
+
+    def take(self, frame: Frame, *, cut: bool = False) -> Taken:
+        """Hold the frame; `cut` where it is known that a scene begins with it."""
+        time = self._clock.tick(frame.time)
+        begun = thread_time()
+        thumbnail = luma_thumbnail(frame.video)
+        previous = self.previous
+        # Damage ends a scene, too: what was seen before it says little of what comes after.
+        new_scene = self._cuts.update(thumbnail) or (previous is not None and not previous.frame.trusted) or cut
+        self.stats.cpu["look"] += thread_time() - begun
+        if new_scene:
+            self._scene, self._scene_start = self._scene + 1, time
+        taken = Taken(frame, Moment(time, self._scene, self._scene_start), thumbnail, new_scene)
+        self.timeline.add(frame, taken.moment)
+        self.previous = taken
+        return taken
+
+    def settle(self, verdict: SampleVerdict) -> None:
+        """Take in what the detector said of a sample, or that it failed to."""
+        stats = self.stats
+        stats.samples += 1
+        stats.cpu["detect"] += verdict.seconds
+        if not self.timeline.observe(verdict.sample.moment, verdict.detections):
+            stats.failed_samples += 1
+            stats.errors[verdict.error or "the detector gave boxes or scores that are no numbers"] += 1
+
+    def release(self, until: float, until_index: int = -1) -> list[MaskedFrame]:
+        """Paint and give out every held frame up to the time `until`, or up to the frame `until_index`."""
+        out = []
+        for frame, verdict in self.timeline.release(until, until_index):
+            begun = thread_time()
+            masked = self.masker.mask(frame, verdict)
+            self.stats.cpu["mask"] += thread_time() - begun
+            self.stats.frames += 1
+            self.stats.covers[masked.cover] += 1
+            out.append(masked)
+        self.stats.faces = self.timeline.tracks
+        return out

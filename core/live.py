@@ -1,0 +1,150 @@
+"""The engine driven by the clock: every frame leaves on its deadline, with the best mask there is by then."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from core.config import EngineConfig, MaskConfig, ZoneConfig
+from core.detection import Detector
+from core.engine import Engine, Stats
+from core.frame import Frame
+from core.masked_frame import MaskedFrame
+from core.masker import Masker
+from core.picture import copied
+from core.timeline import Moment
+from core.worker import DetectorThread, Sample
+
+MAX_FRAMES = 256
+"""Held at most, whatever the look-ahead: a source that sends thousands of pictures a second fills no memory."""
+
+DEPTH = 2  # both sides of a cut; otherwise the newest picture is worth more than one that had to wait
+MAX_ABANDONED = 3  # detector threads that hang for good
+FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0  # seconds until a detector that was given up is started anew
+
+
+class LiveAnonymizer:
+    """Masks the frames of a running stream. Look-ahead is a delay: `config.timeline.look_ahead` seconds.
+
+    `push` takes a frame in, `poll` gives out the frames whose deadline has come; both never wait. `now` is in seconds
+    of any clock that never runs back, the same for all calls. What the detector has not said by the deadline does not
+    count for that frame: its mask is held, grown, and past `max_mask_age` the frame is blanket. A detector that dies,
+    or says nothing for `detector_timeout` seconds, is replaced; meanwhile the same rules hold.
+
+    `make_detector` stands in for the configured detector; it is called in the detector thread.
+    """
+
+    def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
+        self._config = config
+        self._engine = Engine(config, make_detector)
+        self._deadlines: deque[tuple[float, Moment, int]] = deque()
+        self._worker: DetectorThread | None = self._engine.start_worker(DEPTH)
+        self._abandoned: list[DetectorThread] = []
+        self._under_way = 0
+        self._waiting_since = 0.0
+        self._retry_at, self._retry_after = 0.0, FIRST_RETRY
+        self._owed = False
+        self._released = -1
+        self.samples_skipped = 0
+        """Samples that were due while the detector was busy; the next frame is looked at instead."""
+
+    def __enter__(self) -> LiveAnonymizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def stats(self) -> Stats:
+        """What has been done so far."""
+        return self._engine.stats
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When the next frame is to leave, on the clock of `now`; None when none is held."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+    def close(self) -> None:
+        """Stop the detector thread. Frames still held are dropped."""
+        worker, self._worker = self._worker, None
+        stopped = [hanging.close(timeout=0.2) for hanging in self._abandoned]
+        if worker is not None:
+            stopped.append(worker.close())
+        if not all(stopped):
+            self.stats.errors["the detector thread did not stop"] += 1
+
+    def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
+        """From the next frame on, paint like this."""
+        self._engine.masker = Masker(mask, zones)
+
+    def push(self, frame: Frame, now: float, *, cut: bool = False) -> None:
+        """Take in the next frame; `cut` where the source says that it does not follow on from the one before."""
+        previous = self._engine.previous
+        taken = self._engine.take(frame, cut=cut)
+        self._deadlines.append((now + self._config.timeline.look_ahead, taken.moment, frame.index))
+        if taken.new_scene and previous is not None and not cut and previous.frame.index > self._released:
+            self._sample(previous.frame, previous.moment, now, DEPTH)
+        if not frame.trusted:
+            return
+        wanted = self._engine.sampler.wants(taken.moment.time, taken.thumbnail, forced=taken.new_scene or self._owed)
+        if wanted:
+            self._owed = not self._sample(frame, taken.moment, now, DEPTH if taken.new_scene else 1)
+            self.samples_skipped += self._owed
+
+    def poll(self, now: float) -> list[MaskedFrame]:
+        """The frames whose deadline has come, in order, each once."""
+        self._hear(now)
+        self._watch(now)
+        due: tuple[float, Moment, int] | None = None
+        while self._deadlines and (self._deadlines[0][0] <= now or len(self._deadlines) > MAX_FRAMES):
+            due = self._deadlines.popleft()
+        if due is None:
+            return []
+        self._released = due[2]
+        return self._engine.release(due[1].time)
+
+    def _sample(self, frame: Frame, moment: Moment, now: float, depth: int) -> bool:
+        """Have the detector look at a copy of the frame, which may be painted before it does; False if it is busy."""
+        if self._worker is None or not frame.trusted or self._under_way >= depth:
+            return False
+        picture = replace(frame, video=copied(frame.video))
+        sample = Sample(picture, moment, scene_start=moment.time == moment.scene_start)
+        if not self._worker.try_submit(sample):
+            return False
+        if not self._under_way:
+            self._waiting_since = now
+        self._under_way += 1
+        return True
+
+    def _hear(self, now: float) -> None:
+        while self._worker is not None and (verdict := self._worker.verdict(0)) is not None:
+            self._under_way -= 1
+            self._waiting_since = now
+            self._retry_after = FIRST_RETRY
+            self._engine.settle(verdict)
+
+    def _watch(self, now: float) -> None:
+        """Replace a detector that died or hangs."""
+        timeout = self._config.timeline.detector_timeout
+        if self._worker is not None:
+            if not self._worker.alive:
+                self._give_up(now, "the detector thread died")
+            elif self._under_way and now - self._waiting_since > timeout:
+                self._give_up(now, f"the detector said nothing for {timeout:g} s")
+        elif now >= self._retry_at:
+            self._abandoned = [worker for worker in self._abandoned if not worker.close(timeout=0)]
+            if len(self._abandoned) < MAX_ABANDONED:
+                self._worker = self._engine.start_worker(DEPTH)
+                self._owed = True
+
+    def _give_up(self, now: float, why: str) -> None:
+        self.stats.errors[why] += 1
+        self.stats.failed_samples += self._under_way
+        if self._worker is not None and not self._worker.close(timeout=0):
+            self._abandoned.append(self._worker)
+        self._worker, self._under_way = None, 0
+        self._retry_at, self._retry_after = now + self._retry_after, min(2 * self._retry_after, LONGEST_RETRY)
