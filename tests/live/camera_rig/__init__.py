@@ -1,0 +1,1 @@
+"""Real cameras, bad networks and real recorders for tests of live streams."""
