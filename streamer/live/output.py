@@ -29,6 +29,8 @@ class StreamOutput:
         self._format: VideoFormat | None = None
         self._key_wanted = False
         self._last_key = float("-inf")
+        self.last_published = float("-inf")
+        """When the newest packet was published, in seconds of `time.monotonic()`."""
 
     @property
     def format(self) -> VideoFormat | None:
@@ -47,8 +49,9 @@ class StreamOutput:
             with self._lock:
                 self._format = packet.format
                 self._lock.notify_all()
+        self.last_published = time.monotonic()
         if packet.keyframe:
-            self._last_key = time.monotonic()
+            self._last_key = self.last_published
         self.packets.publish(packet)
 
     def take_key_request(self) -> bool:

@@ -1,0 +1,27 @@
+"""Whether every stream is publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streamer.live.output import StreamOutput
+
+SILENCE = 2.0  # seconds without a packet after which a stream counts as not publishing
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`silent` are the names of streams that are not publishing."""
+
+    silent: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return not self.silent
+
+
+def readiness(streams: Mapping[str, StreamOutput], now: float) -> Readiness:
+    """What is publishing at `now`, in seconds of `time.monotonic()`."""
+    return Readiness(tuple(name for name, output in streams.items() if now - output.last_published > SILENCE))

@@ -1,0 +1,39 @@
+"""What the web side of live streams can be told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from core.config import Section
+
+StunUrl = Annotated[str, Field(pattern=r"^stun:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?$")]
+TurnUrl = Annotated[str, Field(pattern=r"^turns?:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?(\?transport=(udp|tcp))?$")]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?)$")]
+
+
+class TurnServer(Section):
+    """A relay for viewers that cannot reach this machine (RFC 8656)."""
+
+    url: TurnUrl
+    """`turn:host:port` or `turns:host:port`."""
+    user: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")]
+    """User name; viewers with the token are told it."""
+    password: SecretStr
+    """Password; viewers with the token are told it."""
+
+
+class WebConfig(Section):
+    """The preview page, WHEP, and the pages for monitoring."""
+
+    token: Annotated[SecretStr, Field(min_length=8)] | None = None
+    """What viewers must know; without one whoever reaches the port can watch."""
+    origins: tuple[Origin, ...] = ()
+    """Origins of other web pages that may watch; `*` for any. Any may where a token is asked for."""
+    stun: tuple[StunUrl, ...] = ()
+    """Servers that tell this machine its public address; none: only peers are talked to."""
+    turn: tuple[TurnServer, ...] = ()
+    """Relays; none: only peers are talked to."""
+    max_viewers: Annotated[int, Field(ge=1, le=1000)] = 32
+    """WebRTC viewers at a time, over all streams."""
