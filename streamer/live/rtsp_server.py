@@ -1,0 +1,150 @@
+"""The RTSP server: live streams for any player or recorder (RFC 2326, RTP over TCP and over UDP unicast)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from core.config import Section
+from streamer.live.output import StreamOutput
+from streamer.live.rtsp_auth import Authenticator
+from streamer.live.rtsp_connection import Connection, Hub, RtspLimits
+from streamer.live.rtsp_message import Response
+from streamer.live.rtsp_session import Sessions
+
+_log = logging.getLogger("veilcast.rtsp")
+
+_LOOK = 0.5  # seconds between two looks after clients that keep us waiting
+_GOODBYE = 0.5  # seconds for what is still unsent when the server closes
+_REPEAT = 1.0  # seconds: no more often than this the same trouble is told
+
+
+class RtspConfig(Section):
+    """Who may watch over RTSP, and how long a silent client is kept."""
+
+    user: str | None = None
+    password: SecretStr | None = None
+    """Both or neither; without them everybody who reaches the port may watch."""
+    session_timeout: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Seconds without a sign of life until a session is ended."""
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password come together")
+        if self.user is not None and (not self.user or ":" in self.user):
+            raise ValueError("user must not be empty nor have a colon in it")
+        return self
+
+
+class RtspServer:
+    """Serves each of `streams` at the path /NAME to any number of clients, sending the same packets to all.
+
+    All methods are for the thread of one event loop. A client that lags loses its own packets and resumes at a key
+    frame; nobody else notices.
+    """
+
+    def __init__(
+        self, streams: Mapping[str, StreamOutput], config: RtspConfig, limits: RtspLimits | None = None
+    ) -> None:
+        self._streams, self._config, self._limits = streams, config, limits or RtspLimits()
+        self._server: asyncio.Server | None = None
+        self._hub: Hub | None = None
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._caretaker: asyncio.Task[None] | None = None
+        self._told = float("-inf")
+        self._closing = False
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on. Raises RuntimeError before `start`."""
+        if self._server is None:
+            raise RuntimeError("the RTSP server has not been started")
+        name: tuple[str, int] = self._server.sockets[0].getsockname()
+        return name[1]
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on `host`, on any free port for 0. Raises OSError that says what is wrong with the address."""
+        config = self._config
+        auth = None
+        if config.user is not None and config.password is not None:
+            auth = Authenticator(config.user, config.password.get_secret_value())
+        sessions = Sessions(config.session_timeout, self._limits.connections, time.monotonic)
+        self._hub = Hub(self._streams, auth, sessions, self._limits, asyncio.get_running_loop())
+        self._server = await asyncio.start_server(self._accept, host, port)
+        self._caretaker = asyncio.create_task(self._look_after(self._hub), name="veilcast-rtsp-caretaker")
+        _log.info("RTSP on %s:%d for %s", host, self.port, ", ".join(sorted(self._streams)))
+
+    async def close(self) -> None:
+        """Say goodbye to all clients and close their connections, within two seconds. May be called twice."""
+        self._closing = True
+        if self._server is not None:
+            self._server.close()
+        if self._caretaker is not None:
+            self._caretaker.cancel()
+            await asyncio.wait([self._caretaker], timeout=_GOODBYE)
+        if self._hub is not None:
+            for feed in self._hub.feeds.values():
+                feed.close()
+        for connection in self._connections:
+            connection.hang_up(False)
+        for at_once in (False, True):
+            tasks = list(self._connections.values())
+            if tasks:
+                await asyncio.wait(tasks, timeout=_GOODBYE)
+            for connection, task in list(self._connections.items()):
+                connection.hang_up(True)
+                if at_once:
+                    task.cancel()
+        if self._hub is not None:
+            for session in list(self._hub.viewers):
+                self._hub.sessions.remove(session)
+                self._hub.close(session)
+
+    def viewers(self, name: str) -> int:
+        """How many clients play the stream now; 0 for a stream that does not exist."""
+        feed = self._hub.feeds.get(name) if self._hub else None
+        return len(feed) if feed else 0
+
+    def drops(self, name: str) -> dict[str, int]:
+        """Packets lost by each client of the stream that lagged; see `Feed.drops`."""
+        feed = self._hub.feeds.get(name) if self._hub else None
+        return feed.drops if feed is not None else {}
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert self._hub is not None and task is not None
+        if self._closing or len(self._connections) >= self._limits.connections:
+            self._tell("too many RTSP clients: one more is turned away")
+            writer.write(bytes(Response(503, (("Connection", "close"),))))
+            writer.close()
+            return
+        connection = Connection(self._hub, reader, writer)
+        self._connections[connection] = task
+        try:
+            await connection.serve()
+        finally:
+            del self._connections[connection]
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), _GOODBYE)
+            connection.hang_up(True)
+
+    async def _look_after(self, hub: Hub) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            now = hub.sessions.clock()
+            hub.look_after(now)
+            for connection in list(self._connections):
+                connection.look_after(now)
+
+    def _tell(self, trouble: str) -> None:
+        now = time.monotonic()
+        if now - self._told >= _REPEAT:
+            self._told = now
+            _log.warning(trouble)
