@@ -6,6 +6,7 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar, overload
 
 import yaml
 from pydantic import ValidationError
@@ -38,19 +39,26 @@ class Settings(EngineConfig):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+S = TypeVar("S", bound=Settings)
+
+
 def presets() -> list[str]:
     """Names that `load` knows without a path."""
     names = (entry.name for entry in resources.files("configs").iterdir())
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
-def load(name: str | None) -> Settings:
-    """Settings of a preset's name or a YAML file's path; the defaults for None.
+@overload
+def load(name: str | None) -> Settings: ...
+@overload
+def load(name: str | None, kind: type[S]) -> S: ...
+def load(name: str | None, kind: type[Settings] = Settings) -> Settings:
+    """Settings of a preset's name or a YAML file's path; the defaults for None. `kind` says which keys there are.
 
     Raises ConfigError that names the file, the key and what is wrong with it.
     """
     if name is None:
-        return Settings()
+        return kind()
     if name in presets():
         text = resources.files("configs").joinpath(f"{name}.yaml").read_text("utf-8")
     else:
@@ -60,10 +68,10 @@ def load(name: str | None) -> Settings:
             raise ConfigError(Path(name), f"no such file, and no preset: those are {', '.join(presets())}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(Path(name), f"cannot be read ({error})") from error
-    return parse(text, Path(name))
+    return parse(text, Path(name), kind)
 
 
-def parse(text: str, path: Path) -> Settings:
+def parse(text: str, path: Path, kind: type[S]) -> S:
     """Settings from YAML; `path` is for the error message. Raises ConfigError."""
     try:
         data: object = yaml.safe_load(text)
@@ -72,16 +80,21 @@ def parse(text: str, path: Path) -> Settings:
     if data is None:
         data = {}
     try:
-        settings = Settings.model_validate(data)
+        settings = kind.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the top level"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigError(path, f"{where}: {first['msg']}{more}") from error
+        raise ConfigError(path, first_problem(error)) from error
     return checked(settings, path)
 
 
-def checked(settings: Settings, path: Path) -> Settings:
+def first_problem(error: ValidationError) -> str:
+    """Where the first of the errors is and what it is, in one line; never the value, which may be a secret."""
+    first = error.errors(include_input=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the top level"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {first['msg']}{more}"
+
+
+def checked(settings: S, path: Path) -> S:
     """The settings themselves. Raises ConfigError where they name a detector that does not exist."""
     if settings.detect.detector not in DETECTORS:
         known = ", ".join(sorted(DETECTORS))

@@ -34,7 +34,12 @@ def test_a_copy_of_a_preset_is_the_same_as_the_preset(name: str, tmp_path: Path)
 
 
 def test_nothing_said_means_the_defaults() -> None:
-    assert load(None) == Settings() == parse("", Path("empty.yaml")) == parse("# nothing\n", Path("empty.yaml"))
+    assert (
+        load(None)
+        == Settings()
+        == parse("", Path("empty.yaml"), Settings)
+        == parse("# nothing\n", Path("empty.yaml"), Settings)
+    )
 
 
 def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
@@ -111,6 +116,6 @@ def test_settings_do_not_change() -> None:
 
 def test_fingerprint_tells_every_choice_apart() -> None:
     texts = ("", "mask: {cells: 4}", "mask: {outline: true}", "track: {hold: 0.31}", "file: {audio: drop}")
-    prints = [parse(text, Path("x")).fingerprint() for text in texts]
+    prints = [parse(text, Path("x"), Settings).fingerprint() for text in texts]
     assert len(set(prints)) == len(texts)
-    assert prints[0] == Settings().fingerprint() == parse("mask: {}", Path("y")).fingerprint()
+    assert prints[0] == Settings().fingerprint() == parse("mask: {}", Path("y"), Settings).fingerprint()

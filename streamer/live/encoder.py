@@ -50,6 +50,7 @@ class LiveEncoder:
         self._config = config
         self._format: VideoFormat | None = None
         self._pts = -1
+        self._last_key: int | None = None
         self._context = self._open()
 
     def _open(self) -> VideoCodecContext:
@@ -59,7 +60,6 @@ class LiveEncoder:
         context.pix_fmt = _PIXELS
         context.time_base, context.framerate = TIME_BASE, self.rate
         config = self._config
-        gop = max(1, round(config.key_interval * self.rate))
         # Slices make both cores work on one picture; frame threads would delay it.
         context.thread_type = ThreadType.SLICE
         context.thread_count = 2
@@ -70,7 +70,7 @@ class LiveEncoder:
             "crf": f"{config.crf:g}",
             "maxrate": f"{config.max_kbps}k",
             "bufsize": f"{config.max_kbps}k",
-            "g": str(gop),
+            "g": "100000",  # key frames come by the clock, for the rate of frames may change
             "forced-idr": "1",
             "a53cc": "0",
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0",
@@ -97,7 +97,8 @@ class LiveEncoder:
         if video.format.name != _PIXELS:
             video = video.reformat(format=_PIXELS, threads=1)
         video.pts, video.time_base = self._pts, TIME_BASE
-        video.pict_type = PictureType.I if key else PictureType.NONE
+        due = self._last_key is None or self._pts - self._last_key >= self._config.key_interval * CLOCK
+        video.pict_type = PictureType.I if key or due else PictureType.NONE
         try:
             packets: list[Packet[VideoStream]] = self._context.encode(video)
         except Exception as error:
@@ -109,6 +110,8 @@ class LiveEncoder:
 
     def _published(self, packet: Packet[VideoStream], duration: int, captured: float) -> VideoPacket:
         data = bytes(packet)
+        if packet.is_keyframe:
+            self._last_key = packet.pts
         if self._format is None:
             units = {unit[0] & 0x1F: unit for unit in nal_units(data)}
             self._format = VideoFormat(self.width, self.height, self.rate, units[_SPS], units[_PPS])

@@ -1,0 +1,102 @@
+"""Keeps count of what a live stream does, and tells it to other threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from core.masked_frame import MaskedFrame
+from streamer.live.status import State
+
+WINDOW = 2.0  # seconds over which rates are taken
+DELAYS = 500  # frames over which delays are taken
+LATE = 0.04  # seconds past the deadline from which a frame counts as late
+ERRORS = 5
+
+
+class Rate:
+    """Events a second over the last `WINDOW` seconds. Not for several threads at once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._times: deque[float] = deque()
+
+    def count(self) -> None:
+        """One more event, now."""
+        self._times.append(self._clock())
+        self._forget()
+
+    def per_second(self) -> float:
+        """The rate right now; 0 when nothing has happened for a while."""
+        self._forget()
+        return len(self._times) / WINDOW
+
+    def _forget(self) -> None:
+        while self._times and self._times[0] < self._clock() - WINDOW:
+            self._times.popleft()
+
+
+class Meter:
+    """Written by the stream's thread, read by any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._out, self._in = Rate(), Rate()
+        self._delays: deque[float] = deque(maxlen=DELAYS)
+        self._errors: deque[str] = deque(maxlen=ERRORS)
+        self.frames: Counter[str] = Counter()
+        self.frames_in = 0
+        self.late = 0
+        self.encoder_errors = 0
+        self.state: State = "starting"
+        self.faces = 0
+        self.mask_age = float("inf")
+
+    def came_in(self) -> None:
+        """A picture arrived from the source."""
+        with self._lock:
+            self.frames_in += 1
+            self._in.count()
+
+    def went_out(self, masked: MaskedFrame, delay: float, behind: float) -> None:
+        """A masked picture was published, `delay` seconds after it came in, `behind` seconds after its deadline."""
+        with self._lock:
+            self._out.count()
+            self._delays.append(delay)
+            self.late += behind > LATE
+            self.frames[masked.cover.value] += 1
+            self.state = masked.cover.value
+            self.faces, self.mask_age = masked.faces, masked.mask_age
+
+    def slate_went_out(self) -> None:
+        """A slate was published in place of a picture."""
+        with self._lock:
+            self._out.count()
+            self.frames["slate"] += 1
+            self.state, self.faces, self.mask_age = "away", 0, float("inf")
+
+    def error(self, text: str) -> None:
+        """Something went wrong; `text` is one line without credentials."""
+        with self._lock:
+            if text not in self._errors:
+                self._errors.append(text)
+
+    def errors(self) -> tuple[str, ...]:
+        """The latest troubles, oldest first."""
+        with self._lock:
+            return tuple(self._errors)
+
+    def rates(self) -> tuple[float, float]:
+        """Frames a second in and out."""
+        with self._lock:
+            return self._in.per_second(), self._out.per_second()
+
+    def delay(self) -> tuple[float, float]:
+        """Median and 95th percentile of the delay in seconds."""
+        with self._lock:
+            delays = sorted(self._delays)
+        if not delays:
+            return 0.0, 0.0
+        return delays[len(delays) // 2], delays[min(len(delays) - 1, len(delays) * 95 // 100)]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from streamer.live.meter import ERRORS, WINDOW, Meter, Rate
+from tests.live.producing import masked
+
+
+def test_rate_forgets() -> None:
+    now = 0.0
+    rate = Rate(lambda: now)
+    for _ in range(50):
+        rate.count()
+        now += 0.04
+    assert rate.per_second() == pytest.approx(25, abs=1)
+    now += 2 * WINDOW
+    assert rate.per_second() == 0
+
+
+def test_meter_counts() -> None:
+    meter = Meter()
+    assert meter.delay() == (0.0, 0.0) and meter.state == "starting"
+    for n in range(100):
+        meter.came_in()
+        meter.went_out(masked(0, 64, 48), n / 1000, 0.05 if n >= 98 else 0.0)
+    assert meter.frames_in == 100 and meter.frames == {"settled": 100} and meter.late == 2
+    assert meter.delay() == pytest.approx((0.05, 0.095))
+    assert meter.state == "settled" and meter.faces == 1 and meter.mask_age == 0
+    meter.slate_went_out()
+    assert meter.state == "away" and meter.frames["slate"] == 1 and meter.faces == 0
+
+
+def test_the_same_error_is_told_once() -> None:
+    meter = Meter()
+    for n in range(20):
+        meter.error("same")
+        meter.error(f"error {n}")
+    assert len(meter.errors()) == ERRORS and meter.errors()[-1] == "error 19"
