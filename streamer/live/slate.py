@@ -36,5 +36,5 @@ def slate(masker: Masker, width: int, height: int, since: float | None) -> Maske
         scale = width / (28 * 20)  # a letter is about 20 px wide at scale 1
         (wide, high), _ = cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
         at = (width - wide) // 2, height // 2 + round((2 * number - 0.5) * high)
-        cv2.putText(luma.array, line, at, cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, max(1, width // 640), cv2.LINE_AA)
+        cv2.putText(luma.array, line, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (_WHITE,), max(1, width // 640), cv2.LINE_AA)
     return masker.mask(Frame(0, video, 0.0), Verdict(Cover.SETTLED))

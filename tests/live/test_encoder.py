@@ -57,7 +57,7 @@ def test_parameter_sets_come_with_every_key_frame_and_name_the_profile() -> None
     for packet in packets:
         assert ({7, 8, 5} <= set(kinds(packet.data))) == packet.keyframe
     form = packets[0].format
-    assert (form.width, form.height, form.rate) == (320, 240, 25)
+    assert (form.width, form.height, form.rate) == (320, 240, Fraction(25))
     assert form.sps[0] & 0x1F == 7 and form.pps[0] & 0x1F == 8
     assert form.profile_level_id[:2] == "42", "baseline: what every browser takes"
     assert all(packet.format is form for packet in packets)

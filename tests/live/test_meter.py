@@ -19,7 +19,7 @@ def test_rate_forgets() -> None:
 
 def test_meter_counts() -> None:
     meter = Meter()
-    assert meter.delay() == (0.0, 0.0) and meter.state == "starting"
+    assert meter.delay() == (0.0, 0.0)
     for n in range(100):
         meter.came_in()
         meter.went_out(masked(0, 64, 48), n / 1000, 0.05 if n >= 98 else 0.0)
