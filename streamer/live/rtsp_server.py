@@ -117,22 +117,24 @@ class RtspServer:
         feed = self._hub.feeds.get(name) if self._hub else None
         return feed.drops if feed is not None else {}
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert self._hub is not None and task is not None
-        if self._closing or len(self._connections) >= self._limits.connections:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._hub is None or self._closing or len(self._connections) >= self._limits.connections:
             self._tell("too many RTSP clients: one more is turned away")
             writer.write(bytes(Response(503, (("Connection", "close"),))))
             writer.close()
             return
         connection = Connection(self._hub, reader, writer)
-        self._connections[connection] = task
+        self._connections[connection] = asyncio.create_task(self._serve(connection, writer), name="veilcast-rtsp")
+
+    async def _serve(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
         try:
             await connection.serve()
-        finally:
-            del self._connections[connection]
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), _GOODBYE)
+        except Exception:  # noqa: BLE001 - a fault of ours ends this connection and no other
+            _log.exception("an RTSP connection has failed")
+        finally:
+            del self._connections[connection]
             connection.hang_up(True)
 
     async def _look_after(self, hub: Hub) -> None:

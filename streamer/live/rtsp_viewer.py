@@ -105,7 +105,7 @@ class TcpWire:
 
 
 class UdpPort(asyncio.DatagramProtocol):
-    """One of the server's two ports for a client; `received` is called for every RTCP packet from the address `peer`."""
+    """One of the server's two ports for a client; `received` is called for every RTCP packet from `peer`."""
 
     def __init__(self, peer: str, received: Callable[[], None]) -> None:
         self.blocked = False
