@@ -1,0 +1,276 @@
+"""One open connection to a source: decoded pictures as they come."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Final
+
+import av
+from av.codec.context import Flags, ThreadType
+from av.container.input import InputContainer
+from av.error import EOFError as EndOfStream
+from av.error import (
+    FFmpegError,
+    HTTPForbiddenError,
+    HTTPNotFoundError,
+    HTTPUnauthorizedError,
+)
+from av.packet import Packet
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.stream import VideoStream
+
+from core.orientation import UPRIGHT, Orientation
+from streamer.errors import InputError
+from streamer.live.ffmpeg_log import capture, listen, tells_of_loss
+from streamer.live.interruptible import interruptible
+from streamer.live.live_damage import LiveDamage
+from streamer.live.redact import redacted
+from streamer.live.source_time import Unwrapper
+from streamer.live.source_url import SourceConfig, SourceKind, SourceUrl, file_path, opening
+from streamer.opening import is_still, open_input, pick_video
+from streamer.orientation_tag import orientation_of, parse_matrix
+from streamer.picture_format import closest_supported, side_data
+
+_NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
+
+
+class SourceError(Exception):
+    """A source cannot be opened or is gone; the text is one line without credentials.
+
+    `refused`: it wants other credentials or another address, so that trying again soon only locks the account.
+    """
+
+    def __init__(self, text: str, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LivePicture:
+    """A decoded picture of a live source: never to be shown to anyone.
+
+    `arrived` is in seconds of `time.monotonic()`. `trusted` is False where the decoder may have made up content
+    (lost or damaged data, up to the next picture that needs no other). `connection` counts connections from 1: nothing
+    that is known of an older one holds for it. `source_time` is in seconds on the source's clock, which may jump;
+    None where it gives none.
+    """
+
+    video: av.VideoFrame
+    arrived: float
+    trusted: bool
+    connection: int
+    orientation: Orientation = UPRIGHT
+    source_time: float | None = None
+
+
+class LiveSource:
+    """An open source; iterate over it for its pictures. To be opened, read and closed by one thread.
+
+    Once `interrupt` is set, opening and reading end within a fraction of a second. Raises SourceError when the source
+    cannot be opened, goes silent, or sends nothing that can be shown; iterating ends where the source does.
+    """
+
+    def __init__(
+        self, source: SourceUrl, config: SourceConfig, interrupt: threading.Event, connection: int = 1
+    ) -> None:
+        listen()
+        self._source, self._config, self._interrupt = source, config, interrupt
+        self._connection = connection
+        self._container = self._open(thorough=False)
+        try:
+            stream = self._pick_stream()
+            if stream is None and source.kind is not SourceKind.FILE:
+                self._container.close()
+                self._container = self._open(thorough=True)
+                stream = self._pick_stream()
+            if stream is None:
+                raise SourceError("it sends no video that can be decoded")
+            self._stream = stream
+            self._context = stream.codec_context
+            # No threads at all: frame threads hold pictures back, and with slice threads H.264 marks no damage.
+            self._context.thread_type, self._context.thread_count = ThreadType.NONE, 1
+            if source.kind is not SourceKind.FILE:
+                self._context.flags |= Flags.low_delay
+            self._context.copy_opaque = True
+        except BaseException:
+            self._container.close()
+            raise
+        self._damage = LiveDamage()
+        self._unwrapper = Unwrapper()
+        self._ordinal = -1
+        self._orientation = UPRIGHT
+        self._base = stream.time_base or Fraction(1, 90_000)
+
+    def __enter__(self) -> LiveSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def paced(self) -> bool:
+        """Whether pictures come faster than they are to be shown: a recording, or segments of a live stream."""
+        return (
+            self._source.kind is SourceKind.FILE
+            or self._container.format.name.startswith("hls")
+            or (self._source.kind is SourceKind.HTTP and self._container.duration is not None)
+        )
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two pictures as far as the source says, else 1/25."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(1 / rate) if rate and 1 <= rate <= 1000 else 0.04
+
+    def close(self) -> None:
+        """Leave the source; may be called twice."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[LivePicture]:
+        """Its pictures, in the order they are to be shown."""
+        newest = time.monotonic()
+        for packet, lossy in self._packets():
+            for picture in self._decoded(packet, lossy):
+                yield picture
+                newest = time.monotonic()  # not before: the consumer may have slept
+            if time.monotonic() - newest > max(_NO_PICTURE, self._config.read_timeout):
+                raise SourceError(f"it sends data but no picture for {_NO_PICTURE:g} s")
+        yield from self._decoded(None, False)
+
+    def _open(self, thorough: bool) -> InputContainer:
+        source, config = self._source, self._config
+        if source.kind is SourceKind.FILE:
+            try:
+                return open_input(file_path(source))
+            except InputError as error:
+                raise SourceError(error.cause) from None
+        how = opening(source, config, thorough)
+        began = time.monotonic()
+        try:
+            with interruptible(self._interrupt):
+                return av.open(
+                    source.url,
+                    "r",
+                    format=how.format,
+                    container_options=how.options,
+                    metadata_errors="replace",
+                    timeout=(config.open_timeout, source.silence(config)),
+                )
+        except FFmpegError as error:
+            # Never chained: the text of FFmpeg's error quotes the address.
+            raise self._told(error, time.monotonic() - began, config.open_timeout, "no answer") from None
+
+    def _pick_stream(self) -> VideoStream | None:
+        if self._source.kind is SourceKind.FILE:
+            try:
+                return pick_video(file_path(self._source), self._container)
+            except InputError as error:
+                raise SourceError(error.cause) from None
+        found = [s for s in self._container.streams if isinstance(s, VideoStream) and not is_still(s)]
+        contexts: list[tuple[VideoStream, object]] = [(s, s.codec_context) for s in found]  # None without a decoder
+        usable = [stream for stream, context in contexts if context is not None]
+        return max(usable, key=lambda s: s.codec_context.width * s.codec_context.height, default=None)
+
+    def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
+        """Packets, and whether FFmpeg missed something on the way to each."""
+        packets = self._container.demux(self._stream)
+        silence = self._source.silence(self._config)
+        while not self._interrupt.is_set():
+            began = time.monotonic()
+            try:
+                with interruptible(self._interrupt), capture() as said:
+                    packet = next(packets, None)
+            except FFmpegError as error:
+                if self._interrupt.is_set():
+                    return
+                raise self._told(error, time.monotonic() - began, silence, "nothing was sent") from None
+            if packet is None:
+                return
+            # Interrupted, FFmpeg first hands over what it has of the newest picture, whole or not.
+            silent = time.monotonic() - began >= silence and self._source.kind is not SourceKind.FILE
+            if packet.size:  # an empty packet would tell the decoder that the stream is over
+                yield packet, silent or tells_of_loss(said)
+            if silent:
+                raise SourceError(f"nothing was sent for {silence:g} s")
+
+    def _decoded(self, packet: Packet[VideoStream] | None, lossy: bool) -> Iterator[LivePicture]:
+        if packet is not None:
+            self._ordinal += 1
+            packet.opaque = self._ordinal
+            self._damage.packet(self._ordinal, packet.is_keyframe, lossy or packet.is_corrupt)
+        try:
+            with capture() as said:
+                frames = self._context.decode(packet)
+        except EndOfStream:
+            return
+        except FFmpegError:
+            self._damage.decode_failed(self._ordinal)
+            return
+        if tells_of_loss(said):
+            self._damage.decode_failed(self._ordinal)
+        for video in frames:
+            yield self._picture(video)
+
+    def _picture(self, video: av.VideoFrame) -> LivePicture:
+        arrived = time.monotonic()
+        ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
+        trusted = self._damage.is_trusted(ordinal, video.key_frame, video.is_corrupt)
+        if video.key_frame:
+            self._orientation = _orientation(video)
+        pts, base = video.pts, video.time_base or self._base
+        video = _fitted(video)
+        video.pts, video.time_base = pts, base
+        seconds = self._unwrapper.seconds(pts, base)
+        return LivePicture(video, arrived, trusted, self._connection, self._orientation, seconds)
+
+    def _told(self, error: FFmpegError, took: float, limit: float, silent: str) -> SourceError:
+        if self._interrupt.is_set():
+            return SourceError("interrupted")
+        if took >= 0.95 * limit or isinstance(error, TimeoutError):
+            return SourceError(f"{silent} for {limit:g} s")
+        if isinstance(error, HTTPUnauthorizedError):
+            return SourceError("user name or password is wrong or missing (401)", refused=True)
+        if isinstance(error, HTTPForbiddenError):
+            return SourceError("it refuses access (403)", refused=True)
+        if isinstance(error, HTTPNotFoundError):
+            return SourceError("there is no such stream at this address (404)")
+        if isinstance(error, ConnectionRefusedError):
+            return SourceError("the connection was refused: nothing listens at this port")
+        if error.errno == errno.EIO and self._source.host is not None and not _is_known(self._source.host):
+            return SourceError(f"the host name is not known: {self._source.host}")
+        return SourceError(redacted(f"it cannot be read ({(error.strerror or 'unknown error').lower()})"))
+
+
+def _is_known(host: str) -> bool:
+    """Whether the host has an address; asked after FFmpeg, which says no more than that something went wrong."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def _orientation(video: av.VideoFrame) -> Orientation:
+    for item in side_data(video):
+        if item.type is SideDataType.DISPLAYMATRIX:
+            return orientation_of(parse_matrix(bytes(item)))
+    return UPRIGHT
+
+
+def _fitted(video: av.VideoFrame) -> av.VideoFrame:
+    """The picture in a pixel format that can be masked."""
+    target = closest_supported(video.format.name)
+    if target == video.format.name and video.planes[0].line_size > 0:
+        return video
+    if video.format.is_rgb:
+        return video.reformat(format=target, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1)
+    return video.reformat(format=target, threads=1)

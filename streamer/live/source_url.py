@@ -1,0 +1,173 @@
+"""What kind of source an address is, and how FFmpeg is to open it. No I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from core.config import Section
+from streamer.live.redact import redacted
+
+_KNOWN: Final = "a source is rtsp://, rtsps://, http://, https://, a webcam (/dev/video0) or a file"
+_DEVICE = re.compile(r"/dev/(video\d+|v4l/\S+)")
+_REORDERED: Final = 64  # RTP packets that may wait for a late one; without such a queue FFmpeg tells of no loss
+_REORDER_DELAY: Final = 100_000  # us that they may wait
+_SOCKET_BUFFER: Final = 2 << 20  # bytes; a key frame comes as one burst
+_SEGMENTS: Final = 3  # read time-outs that a playlist of segments may be silent for: they come in bursts
+
+
+class SourceConfig(Section):
+    """How a source is connected. Times in seconds."""
+
+    transport: Literal["auto", "tcp", "udp"] = "auto"
+    """RTP over RTSP's own connection (tcp) or beside it; auto: tcp, which loses nothing, else udp."""
+    open_timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """How long connecting may take."""
+    read_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """A source that is connected but silent for so long is connected anew; three times that for HLS."""
+    backoff_first: Annotated[float, Field(gt=0, le=60)] = 0.25
+    """The wait after the first failure; it doubles with every further one ..."""
+    backoff_longest: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    """... up to this."""
+    loop: bool = False
+    """Play a file again and again."""
+
+    @model_validator(mode="after")
+    def _check_backoff(self) -> Self:
+        if self.backoff_first > self.backoff_longest:
+            raise ValueError("backoff_first must not be larger than backoff_longest")
+        return self
+
+
+class SourceKind(StrEnum):
+    """What is at the other end."""
+
+    RTSP = "rtsp"
+    HTTP = "http"  # MJPEG, HLS, or whatever else FFmpeg finds there
+    WEBCAM = "webcam"
+    FILE = "file"
+
+
+class SourceUrlError(ValueError):
+    """An address that cannot be meant; says why in one line that holds no credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUrl:
+    """A source. `url` is what FFmpeg opens and may hold credentials; `shown` may be shown to anyone."""
+
+    kind: SourceKind
+    url: str = field(repr=False)
+    shown: str
+    host: str | None = None
+    port: int | None = None
+
+    @property
+    def network(self) -> bool:
+        """Whether it is reached over a network."""
+        return self.kind in (SourceKind.RTSP, SourceKind.HTTP)
+
+    @property
+    def segmented(self) -> bool:
+        """Whether it comes in segments of several seconds (HLS, RFC 8216)."""
+        return self.kind is SourceKind.HTTP and urlsplit(self.url).path.lower().endswith((".m3u8", ".m3u"))
+
+    def silence(self, config: SourceConfig) -> float:
+        """Seconds without any data after which it counts as gone."""
+        return config.read_timeout * (_SEGMENTS if self.segmented else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How FFmpeg opens a source: name of the demuxer, or None to find out, and its options."""
+
+    format: str | None
+    options: dict[str, str]
+
+
+def parse_source(text: str) -> SourceUrl:
+    """The source that `text` names. Raises SourceUrlError."""
+    text = text.strip()
+    if not text:
+        raise SourceUrlError("the source is empty")
+    if "\0" in text or "\n" in text:
+        raise SourceUrlError("the source has a control character in it")
+    device = text.removeprefix("v4l2:") if text.startswith("v4l2:") else text
+    if _DEVICE.fullmatch(device):
+        return SourceUrl(SourceKind.WEBCAM, device, device)
+    if device != text:
+        raise SourceUrlError(f"not a webcam: {redacted(text)} (one is v4l2:/dev/video0)")
+    scheme, colon, _ = text.partition("://")
+    if not colon:
+        return SourceUrl(SourceKind.FILE, text, text)
+    scheme = scheme.lower()
+    if scheme == "file":
+        return SourceUrl(SourceKind.FILE, text[7:], text[7:])
+    if scheme not in ("rtsp", "rtsps", "http", "https"):
+        raise SourceUrlError(f"{redacted(scheme)}:// is not supported: {_KNOWN}")
+    return _network_source(text, SourceKind.RTSP if scheme.startswith("rtsp") else SourceKind.HTTP)
+
+
+def _network_source(text: str, kind: SourceKind) -> SourceUrl:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # What Python says quotes the address, and with it a password that was not escaped.
+        raise SourceUrlError(
+            "host or port of the source cannot be read (write / ? # @ in a password as %2F %3F %23 %40)"
+        ) from None
+    if not host:
+        raise SourceUrlError("the source has no host name")
+    if any(char.isspace() for char in text):
+        raise SourceUrlError("the source has a blank in it (write it as %20)")
+    default = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}[parts.scheme.lower()]
+    return SourceUrl(kind, text, redacted(text), host, port or default)
+
+
+def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False) -> Opening:
+    """How to open the source; `thorough` looks longer at what comes, for streams that do not say what they are."""
+    probing = {"fpsprobesize": "0"}
+    if thorough:
+        probing |= {"probesize": "2000000", "analyzeduration": "3000000"}
+    match source.kind:
+        case SourceKind.FILE:
+            return Opening(None, {"protocol_whitelist": "file"})
+        case SourceKind.WEBCAM:
+            return Opening("v4l2", probing)
+        case SourceKind.HTTP:
+            probing = {"probesize": "500000", "analyzeduration": "1000000"} | probing
+            whitelist = "http,https,tcp,tls,crypto,httpproxy,data"
+            return Opening(None, probing | {"protocol_whitelist": whitelist})
+        case SourceKind.RTSP:
+            # The description names the codec: looking at a single packet is enough, and no picture waits for it.
+            probing = {"probesize": "32", "analyzeduration": "100000"} | probing
+            transport = {
+                "auto": {"rtsp_transport": "udp+tcp", "rtsp_flags": "prefer_tcp"},
+                "tcp": {"rtsp_transport": "tcp"},
+                "udp": {"rtsp_transport": "udp"},
+            }[config.transport]
+            return Opening(
+                "rtsp",
+                probing
+                | transport
+                | {
+                    "allowed_media_types": "video",
+                    "reorder_queue_size": str(_REORDERED),
+                    "max_delay": str(_REORDER_DELAY),
+                    "buffer_size": str(_SOCKET_BUFFER),
+                    "timeout": str(round(1e6 * max(config.open_timeout, config.read_timeout))),
+                    "protocol_whitelist": "rtp,srtp,udp,tcp,tls,http,https,httpproxy",
+                },
+            )
+
+
+def file_path(source: SourceUrl) -> Path:
+    """The file of a source of kind FILE."""
+    return Path(source.url).expanduser()
