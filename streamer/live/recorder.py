@@ -188,6 +188,8 @@ class Recorder:
         self._trouble = f"cannot record to {self.folder}: {cause}"
         _LOG.warning(self._trouble, extra={"stream": self._output.name})
         self._retry_at = now + self._backoff.next()
+        # With the file that ended here the limits may be passed, and room be made for the next one.
+        self._sweep_at = now
         self._lost += 1
 
     def _look_around(self, now: float) -> None:

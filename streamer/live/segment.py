@@ -81,9 +81,9 @@ class Segment:
             raise SegmentError(str(error.strerror or error)) from error
         try:
             self._container = self._opened(container, fragment, first.captured)
-        except Exception:
+        except (OSError, av.FFmpegError, ValueError) as error:
             self._discard_tail()
-            raise
+            raise SegmentError(self._cause(error)) from error
         self.add(first)
 
     @property
@@ -99,7 +99,11 @@ class Segment:
     @property
     def removed(self) -> bool:
         """Whether someone deleted the file, so that what is written to it is lost."""
-        return os.fstat(self._file.fd).st_nlink == 0
+        try:
+            return os.fstat(self._file.fd).st_nlink == 0
+        except OSError:
+            # A network disk that has forgotten the file.
+            return True
 
     def seconds(self, pts: int) -> float:
         """Time from the segment's start to `pts`."""
