@@ -18,7 +18,7 @@ from streamer.live.output import KEY_INTERVAL, StreamOutput
 from streamer.live.packet import CLOCK, TIME_BASE
 
 _PIXELS = "yuv420p"
-_QUEUE = 4  # pictures; when libvpx does not keep up it skips rather than lags
+_QUEUE = 8  # pictures; when libvpx does not keep up it skips rather than lags
 _MAX_STEP = 10.0  # seconds; a longer leap of the source's clock is a jump, not a pause
 
 

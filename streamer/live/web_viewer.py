@@ -68,8 +68,7 @@ class PacketTrack(MediaStreamTrack):
     @property
     def dropped(self) -> int:
         """Packets that this viewer lost because it lagged."""
-        packets = self._h264_packets or self._vp8_packets
-        return packets.dropped if packets is not None else 0
+        return sum(packets.dropped for packets in (self._h264_packets, self._vp8_packets) if packets is not None)
 
     async def recv(self) -> Packet[Stream]:
         """The next packet. Raises MediaStreamError when the stream or the track is over."""

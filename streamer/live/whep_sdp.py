@@ -35,6 +35,9 @@ def usable_offer(text: str) -> str:
     and is not needed: the browser's own checks tell its address. They may come after the end of candidates, which
     would have aioice give up at once. Raises SdpError, OfferError.
     """
+    if not text.startswith("v=0"):
+        raise SdpError("the offer is not SDP")
+    text = "\r\n".join(line for line in text.splitlines() if _is_kept(line)) + "\r\n"
     try:
         description = SessionDescription.parse(text)
     except Exception as error:  # aiortc's parser asserts, indexes and unpacks
@@ -49,8 +52,7 @@ def usable_offer(text: str) -> str:
             raise OfferError("the offer lacks ICE credentials")
         if not media.dtls or not media.dtls.fingerprints:
             raise OfferError("the offer lacks a DTLS fingerprint")
-    kept = [line for line in text.splitlines() if _is_kept(line)]
-    return "\r\n".join(kept) + "\r\n"
+    return text
 
 
 def codec_of(answer: str) -> str:
