@@ -1,4 +1,4 @@
-"""The command line: `veilcast file | demo | doctor`."""
+"""The command line: `veilcast file | live | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from streamer.audio import AudioPolicy
 from streamer.encoder import EncoderConfig
 from streamer.errors import InterruptedJobError, JobError
 from streamer.interrupt import interrupts
+from streamer.live.options import add_live_parser
 from streamer.settings import Settings, checked, load, presets
 from streamer.version import VERSION
 
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interrupts() as interrupt:
             if options.command == "file":
                 return _file(options, console, interrupt)
+            if options.command == "live":
+                from streamer.live.command import run_live
+
+                return run_live(options, interrupt)
             if options.command == "demo":
                 from streamer.demo import run_demo
 
@@ -140,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("--preset", choices=_choices(EncoderConfig, "preset"), help="encoder speed (default: veryfast)")
     file.add_argument("--keep-metadata", action="store_true", help="keep harmless tags of the input")
     file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
+    add_live_parser(commands, presets())
     about_demo = "mask a moving picture of a face that comes with the program"
     demo = commands.add_parser("demo", help=about_demo, description=about_demo)
     demo.add_argument("directory", nargs="?", default="demo", help="where to leave the results (default: demo)")

@@ -1,0 +1,107 @@
+"""Everything that `veilcast live` can be told in a YAML file, on top of what masks a recorded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
+from streamer.live.address import is_name, parse_listen
+from streamer.live.encoder import LiveEncoderConfig
+from streamer.live.logs import LogConfig
+from streamer.live.push import PushConfig
+from streamer.live.recorder import RecordConfig
+from streamer.live.rtsp_server import RtspConfig
+from streamer.live.source_url import SourceConfig
+from streamer.live.web_config import WebConfig
+from streamer.settings import Settings
+
+
+def _address(text: str) -> str:
+    parse_listen(text)
+    return text
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"{text!r} cannot be a name: letters, digits, dots, dashes and underscores, 64 at most")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class StreamConfig(Section):
+    """One camera."""
+
+    name: Name
+    """Part of its addresses: rtsp://HOST:PORT/NAME, /whep/NAME."""
+    source: SecretStr
+    """rtsp://..., http(s)://..., /dev/video0 or a file; secret, for it may hold a password."""
+    push: tuple[SecretStr, ...] = ()
+    """RTSP addresses that the masked stream is published to."""
+    mask: MaskConfig | None = None
+    """How its faces are painted, if otherwise than the others'."""
+    zones: tuple[ZoneConfig, ...] | None = None
+    """What is always masked on it, if other than the common zones."""
+
+
+class LiveConfig(Section):
+    """How cameras are read and what is published."""
+
+    streams: tuple[StreamConfig, ...] = ()
+    look_ahead: Annotated[float, Field(ge=0, le=5)] = 0.2
+    """Seconds by which the picture is delayed, so that later detections can cover it."""
+    max_mask_age: Annotated[float, Field(gt=0, le=5)] = 0.5
+    """A frame with no detector verdict this near, in seconds, is masked whole."""
+    detector_timeout: Annotated[float, Field(gt=0, le=600)] = 3.0
+    """A detector that says nothing for this many seconds is replaced."""
+    source: SourceConfig = SourceConfig()
+    encoder: LiveEncoderConfig = LiveEncoderConfig()
+    rtsp: Address | None = None
+    """[HOST:]PORT of the RTSP server."""
+    rtsp_access: RtspConfig = RtspConfig()
+    webrtc: Address | None = None
+    """[HOST:]PORT of the page, WHEP, health and metrics."""
+    web: WebConfig = WebConfig()
+    record: Path | None = None
+    """Directory for recordings of every stream."""
+    recording: RecordConfig = RecordConfig()
+    pushing: PushConfig = PushConfig()
+    log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [stream.name for stream in self.streams]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"streams: two are called {twice[0]}")
+        return self
+
+
+class LiveSettings(Settings):
+    """The engine's choices and those of live streams; the keys of a YAML file."""
+
+    live: LiveConfig = LiveConfig()
+
+    def engine(self, stream: StreamConfig) -> EngineConfig:
+        """What the engine of one stream is told."""
+        live = self.live
+        timeline = self.timeline.model_copy(
+            update={
+                "look_ahead": live.look_ahead,
+                "max_mask_age": live.max_mask_age,
+                "detector_timeout": live.detector_timeout,
+            }
+        )
+        return EngineConfig(
+            detect=self.detect,
+            sample=self.sample,
+            track=self.track,
+            timeline=timeline,
+            mask=stream.mask or self.mask,
+            zones=self.zones if stream.zones is None else stream.zones,
+        )

@@ -1,0 +1,213 @@
+"""All streams of one process with their sources and sinks: started in order, watched, stopped in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from core.detection import Detector
+from streamer.live.address import Listen, parse_listen
+from streamer.live.camera import Camera
+from streamer.live.config import LiveSettings, StreamConfig
+from streamer.live.loop_thread import LoopThread
+from streamer.live.push import Pusher
+from streamer.live.recorder import Recorder
+from streamer.live.redact import redacted
+from streamer.live.rtsp_server import RtspServer
+from streamer.live.stream import LiveStream
+from streamer.live.web_server import WebServer
+
+START_TIMEOUT: Final = 10.0  # seconds
+DRAIN: Final = 5.0  # seconds for everything to end
+POLL: Final = 0.2
+REPORT_EVERY: Final = 60.0  # seconds between two lines about each stream
+
+log = logging.getLogger("veilcast.live")
+
+
+class ServiceError(Exception):
+    """The service cannot start; one line that says why."""
+
+
+class Sink(Protocol):
+    """Something with a thread of its own that takes the packets of one stream."""
+
+    @property
+    def drops(self) -> int:
+        """Packets lost because it lagged."""
+
+    def start(self) -> None:
+        """Begin to take packets."""
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Finish; False when that took too long."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """One camera with what hangs on it."""
+
+    config: StreamConfig
+    camera: Camera
+    stream: LiveStream
+    sinks: dict[str, Sink] = field(default_factory=dict)
+
+
+class LiveService:
+    """Runs the streams of `settings.live`; a context manager. Entering it raises ServiceError where it cannot start.
+
+    `make_detector` stands in for the configured detector.
+    """
+
+    def __init__(self, settings: LiveSettings, make_detector: Callable[[], Detector] | None = None) -> None:
+        self._settings = settings
+        self._make_detector = make_detector
+        self._lines: list[_Line] = []
+        self._servers = ExitStack()
+        self._rtsp: RtspServer | None = None
+        self._web: WebServer | None = None
+
+    def __enter__(self) -> LiveService:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def ports(self) -> tuple[int | None, int | None]:
+        """The ports that the RTSP and the web server listen on."""
+        return (self._rtsp.port if self._rtsp else None), (self._web.port if self._web else None)
+
+    def run(
+        self, stop: threading.Event, duration: float | None = None, reload: Callable[[], None] | None = None
+    ) -> None:
+        """Until `stop` is set, `duration` seconds are over, or every source is a file that has ended.
+
+        `reload` is called now and then in this thread. Raises what ended a stream that should have gone on.
+        """
+        end = None if duration is None else time.monotonic() + duration
+        report_at = time.monotonic() + REPORT_EVERY
+        while not stop.wait(POLL) and (end is None or time.monotonic() < end):
+            if reload is not None:
+                reload()
+            for line in self._lines:
+                if line.stream.error is not None:
+                    raise line.stream.error
+            if all(line.stream.ended for line in self._lines):
+                return
+            if time.monotonic() >= report_at:
+                report_at += REPORT_EVERY
+                self._report()
+
+    def apply(self, settings: LiveSettings) -> None:
+        """Take over masks and zones of other settings, for streams of the same names; nothing else."""
+        streams = {stream.name: stream for stream in settings.live.streams}
+        for line in self._lines:
+            engine = settings.engine(streams.get(line.config.name, line.config))
+            line.stream.repaint(engine.mask, engine.zones)
+        log.info("masks and zones reloaded")
+
+    def close(self) -> None:
+        """Stop sources, streams, sinks and servers, in this order, within about `DRAIN` seconds."""
+        for line in self._lines:
+            _stopped(line.camera.close(1.0), line, "source")
+        for line in self._lines:
+            _stopped(line.stream.close(2.0), line, "stream")
+        for line in self._lines:
+            for name, sink in line.sinks.items():
+                _stopped(sink.close(2.0), line, name)
+        self._lines = []
+        self._servers.close()
+
+    def _start(self) -> None:
+        live = self._settings.live
+        for config in live.streams:
+            address = config.source.get_secret_value()
+            camera = Camera(config.name, address, live.source)
+            engine = self._settings.engine(config)
+            stream = LiveStream(config.name, camera, engine, live.encoder, redacted(address), self._make_detector)
+            self._lines.append(_Line(config, camera, stream))
+        outputs = {line.config.name: line.stream.output for line in self._lines}
+        if live.rtsp is not None or live.webrtc is not None:
+            network = self._servers.enter_context(LoopThread())
+            if live.rtsp is not None:
+                self._rtsp = RtspServer(outputs, live.rtsp_access)
+                self._listen(network, self._rtsp, parse_listen(live.rtsp), "RTSP", live.rtsp_access.user is not None)
+            if live.webrtc is not None:
+                self._web = WebServer(outputs, live.web)
+                self._listen(network, self._web, parse_listen(live.webrtc), "web", live.web.token is not None)
+        for line in self._lines:
+            self._attach_sinks(line)
+            line.stream.start()
+            line.camera.start()
+
+    def _listen(
+        self, network: LoopThread, server: RtspServer | WebServer, where: Listen, kind: str, guarded: bool
+    ) -> None:
+        try:
+            network.run(server.start(where.host, where.port), START_TIMEOUT)
+        except OSError as error:
+            raise ServiceError(f"the {kind} server cannot listen on {where}: {error.strerror or error}") from error
+        self._servers.callback(_close_server, network, server)
+        log.info("%s server listens on %s", kind, where)
+        if where.is_open and not guarded:
+            means = "live.rtsp_access.user and password" if kind == "RTSP" else "live.web.token"
+            log.warning("whoever reaches %s can watch: set %s", where, means)
+
+    def _attach_sinks(self, line: _Line) -> None:
+        live, output = self._settings.live, line.stream.output
+        if live.record is not None:
+            line.sinks["recording"] = Recorder(output, live.record, live.recording)
+        for number, url in enumerate(line.config.push):
+            line.sinks[f"push{number}"] = Pusher(output, url.get_secret_value(), live.pushing)
+        line.stream.sink_drops = lambda: self._drops(line)
+        line.stream.viewers = lambda: self._viewers(line.config.name)
+        for sink in line.sinks.values():
+            sink.start()
+
+    def _drops(self, line: _Line) -> dict[str, int]:
+        drops = {name: sink.drops for name, sink in line.sinks.items()}
+        for kind, server in (("rtsp", self._rtsp), ("webrtc", self._web)):
+            if server is not None:
+                drops[kind] = sum(server.drops(line.config.name).values())
+        return drops
+
+    def _viewers(self, name: str) -> int:
+        return sum(server.viewers(name) for server in (self._rtsp, self._web) if server is not None)
+
+    def _report(self) -> None:
+        for line in self._lines:
+            now = line.stream.snapshot()
+            fields = {
+                "stream": now.name,
+                "state": now.state,
+                "fps_in": round(now.fps_in, 1),
+                "fps_out": round(now.fps_out, 1),
+                "delay_ms": round(1000 * now.delay[0]),
+                "late": now.frames_late,
+                "viewers": now.viewers,
+                **now.frames,
+            }
+            log.info("running", extra=fields)
+
+
+def _close_server(network: LoopThread, server: RtspServer | WebServer) -> None:
+    try:
+        network.run(server.close(), 3.0)
+    except TimeoutError:
+        log.error("a server did not stop in time")
+
+
+def _stopped(stopped: bool, line: _Line, part: str) -> None:
+    if not stopped:
+        log.error("%s did not stop in time", part, extra={"stream": line.config.name})

@@ -1,0 +1,279 @@
+"""One live stream: pictures from its source through the engine and the one encoder to whoever listens."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Protocol
+
+from core.config import EngineConfig, MaskConfig, ZoneConfig
+from core.detection import Detector
+from core.frame import Frame
+from core.live import LiveAnonymizer
+from core.masked_frame import MaskedFrame
+from core.masker import Masker
+from core.owned_thread import OwnedThread
+from core.worker import describe
+from streamer.live.camera import CameraStatus
+from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
+from streamer.live.fitting import fitted, published_size
+from streamer.live.live_source import LivePicture
+from streamer.live.meter import Meter
+from streamer.live.output import StreamOutput
+from streamer.live.pts_clock import PtsClock
+from streamer.live.redact import redacted
+from streamer.live.slate import slate
+from streamer.live.status import Snapshot
+
+SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
+SLATE_FIRST: Final = 3.0  # the same before the first picture: opening a camera takes a moment
+SLATE_EVERY: Final = 0.2  # seconds between two slates
+SLATE_SIZE: Final = (1280, 720)  # until the source's own size is known
+USUAL_RATE: Final = 25
+LONGEST_WAIT: Final = 0.1  # seconds between looks at the world while nothing comes
+
+log = logging.getLogger("veilcast.stream")
+
+
+class Source(Protocol):
+    """Where a stream's pictures come from."""
+
+    @property
+    def status(self) -> CameraStatus:
+        """How it is doing."""
+
+    def get(self, timeout: float) -> LivePicture | None:
+        """The next picture, or None when there is none within `timeout` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """What is to be known of a frame when it comes out of the engine."""
+
+    pts: int
+    arrived: float
+    captured: float
+
+
+class LiveStream:
+    """Runs in a thread called `veilcast-stream-NAME`; `output` is what it publishes, from `start` to `close`.
+
+    `config` decides how frames are masked, `encoder` how they are encoded; `address` is the source's, without
+    credentials. Neither `source` nor the sinks belong to it. `make_detector` and `make_encoder` stand in for the
+    configured ones. Nothing but masked frames ever reaches the encoder; when that fails, it is made anew.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        config: EngineConfig,
+        encoder: LiveEncoderConfig,
+        address: str = "",
+        make_detector: Callable[[], Detector] | None = None,
+        make_encoder: Callable[[int, int, Fraction, LiveEncoderConfig], LiveEncoder] = LiveEncoder,
+    ) -> None:
+        self.name = name
+        self.output = StreamOutput(name, self.snapshot)
+        self.sink_drops: Callable[[], dict[str, int]] = dict
+        """Set by the owner: packets lost by sink."""
+        self.viewers: Callable[[], int] = lambda: 0
+        """Set by the owner: how many watch."""
+        self._source, self._config, self._encoding, self._address = source, config, encoder, address
+        self._make_detector, self._make_encoder = make_detector, make_encoder
+        self._meter = Meter()
+        self._engine: LiveAnonymizer | None = None
+        self._encoder: LiveEncoder | None = None
+        self._encoder_retry_at = 0.0
+        self._size: tuple[int, int] | None = None
+        self._stamps = PtsClock()
+        self._leaving: dict[int, _Leaving] = {}
+        self._noted: Counter[str] = Counter()
+        self._index = 0
+        self._connection: int | None = None
+        self._newest = 0.0  # when something was last published or came in, on the monotonic clock
+        self._slates = Masker(config.mask)
+        self._repaints: queue.Queue[tuple[MaskConfig, Sequence[ZoneConfig]]] = queue.Queue(4)
+        self._thread = OwnedThread(f"veilcast-stream-{name}", self._run)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more pictures: the source is a file and at its end, or the stream failed."""
+        return not self._thread.alive
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the stream, if it did not end by itself."""
+        return self._thread.error
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._newest = time.monotonic()
+        self._thread.start()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Publish what is held, stop; False when that took longer than `timeout` seconds."""
+        stopped = self._thread.close(timeout)
+        self.output.close()
+        return stopped
+
+    def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
+        """Paint like this from the next frame on."""
+        try:
+            self._repaints.put_nowait((mask, zones))
+        except queue.Full:
+            log.warning("masks change faster than frames come", extra={"stream": self.name})
+
+    def snapshot(self) -> Snapshot:
+        """What the stream is doing right now."""
+        meter, source, engine = self._meter, self._source.status, self._engine
+        fps_in, fps_out = meter.rates()
+        width, height = self._size or (0, 0)
+        trouble = () if source.trouble is None else (source.trouble,)
+        return Snapshot(
+            name=self.name,
+            state=meter.state,
+            source=self._address,
+            away_since=None if source.connected else source.since,
+            width=width,
+            height=height,
+            fps_in=fps_in,
+            fps_out=fps_out,
+            faces=meter.faces,
+            mask_age=meter.mask_age,
+            delay=meter.delay(),
+            frames=dict(meter.frames),
+            frames_in=meter.frames_in,
+            frames_late=meter.late,
+            frames_skipped=source.dropped,
+            samples=engine.stats.samples if engine else 0,
+            samples_failed=engine.stats.failed_samples if engine else 0,
+            samples_skipped=engine.samples_skipped if engine else 0,
+            reconnects=source.reconnects,
+            encoder_errors=meter.encoder_errors,
+            queue_depths={"timeline": len(self._leaving)},
+            drops=self.sink_drops(),
+            viewers=self.viewers(),
+            errors=(*meter.errors(), *trouble),
+        )
+
+    def _run(self) -> None:
+        with LiveAnonymizer(self._config, self._make_detector) as engine:
+            self._engine = engine
+            while not self._thread.stopping.is_set():
+                self._repaint(engine)
+                if not self._step(engine):
+                    break
+            for masked in engine.poll(float("inf")):
+                self._publish(masked)
+
+    def _step(self, engine: LiveAnonymizer) -> bool:
+        """Take in what comes, give out what is due; False at the end of the source."""
+        deadline = engine.next_deadline
+        wait = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
+        picture = self._source.get(wait)
+        if picture is not None:
+            try:
+                self._take(engine, picture)
+            except Exception as error:  # noqa: BLE001 - one bad picture is left out, whatever is wrong with it
+                self._note(f"a picture was left out: {describe(error)}")
+        try:
+            ready = engine.poll(time.monotonic())
+        except Exception as error:  # noqa: BLE001 - what the masker could not paint is not shown
+            self._note(f"frames were left out: {describe(error)}")
+            return True
+        for masked in ready:
+            self._publish(masked)
+        self._note_detector(engine)
+        if picture is None and not len(engine):
+            if self._source.status.ended:
+                return False
+            self._slate_if_due()
+        return True
+
+    def _take(self, engine: LiveAnonymizer, picture: LivePicture) -> None:
+        self._meter.came_in()
+        new = picture.connection != self._connection
+        if self._size is None or self._connection is None:
+            # The size of the first picture stays: clients need not cope with a change later on.
+            self._size = published_size(picture.video.width, picture.video.height, picture.orientation)
+            self._encoder = None
+        self._connection = picture.connection
+        self._newest = time.monotonic()
+        video = fitted(picture.video, self._size, picture.orientation)
+        frame = Frame(self._index, video, picture.arrived, trusted=picture.trusted)
+        self._index += 1
+        pts = self._stamps.stamp(picture.arrived, picture.source_time)
+        captured = time.time() - (time.monotonic() - picture.arrived)
+        self._leaving[frame.index] = _Leaving(pts, picture.arrived, captured)
+        engine.push(frame, picture.arrived, cut=new and frame.index > 0)
+
+    def _publish(self, masked: MaskedFrame) -> None:
+        leaving = self._leaving.pop(masked.index)
+        for lost in [index for index in self._leaving if index < masked.index]:
+            del self._leaving[lost]
+        self._encode(masked, leaving.pts, leaving.captured)
+        now = time.monotonic()
+        behind = now - leaving.arrived - self._config.timeline.look_ahead
+        self._meter.went_out(masked, now - leaving.arrived, behind)
+
+    def _encode(self, masked: MaskedFrame, pts: int, captured: float) -> None:
+        """Encode and hand out; a picture that cannot be encoded is lost, the next one gets a new encoder."""
+        if self._encoder is None and time.monotonic() < self._encoder_retry_at:
+            return
+        try:
+            if self._encoder is None:
+                size = masked.video.width, masked.video.height
+                self._encoder = self._make_encoder(*size, self._rate(), self._encoding)
+            key = self.output.take_key_request()
+            for packet in self._encoder.encode(masked, pts, captured, key=key):
+                self.output.publish(packet)
+            self.output.frames.publish(masked)
+        except EncoderError as error:
+            self._encoder = None
+            self._encoder_retry_at = time.monotonic() + 0.2
+            self._meter.encoder_errors += 1
+            self._note(f"the encoder failed: {describe(error)}")
+
+    def _rate(self) -> Fraction:
+        """Frames a second that the encoder should expect."""
+        rate = round(self._source.status.fps_in) or USUAL_RATE
+        return Fraction(min(240, max(1, rate)))
+
+    def _slate_if_due(self) -> None:
+        now = time.monotonic()
+        showing = self._meter.state == "away"
+        patience = SLATE_EVERY if showing else SLATE_AFTER if self._index else SLATE_FIRST
+        if now - self._newest < patience:
+            return
+        self._newest = now
+        status = self._source.status
+        if self._size is None:
+            self._size = SLATE_SIZE
+        since = time.time() - SLATE_AFTER if status.connected else status.since
+        self._encode(slate(self._slates, *self._size, since), self._stamps.stamp(now), time.time())
+        self._meter.slate_went_out()
+
+    def _repaint(self, engine: LiveAnonymizer) -> None:
+        while True:
+            try:
+                mask, zones = self._repaints.get_nowait()
+            except queue.Empty:
+                return
+            engine.repaint(mask, zones)
+
+    def _note_detector(self, engine: LiveAnonymizer) -> None:
+        for message, count in engine.stats.errors.items():
+            if count > self._noted[message]:
+                self._noted[message] = count
+                self._note(message)
+
+    def _note(self, text: str) -> None:
+        clean = redacted(text)
+        self._meter.error(clean)
+        log.warning(clean, extra={"stream": self.name})
