@@ -37,7 +37,7 @@ REASONS: Final[Mapping[int, str]] = {
 }
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_REQUEST_LINE = re.compile(r"([A-Z_]{1,32}) (\S{1,2048}) RTSP/(\d{1,3}\.\d{1,3})")
+_REQUEST_LINE = re.compile(r"([A-Z_]{1,32}) ([^\s\x00-\x1f\x7f]{1,2048}) RTSP/(\d{1,3}\.\d{1,3})")
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})[ \t]*:[ \t]*(.*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 

@@ -179,7 +179,7 @@ class Control:
         # What is left keeps a session alive; no parameter is known by name.
         if request.method != "OPTIONS" and request.body.strip():
             return Response(451)
-        headers = _headers(self._session(request)) if "session" in request.headers else ()
+        headers = _headers(self._session(request)) if request.headers.get("session") else ()
         return Response(200, (*headers, ("Public", ", ".join(METHODS))) if request.method == "OPTIONS" else headers)
 
     def _admit(self, request: Request) -> None:
@@ -238,7 +238,7 @@ class Control:
     async def _setup(self, request: Request) -> Response:
         address = self._address(request)
         transport = choose(request.headers.get("transport", ""), self._peer)
-        if "session" in request.headers:
+        if request.headers.get("session"):
             session = self._session(request)
             if session.stream != address.stream:
                 raise _RefusedError(459)

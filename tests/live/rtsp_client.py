@@ -69,11 +69,12 @@ class Answer:
 
 @dataclass
 class Client:
-    """One connection. `frames` collects what came interleaved, as (channel, data)."""
+    """One connection. `frames` collects RTP that came interleaved, as (channel, data), `reports` RTCP."""
 
     port: int
     receive_buffer: int | None = None
     frames: list[tuple[int, bytes]] = field(default_factory=list)
+    reports: list[tuple[int, bytes]] = field(default_factory=list)
     session: str = ""
     cseq: int = 0
 
@@ -132,7 +133,7 @@ class Client:
         while (first := self._exactly(1)) == b"$":
             self._frame()
         status = int((first + self._file.readline()).split()[1])
-        headers = {}
+        headers: dict[str, str] = {}
         while (line := self._file.readline().decode().strip()) != "":
             name, _, value = line.partition(": ")
             headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
@@ -141,10 +142,8 @@ class Client:
     def packet(self) -> RtpPacket:
         """The next RTP packet; receives from the connection as needed."""
         while True:
-            while self.frames:
-                channel, data = self.frames.pop(0)
-                if channel % 2 == 0:
-                    return RtpPacket.parse(data)
+            if self.frames:
+                return RtpPacket.parse(self.frames.pop(0)[1])
             assert self._exactly(1) == b"$"
             self._frame()
 
@@ -161,7 +160,7 @@ class Client:
 
     def _frame(self) -> None:
         channel, high, low = self._exactly(3)
-        self.frames.append((channel, self._exactly(high * 256 + low)))
+        (self.reports if channel % 2 else self.frames).append((channel, self._exactly(high * 256 + low)))
 
     def _exactly(self, count: int) -> bytes:
         data = self._file.read(count)

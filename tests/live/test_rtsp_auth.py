@@ -20,10 +20,10 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
-def digest(auth: Authenticator, now: float = 0.0, **change: str) -> str:
+def digest(auth: Authenticator, change: dict[str, str] | None = None, now: float = 0.0) -> str:
     """A right answer to the challenge, as RFC 2617 says, but for what is changed."""
     nonce = re.findall(r'nonce="(.*?)"', auth.challenges(now)[0])[0]
-    given = {"username": "me", "realm": "veilcast", "nonce": nonce, "uri": URI, "password": "secret"} | change
+    given = {"username": "me", "realm": "veilcast", "nonce": nonce, "uri": URI, "password": "secret"} | (change or {})
     middle = nonce if "qop" not in given else f"{nonce}:{given['nc']}:{given['cnonce']}:{given['qop']}"
     ha1 = md5(f"{given['username']}:{given['realm']}:{given.pop('password')}")
     given.setdefault("response", md5(f"{ha1}:{middle}:{md5('DESCRIBE:' + given['uri'])}"))
@@ -74,7 +74,7 @@ def test_headers(authorization: str | None, verdict: Verdict) -> None:
 )
 def test_digest(change: dict[str, str], verdict: Verdict) -> None:
     auth = Authenticator("me", "secret")
-    assert auth.check(request(digest(auth, **change)), 1.0) is verdict
+    assert auth.check(request(digest(auth, change)), 1.0) is verdict
 
 
 def test_a_digest_is_for_its_method_and_its_server() -> None:
@@ -88,7 +88,7 @@ def test_a_nonce_grows_old() -> None:
     answer = digest(auth, now=100.0)
     assert auth.check(request(answer), 100.0 + NONCE_LIFE - 1) is Verdict.GRANTED
     assert auth.check(request(answer), 100.0 + NONCE_LIFE + 1) is Verdict.STALE
-    wrong = digest(auth, now=100.0, password="wrong")
+    wrong = digest(auth, {"password": "wrong"}, now=100.0)
     assert auth.check(request(wrong), 100.0 + NONCE_LIFE + 1) is Verdict.WRONG
     assert "stale=true" in auth.challenges(0.0, stale=True)[0] and "stale" not in auth.challenges(0.0)[0]
 

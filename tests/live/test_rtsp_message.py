@@ -82,7 +82,21 @@ def test_a_client_that_never_comes_to_the_end_is_held_to_little() -> None:
 
 
 LINE = st.sampled_from(
-    [b"$", b"\0", b"\r\n", b"\n", b"CSeq: 1", b"Content-Length: ", b"9", b"-", b":", b" ", b"\xff", b"RTSP/1.0", OPTIONS]
+    [
+        b"$",
+        b"\0",
+        b"\r\n",
+        b"\n",
+        b"CSeq: 1",
+        b"Content-Length: ",
+        b"9",
+        b"-",
+        b":",
+        b" ",
+        b"\xff",
+        b"RTSP/1.0",
+        OPTIONS,
+    ]
 )
 
 
