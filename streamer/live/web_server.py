@@ -121,6 +121,9 @@ class WebServer:
             for name in ("Allow", "Retry-After", "WWW-Authenticate"):
                 if name in error.headers:
                     response.headers[name] = error.headers[name]
+        except Exception as error:  # noqa: BLE001 - told by its kind alone: its text may hold anything
+            _log.error("a request failed: %s", type(error).__name__)
+            response = web.Response(status=500, text="internal error")
         response.headers.update(_HEADERS)
         self._allow_origin(request, response)
         resource = request.match_info.route.resource

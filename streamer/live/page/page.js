@@ -3,6 +3,7 @@
 const TOKEN = "veilcast-token";
 const POLL = 1000; // ms
 const BACK_OFF = [500, 1000, 2000, 4000, 8000, 15000]; // ms
+const PATIENCE = 10000; // ms for a response
 const STALL = 6000; // ms without a picture while there should be some
 
 const WORDS = {
@@ -27,7 +28,12 @@ async function call(path, options = {}) {
   const token = sessionStorage.getItem(TOKEN);
   const headers = { ...options.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
-  const response = await fetch(path, { cache: "no-store", ...options, headers });
+  const response = await fetch(path, {
+    cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE),
+    ...options,
+    headers,
+  });
   if (response.status === 401) throw new TokenNeeded();
   return response;
 }
@@ -172,7 +178,7 @@ async function keepWatching(name) {
         tries = -1;
         continue;
       }
-      reason = error instanceof TypeError ? "The server cannot be reached." : error.message;
+      reason = error instanceof TypeError || error.name === "TimeoutError" ? "The server cannot be reached." : error.message;
     }
     if (performance.now() - begun > 20000) tries = 0;
     const wait = BACK_OFF[Math.min(tries, BACK_OFF.length - 1)] * (0.75 + Math.random() / 2);
