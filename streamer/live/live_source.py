@@ -29,6 +29,7 @@ from av.video.stream import VideoStream
 from core.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
 from streamer.live.ffmpeg_log import capture, listen, tells_of_loss
+from streamer.live.frame_num import FrameNumbers
 from streamer.live.interruptible import interruptible
 from streamer.live.live_damage import LiveDamage
 from streamer.live.redact import redacted
@@ -103,6 +104,9 @@ class LiveSource:
             self._container.close()
             raise
         self._damage = LiveDamage()
+        # Files keep H.264 in another form, and lose nothing on the way.
+        annex_b = source.network and self._context.name == "h264" and _is_annex_b(self._context.extradata)
+        self._frame_numbers = FrameNumbers() if annex_b or self._container.format.name == "h264" else None
         self._unwrapper = Unwrapper()
         self._ordinal = -1
         self._orientation = UPRIGHT
@@ -206,7 +210,8 @@ class LiveSource:
         if packet is not None:
             self._ordinal += 1
             packet.opaque = self._ordinal
-            self._damage.packet(self._ordinal, packet.is_keyframe, lossy or packet.is_corrupt)
+            gap = self._frame_numbers is not None and self._frame_numbers.gap(bytes(packet))
+            self._damage.packet(self._ordinal, packet.is_keyframe, lossy or gap or packet.is_corrupt)
         try:
             with capture() as said:
                 frames = self._context.decode(packet)
@@ -248,6 +253,11 @@ class LiveSource:
         if error.errno == errno.EIO and self._source.host is not None and not _is_known(self._source.host):
             return SourceError(f"the host name is not known: {self._source.host}")
         return SourceError(redacted(f"it cannot be read ({(error.strerror or 'unknown error').lower()})"))
+
+
+def _is_annex_b(extradata: bytes | None) -> bool:
+    """Whether NAL units come behind start codes, not lengths (avcC begins with its version, 1)."""
+    return not extradata or extradata[0] == 0
 
 
 def _is_known(host: str) -> bool:

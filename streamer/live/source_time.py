@@ -7,7 +7,7 @@ from typing import Final
 
 _WRAPS: Final = (1 << 32, 1 << 33)  # ticks after which RTP's and MPEG-TS's counters start anew
 _NEAR: Final = 10.0  # seconds that a wrap may differ from a steady clock
-_LATE: Final = 0.5  # seconds behind at which playing goes on from now instead of hurrying after
+_LATE: Final = 0.1  # seconds behind at which playing goes on from now: hurrying after would only overrun the consumer
 _GAP: Final = 5.0  # seconds between two pictures that are a jump of the clock, not a pause
 
 
