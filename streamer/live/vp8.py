@@ -92,7 +92,8 @@ class Vp8Encoder:
 class SharedVp8:
     """Encodes `output.frames` in a thread of its own while there is a subscription, and not otherwise.
 
-    To be used from one thread. `encoded` counts pictures, `dropped` those skipped because libvpx did not keep up.
+    To be used from one thread, but for the counters: `encoded` pictures, and those `dropped` because libvpx did not
+    keep up.
     """
 
     def __init__(self, output: StreamOutput, failed: Callable[[BaseException], None] = lambda _: None) -> None:
@@ -108,7 +109,8 @@ class SharedVp8:
     @property
     def dropped(self) -> int:
         """Pictures skipped since the start."""
-        return self._dropped + (self._frames.dropped if self._frames else 0)
+        frames = self._frames
+        return self._dropped + (frames.dropped if frames is not None else 0)
 
     @property
     def running(self) -> bool:

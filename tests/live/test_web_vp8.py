@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import av
 import numpy as np
 import pytest
@@ -81,6 +83,31 @@ def test_it_runs_only_while_somebody_needs_it() -> None:
         again = shared.subscribe("again", 50, lambda: None)
         assert again.get(5) is not None
         shared.release(again)
+
+
+def test_pictures_are_skipped_where_the_encoder_does_not_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    going, go_on = threading.Event(), threading.Event()
+
+    def slow(self: Vp8Encoder, frame: MaskedFrame, arrived: float, *, key: bool = False) -> list[Vp8Packet]:
+        going.set()
+        assert go_on.wait(10)
+        return []
+
+    monkeypatch.setattr(Vp8Encoder, "encode", slow)
+    output, picture = StreamOutput("door", lambda: Snapshot("door")), masked(0, 64, 64)
+    shared = SharedVp8(output)
+    viewer = shared.subscribe("one", 5, lambda: None)
+    output.frames.publish(picture)
+    assert going.wait(10)
+    for _ in range(9):
+        output.frames.publish(picture)
+    assert shared.dropped == 8
+    go_on.set()
+    until(lambda: shared.encoded == 2)
+    assert shared.dropped == 8
+    shared.release(viewer)
+    assert shared.dropped == 8
+    output.close()
 
 
 def test_a_failure_ends_the_stream_of_its_viewers_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
