@@ -122,6 +122,9 @@ class Camera:
             if self._status.connected and time.monotonic() - began > _STEADY:
                 backoff.reset()
             self._lost(trouble)
+            if self._source.kind is SourceKind.FILE and not self._status.pictures:
+                self._finish()  # it is not there, or no video: waiting does not help
+                return
             self._thread.stopping.wait(_REFUSED if refused else backoff.next())
 
     def _play(self) -> None:

@@ -19,6 +19,7 @@ from streamer.live.push import Pusher
 from streamer.live.recorder import Recorder
 from streamer.live.redact import redacted
 from streamer.live.rtsp_server import RtspServer
+from streamer.live.source_url import SourceUrlError
 from streamer.live.stream import LiveStream
 from streamer.live.web_server import WebServer
 
@@ -104,10 +105,17 @@ class LiveService:
                 if line.stream.error is not None:
                     raise line.stream.error
             if all(line.stream.ended for line in self._lines):
+                self._check_shown()
                 return
             if time.monotonic() >= report_at:
                 report_at += REPORT_EVERY
                 self._report()
+
+    def _check_shown(self) -> None:
+        for line in self._lines:
+            now = line.stream.snapshot()
+            if not now.frames:
+                raise ServiceError(f"{now.source}: {', '.join(now.errors) or 'there was nothing to show'}")
 
     def apply(self, settings: LiveSettings) -> None:
         """Take over masks and zones of other settings, for streams of the same names; nothing else."""
@@ -133,7 +141,10 @@ class LiveService:
         live = self._settings.live
         for config in live.streams:
             address = config.source.get_secret_value()
-            camera = Camera(config.name, address, live.source)
+            try:
+                camera = Camera(config.name, address, live.source)
+            except SourceUrlError as error:
+                raise ServiceError(f"{config.name}: {error}") from error
             engine = self._settings.engine(config)
             stream = LiveStream(config.name, camera, engine, live.encoder, redacted(address), self._make_detector)
             self._lines.append(_Line(config, camera, stream))
@@ -159,7 +170,6 @@ class LiveService:
         except OSError as error:
             raise ServiceError(f"the {kind} server cannot listen on {where}: {error.strerror or error}") from error
         self._servers.callback(_close_server, network, server)
-        log.info("%s server listens on %s", kind, where)
         if where.is_open and not guarded:
             means = "live.rtsp_access.user and password" if kind == "RTSP" else "live.web.token"
             log.warning("whoever reaches %s can watch: set %s", where, means)
@@ -169,7 +179,10 @@ class LiveService:
         if live.record is not None:
             line.sinks["recording"] = Recorder(output, live.record, live.recording)
         for number, url in enumerate(line.config.push):
-            line.sinks[f"push{number}"] = Pusher(output, url.get_secret_value(), live.pushing)
+            try:
+                line.sinks[f"push{number}"] = Pusher(output, url.get_secret_value(), live.pushing)
+            except ValueError as error:
+                raise ServiceError(f"{line.config.name}: {error}") from error
         line.stream.sink_drops = lambda: self._drops(line)
         line.stream.viewers = lambda: self._viewers(line.config.name)
         for sink in line.sinks.values():
