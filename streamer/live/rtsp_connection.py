@@ -110,12 +110,13 @@ class Connection:
         if self._busy:
             return
         sessions, limits = self._hub.sessions, self._hub.limits
+        pending = self._messages.pending
         idle = sessions.timeout if self._served else limits.request
-        if self._messages.pending and now - self._begun > limits.request:
-            self._send(Response(408, (("Connection", "close"),)))
-        elif sessions.of(self._control) or now - self._last_request <= idle:
-            return
-        self.hang_up(False)
+        late = pending and now - self._begun > limits.request
+        if late or (now - self._last_request > idle and not sessions.of(self._control)):
+            if pending:
+                self._send(Response(408, (("Connection", "close"),)))
+            self.hang_up(False)
 
     def hang_up(self, at_once: bool) -> None:
         """Close the connection, at once or when all is sent."""
