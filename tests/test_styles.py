@@ -48,4 +48,4 @@ def test_a_shape_in_use_outlives_others() -> None:
         cache.place(plane, Box(100, 100, 100 + side, 100 + side))
         again = cache.place(plane, Box(200, 200, 240, 240))
         assert first is not None and again is not None
-        assert np.shares_memory(first.alpha.cover, again.alpha.cover)
+        assert np.shares_memory(first.cover, again.cover)
