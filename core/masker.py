@@ -14,11 +14,8 @@ from core.frame import Cover, Frame, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.picture import Plane, Samples, is_full_range, planes
-from core.styles import AlphaCache, Placed, Span, averages, blend, enlarged, softened, solid_grid
+from core.styles import AlphaCache, Placed, averages, blend, enlarged, softened, solid_grid
 from core.zones import Zones
-
-_SAMPLED: Final = 6
-"""Averages are taken over at least this many samples a side, also where only a corner is to be painted."""
 
 _HD_ROWS: Final = 720
 """A picture that does not name its colours is taken for BT.709 from this height on, as players do."""
@@ -27,13 +24,11 @@ _BT709, _UNSPECIFIED = 1, 2
 
 
 class _Patch(NamedTuple):
-    """One thing to paint on one plane: `grid` is drawn out over `window`, and `span` of it blended in."""
+    """One thing to paint on one plane, and the averages to paint it with."""
 
     target: Samples
-    span: Span
-    window: Span
+    placed: Placed
     grid: Samples
-    cover: Samples
 
 
 class Masker:
@@ -91,26 +86,27 @@ class Masker:
             before = plane
             solid = self._solid(frame, plane)
             patches += [self._patch(plane, place, solid) for place in (*placed, *in_plane) if place]
-        # Only now that every average is taken may a sample change.
         grids = [patch.grid for patch in patches]
         if self._smooth:
             grids = softened(grids, views[0].max_value)
-        for (target, span, window, _, cover), grid in zip(patches, grids, strict=True):
-            fill = enlarged(grid, window.width, window.height, self._smooth)
+        # Only now that every average is taken may a sample change.
+        for (target, (span, window, cover, _), _), grid in zip(patches, grids, strict=True):
+            x0, y0, x1, y1 = window
+            fill = enlarged(grid, x1 - x0, y1 - y0, self._smooth)
             if window is not span:
-                fill = Span(*(a - b for a, b in zip(span, window[:2] * 2, strict=True))).of(fill)
+                fill = fill[span.y0 - y0 : span.y1 - y0, span.x0 - x0 : span.x1 - x0]
             blend(span.of(target), fill, cover)
         if self._config.outline:
             for box in coded:
                 _draw_outline(views[0], box, self._config.shape == "ellipse")
 
     def _patch(self, plane: Plane, placed: Placed, solid: Samples | None) -> _Patch:
-        height, width = plane.array.shape[:2]
-        window = placed.span.widened(_SAMPLED, width, height)
+        if solid is not None:
+            return _Patch(plane.array, placed, solid)
         # What is left of a region at the picture's edge gets its share of the averages, not all of them.
-        columns, rows = (math.ceil(self._config.cells * part) for part in placed.share)
-        grid = averages(window.of(plane.array), columns, rows) if solid is None else solid
-        return _Patch(plane.array, placed.span, window, grid, placed.cover)
+        across, down = placed.share
+        columns, rows = math.ceil(self._config.cells * across), math.ceil(self._config.cells * down)
+        return _Patch(plane.array, placed, averages(placed.window.of(plane.array), columns, rows))
 
     def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
         """The configured colour as a grid, or None when the style shows averages."""

@@ -20,6 +20,9 @@ Shape = Literal["ellipse", "box"]
 _FINEST: Final = 3
 """An average always covers at least this many samples a side: an average of one sample is that sample."""
 
+_SAMPLED: Final = 6
+"""Averages are taken over at least this many samples a side, also where only a corner is to be painted."""
+
 _LARGE_TILE: Final = 12
 """Tiles of at least this many samples a side are averaged from a picture of half the size."""
 
@@ -52,12 +55,13 @@ class Span(NamedTuple):
         """The view of this rectangle in a plane's array."""
         return array[self.y0 : self.y1, self.x0 : self.x1]
 
-    def widened(self, side: int, width: int, height: int) -> Span:
-        """At least `side` samples wide and tall, inside a plane of `width` x `height` (as far as that allows)."""
-        if self.width >= side and self.height >= side:
+    def widened(self, width: int, height: int) -> Span:
+        """At least `_SAMPLED` samples wide and tall, inside a plane of `width` x `height` (as far as that allows)."""
+        x0, y0, x1, y1 = self
+        if x1 - x0 >= _SAMPLED and y1 - y0 >= _SAMPLED:
             return self
-        x0, x1 = _at_least(self.x0, self.x1, side, width)
-        y0, y1 = _at_least(self.y0, self.y1, side, height)
+        x0, x1 = _at_least(x0, x1, _SAMPLED, width)
+        y0, y1 = _at_least(y0, y1, _SAMPLED, height)
         return Span(x0, y0, x1, y1)
 
 
@@ -94,22 +98,23 @@ def softened(grids: Sequence[Samples], max_value: int) -> list[Samples]:
         alike.setdefault(grid.shape, []).append(i)
     for (rows, columns, *channels), members in alike.items():
         # All of one shape in one product: a call for each would cost more than the work itself.
-        flat = np.stack([grids[i] for i in members]).reshape(len(members), rows * columns, -1)
-        drawn = np.rint(_cubic(rows, columns) @ flat.swapaxes(0, 1).reshape(rows * columns, -1)).clip(0, max_value)
-        drawn = drawn.reshape(rows * _BLUR_STEPS, columns * _BLUR_STEPS, len(members), *channels)
-        for i, one in zip(members, np.moveaxis(drawn, 2, 0).astype(grids[members[0]].dtype), strict=True):
+        flat = np.array([grids[i] for i in members]).reshape(len(members), rows * columns, -1).swapaxes(1, 2)
+        drawn = np.rint(flat @ _cubic(rows, columns)).clip(0, max_value).swapaxes(1, 2)
+        shape = len(members), rows * _BLUR_STEPS, columns * _BLUR_STEPS, *channels
+        whole = drawn.reshape(shape).astype(grids[members[0]].dtype)
+        for i, one in zip(members, whole, strict=True):
             soft[i] = one
     return soft
 
 
 @cache
 def _cubic(rows: int, columns: int) -> npt.NDArray[np.float64]:
-    """What each average counts in each step: (steps, averages). Binary fractions, so that products are exact."""
+    """What each average weighs in each step: (averages, steps). Binary fractions, so that sums are exact."""
     down, across = (
         cv2.resize(np.eye(count), (count, count * _BLUR_STEPS), interpolation=cv2.INTER_CUBIC)
         for count in (rows, columns)
     )
-    return np.kron(down, across)
+    return np.ascontiguousarray(np.kron(down, across).T)
 
 
 def enlarged(grid: Samples, width: int, height: int, smooth: bool) -> Samples:
@@ -181,9 +186,13 @@ def coverage(
 
 
 class Placed(NamedTuple):
-    """A shape on a plane: the samples it touches, how far each is covered, and what share of its width and height."""
+    """A shape on a plane: the samples it touches, how far each is covered, and what share of its width and height.
+
+    `window` is the part of the plane to average: `span`, or a little more where that has only a few samples.
+    """
 
     span: Span
+    window: Span
     cover: Samples
     share: tuple[float, float]
 
@@ -204,20 +213,22 @@ class AlphaCache:
     def place(self, plane: Plane, box: Box) -> Placed | None:
         """Where the shape in `box`, in samples of the plane, is painted and what it covers; None when off the plane."""
         height, width = plane.array.shape[:2]
-        (x, y), rx, ry = box.center, _rounded_up(box.width / 2), _rounded_up(box.height / 2)
+        x, y = box.center
+        rx, ry = _rounded_up(box.width / 2), _rounded_up(box.height / 2)
         reach = 1 + 2 * self._soft_edge
         nx, ny = math.ceil(rx * reach) + 1, math.ceil(ry * reach) + 1
+        columns, rows = 2 * nx + 1, 2 * ny + 1
         left, top = math.floor(x) - nx, math.floor(y) - ny
-        span = Span(max(0, left), max(0, top), min(width, left + 2 * nx + 1), min(height, top + 2 * ny + 1))
-        if span.width <= 0 or span.height <= 0:
+        x0, y0, x1, y1 = span = Span(max(0, left), max(0, top), min(width, left + columns), min(height, top + rows))
+        if x1 <= x0 or y1 <= y0:
             return None
-        share = span.width / (2 * nx + 1), span.height / (2 * ny + 1)
-        if plane.array.itemsize * len(plane.channels) * (2 * nx + 1) * (2 * ny + 1) > self._budget // 4:
-            xs, ys = np.arange(span.x0, span.x1) + (0.5 - x), np.arange(span.y0, span.y1) + (0.5 - y)
-            return Placed(span, fitted(self._draw(xs, ys, rx, ry), plane), share)
-        # A stored shape's middle is the middle of a sample: half a sample off at most, within `coverage`'s margin.
-        whole = self._stored(plane, rx, ry, nx, ny)
-        return Placed(span, whole[span.y0 - top : span.y1 - top, span.x0 - left : span.x1 - left], share)
+        if plane.array.itemsize * len(plane.channels) * columns * rows > self._budget // 4:
+            xs, ys = np.arange(x0, x1) + (0.5 - x), np.arange(y0, y1) + (0.5 - y)
+            cover = fitted(self._draw(xs, ys, rx, ry), plane)
+        else:
+            # A stored shape's middle is the middle of a sample: half a sample off at most, within `coverage`'s margin.
+            cover = self._stored(plane, rx, ry, nx, ny)[y0 - top : y1 - top, x0 - left : x1 - left]
+        return Placed(span, span.widened(width, height), cover, ((x1 - x0) / columns, (y1 - y0) / rows))
 
     def _stored(self, plane: Plane, rx: int, ry: int, nx: int, ny: int) -> Samples:
         key = (rx, ry, plane.array.itemsize, len(plane.channels))
