@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -274,7 +275,9 @@ def test_an_interrupted_job_leaves_nothing(stop: signal.Signals, begun: bool, lo
     job.send_signal(stop)
     _, said = job.communicate(timeout=30)
     assert job.returncode == 130
-    assert said == "veilcast: interrupted; nothing was written\n"
+    *progress, last = said.splitlines()  # a slow machine has shown some by then
+    assert last == "veilcast: interrupted; nothing was written"
+    assert all(re.match(r"\d+ %, ", line) for line in progress)
     assert not list(tmp_path.iterdir())
 
 
