@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -20,6 +21,7 @@ from streamer.live.recorder import Recorder
 from streamer.live.redact import redacted
 from streamer.live.rtsp_server import RtspServer
 from streamer.live.source_url import SourceUrlError
+from streamer.live.status import Snapshot
 from streamer.live.stream import LiveStream
 from streamer.live.web_server import WebServer
 
@@ -72,6 +74,7 @@ class LiveService:
         self._servers = ExitStack()
         self._rtsp: RtspServer | None = None
         self._web: WebServer | None = None
+        self._network: LoopThread | None = None
 
     def __enter__(self) -> LiveService:
         try:
@@ -150,7 +153,7 @@ class LiveService:
             self._lines.append(_Line(config, camera, stream))
         outputs = {line.config.name: line.stream.output for line in self._lines}
         if live.rtsp is not None or live.webrtc is not None:
-            network = self._servers.enter_context(LoopThread())
+            network = self._network = self._servers.enter_context(LoopThread())
             if live.rtsp is not None:
                 self._rtsp = RtspServer(outputs, live.rtsp_access)
                 self._listen(network, self._rtsp, parse_listen(live.rtsp), "RTSP", live.rtsp_access.user is not None)
@@ -198,9 +201,13 @@ class LiveService:
     def _viewers(self, name: str) -> int:
         return sum(server.viewers(name) for server in (self._rtsp, self._web) if server is not None)
 
+    async def _snapshots(self) -> list[Snapshot]:
+        return [line.stream.snapshot() for line in self._lines]
+
     def _report(self) -> None:
-        for line in self._lines:
-            now = line.stream.snapshot()
+        # The servers' counts belong to their thread.
+        snapshots = self._snapshots()
+        for now in asyncio.run(snapshots) if self._network is None else self._network.run(snapshots, START_TIMEOUT):
             fields = {
                 "stream": now.name,
                 "state": now.state,
