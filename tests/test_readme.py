@@ -1,0 +1,30 @@
+"""What the README shows must work as it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from streamer.cli import _parser
+from streamer.live.config import LiveSettings
+from streamer.settings import parse
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+
+
+def _commands() -> list[str]:
+    blocks = "".join(re.findall(r"^```\n(.*?)^```$", README, re.S | re.M)).replace("\\\n", " ")
+    return [line for line in blocks.splitlines() if line.startswith("veilcast ")]
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_commands_are_understood(command: str) -> None:
+    _parser().parse_args(shlex.split(command, comments=True)[1:])
+
+
+@pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```$", README, re.S | re.M))
+def test_yaml_is_understood(text: str) -> None:
+    parse(text, Path("README.md"), LiveSettings)
