@@ -1,0 +1,87 @@
+"""The judge of the fault tests is judged: it must see what it is there to see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.detection import BgrImage
+from tests import faces
+from tests.live.camera_rig.frame_code import cell_size
+from tests.live.camera_rig.recorder import Received
+from tests.live.fault_rig.clips import Footage, small_footage
+from tests.live.fault_rig.judge import Judge, Shown, missing
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Footage:
+    return small_footage(tmp_path_factory.mktemp("clip"))
+
+
+def raw(footage: Footage, numbers: list[int]) -> list[BgrImage]:
+    pictures = faces.read(footage.large)
+    return [pictures[number] for number in numbers]
+
+
+def covered(picture: BgrImage, footage: Footage, number: int) -> BgrImage:
+    (box,) = footage.originals[0].faces[number]
+    copy = picture.copy()
+    copy[int(box.y0) - 30 : int(box.y1) + 30, int(box.x0) - 25 : int(box.x1) + 25] = 90
+    return copy
+
+
+def received(picture: BgrImage, number: int | None) -> Received:
+    return Received(picture, 0.0, number)
+
+
+def test_raw_faces_are_seen_by_meter_and_detector(footage: Footage) -> None:
+    numbers = [0, 31, 70]
+    judged = Judge(footage.originals).judge(received(p, n) for p, n in zip(raw(footage, numbers), numbers, strict=True))
+    assert [s.number for s in judged.shown] == numbers and judged.compared == 3
+    for index in range(3):
+        assert {leak.by[:5] for leak in judged.leaks if leak.index == index} == {"meter", "detec"}
+
+
+def test_a_raw_face_without_a_number_is_seen(footage: Footage) -> None:
+    picture = raw(footage, [41])[0].copy()
+    side = cell_size(picture.shape[1])
+    picture[: 2 * side, : 11 * side] = 90
+    judged = Judge(footage.originals).judge([received(picture, None)])
+    assert judged.shown[0].number is None and {leak.by[:5] for leak in judged.leaks} == {"meter", "detec"}
+
+
+def test_an_older_face_under_a_newer_number_is_seen(footage: Footage) -> None:
+    old, new = raw(footage, [36, 40])
+    mixed = new.copy()
+    mixed[40:] = old[40:]
+    judged = Judge(footage.originals).judge([received(mixed, 40)])
+    assert any(leak.by.startswith("meter") for leak in judged.leaks)
+
+
+def test_masked_pictures_are_in_order(footage: Footage, tmp_path: Path) -> None:
+    numbers = [0, 31, 70]
+    pictures = [covered(p, footage, n) for p, n in zip(raw(footage, numbers), numbers, strict=True)]
+    plain = np.full_like(pictures[0], 80)
+    judged = Judge(footage.originals, tmp_path / "leaks").judge(received(p, None) for p in (*pictures, plain))
+    assert judged.leaks == [] and not (tmp_path / "leaks").exists()
+    assert [s.number for s in judged.shown] == [*numbers, None]
+
+
+def test_the_smaller_clip_is_known_by_its_code(footage: Footage) -> None:
+    import cv2
+
+    small = faces.read(footage.small)[7]
+    shown = np.asarray(cv2.resize(small, footage.originals[0].size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    judged = Judge(footage.originals).judge([received(shown, None)])
+    assert (judged.shown[0].original, judged.shown[0].number) == (1, 7)
+    assert {leak.by[:5] for leak in judged.leaks} == {"meter", "detec"}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lost"),
+    [([1, 2, 3], 0), ([1, 2, 5], 2), ([118, 119, 0, 1], 0), ([1, None, None, 4], 0), ([1, None, 4], 1), ([None], 0)],
+)
+def test_missing(numbers: list[int | None], lost: int) -> None:
+    assert missing([Shown(0.0, number, 0) for number in numbers], 120) == lost
