@@ -114,7 +114,9 @@ class Track:
         hold = config.hold if self.recent_score >= config.sure_score else config.hold / 2
         if min(time, heard) - self.last.time > hold * (2 if self.last.cut else 1):
             return []
-        return [self.last.box.union(self.predict(time)).grown(_growth(age, config))]
+        blind = max(0.0, time - max(heard, self.last.time))
+        size = _growth(age, config) + config.blind_growth * blind
+        return [self.last.box.union(self.predict(time)).grown(size)]
 
     def _back_fill(self, time: float, config: TrackConfig) -> list[Box]:
         age = self.first.time - time

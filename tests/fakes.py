@@ -100,10 +100,10 @@ class HangingDetector(ScriptedDetector):
 
     def __init__(self, script: Sequence[str], hang_at: int, release: threading.Event) -> None:
         super().__init__(script)
-        self._hang_at, self._release = hang_at, release
+        self.hang_at, self._release = hang_at, release
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
-        if self.calls == self._hang_at:
+        if self.calls == self.hang_at:
             self._release.wait(60)
         return super().detect(pictures)
 

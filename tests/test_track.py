@@ -78,6 +78,15 @@ def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
     assert len(track.boxes_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
 
 
+def test_while_the_detector_is_silent_a_face_may_have_gone_anywhere_near() -> None:
+    face = seen(1.0, 500, 40)
+    track = track_of(face)
+    away = 40 * 1.25 * 0.4  # at a speed that nobody has seen yet: one and a quarter sides a second
+    [told], [untold] = (track.boxes_at(1.4, CONFIG.model_copy(update={"hold": 0.5}), heard) for heard in (1.4, 1.0))
+    assert holds([untold], face.box.moved(away, 0)) and holds([untold], face.box.moved(-away, 0))
+    assert not holds([told], face.box.moved(away, 0)), "it was looked for and is not to be found: what is near is clear"
+
+
 times = st.lists(st.integers(0, 200).map(lambda t: t / 50), min_size=1, max_size=20, unique=True).map(sorted)
 
 

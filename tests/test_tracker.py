@@ -254,7 +254,7 @@ def test_no_weak_find_of_another_scene_joins_a_track() -> None:
 
 
 def test_masks_grow_with_the_time_from_a_detection() -> None:
-    tracker = tracked((0, [at(100)]), (0.25, [at(100)]))
+    tracker = tracked((0, [at(100)]), (0.25, [at(100)]), (0.45, []))
     sides = {t: max(r.box.side for r in tracker.regions(t)) for t in (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45)}
     nearest = {t: min(t, abs(t - 0.25)) for t in sides}
     assert sides == pytest.approx({t: 40 * (1.2 + 0.5 * nearest[t]) for t in sides})

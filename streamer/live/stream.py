@@ -25,6 +25,7 @@ from streamer.live.fitting import fitted, published_size
 from streamer.live.live_source import LivePicture
 from streamer.live.meter import Meter
 from streamer.live.output import StreamOutput
+from streamer.live.packet import CLOCK
 from streamer.live.pts_clock import PtsClock
 from streamer.live.redact import redacted
 from streamer.live.slate import slate
@@ -206,9 +207,10 @@ class LiveStream:
         self._connection = picture.connection
         self._newest = time.monotonic()
         video = fitted(picture.video, self._size, picture.orientation)
-        frame = Frame(self._index, video, picture.arrived, trusted=picture.trusted)
-        self._index += 1
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
+        # Not the arrival: pictures that come in a burst after a pause are as old as the camera says.
+        frame = Frame(self._index, video, pts / CLOCK, trusted=picture.trusted)
+        self._index += 1
         captured = time.time() - (time.monotonic() - picture.arrived)
         self._leaving[frame.index] = _Leaving(pts, picture.arrived, captured)
         engine.push(frame, picture.arrived, cut=new and frame.index > 0)

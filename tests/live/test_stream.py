@@ -166,6 +166,28 @@ def test_pictures_come_out_masked_in_order_after_the_look_ahead() -> None:
     assert stamps == sorted(set(stamps))
 
 
+def test_pictures_that_come_in_a_burst_are_as_far_apart_as_the_camera_says() -> None:
+    gate = threading.Event()
+    detectors: list[HangingDetector] = []
+
+    def make() -> HangingDetector:
+        detectors.append(HangingDetector(["face"] * 99, 99, gate))
+        return detectors[-1]
+
+    with running(make, config(detector_timeout=60)) as live:
+        live.source.play(15)
+        live.viewer.until(lambda: any(not is_blanket(p) for p in live.viewer.pictures))
+        time.sleep(11 / RATE)  # the network holds them back
+        detectors[0].hang_at = detectors[0].calls + 1
+        with live.stream.output.frames.subscribe("ages", 99) as masked:
+            for _ in range(11):
+                live.source.send()
+            live.viewer.until(lambda: len(masked) >= 11)
+            ages = [frame.mask_age for _ in range(11) if (frame := masked.get_nowait()) is not None]
+        gate.set()
+    assert max(ages) > 7 / RATE, "by the clock on the wall hardly any time has passed"
+
+
 def test_pictures_that_the_decoder_made_up_are_blanket() -> None:
     with running(lambda: ScriptedDetector(then="face")) as live:
         live.source.play(30)
