@@ -97,6 +97,7 @@ class LiveStream:
         self._noted: Counter[str] = Counter()
         self._index = 0
         self._connection: int | None = None
+        self._last_picture: float | None = None  # when it came, in seconds of time.time()
         self._newest = 0.0  # when something was last published or came in, on the monotonic clock
         self._slates = Masker(config.mask)
         self._repaints: queue.Queue[tuple[MaskConfig, Sequence[ZoneConfig]]] = queue.Queue(4)
@@ -140,7 +141,7 @@ class LiveStream:
             name=self.name,
             state=meter.state,
             source=self._address,
-            away_since=None if source.connected else source.since,
+            away_since=None if source.connected and meter.state != "away" else self._away_since(source),
             width=width,
             height=height,
             fps_in=fps_in,
@@ -205,7 +206,7 @@ class LiveStream:
             self._size = published_size(picture.video.width, picture.video.height, picture.orientation)
             self._encoder = None
         self._connection = picture.connection
-        self._newest = time.monotonic()
+        self._newest, self._last_picture = time.monotonic(), time.time()
         video = fitted(picture.video, self._size, picture.orientation)
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
         # Not the arrival: pictures that come in a burst after a pause are as old as the camera says.
@@ -257,9 +258,13 @@ class LiveStream:
         status = self._source.status
         if self._size is None:
             self._size = SLATE_SIZE
-        since = time.time() - SLATE_AFTER if status.connected else status.since
+        since = self._away_since(status)
         self._encode(slate(self._slates, *self._size, since), self._stamps.stamp(now), time.time())
         self._meter.slate_went_out()
+
+    def _away_since(self, status: CameraStatus) -> float:
+        """When the last picture came: a source that is silent counts as connected until its time-out."""
+        return status.since if self._last_picture is None else self._last_picture
 
     def _repaint(self, engine: LiveAnonymizer) -> None:
         while True:

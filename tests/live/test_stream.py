@@ -218,6 +218,20 @@ def test_a_source_that_goes_away_leaves_a_slate_and_nothing_of_before_goes_on_wh
     assert stamps == sorted(set(stamps))
 
 
+def test_a_source_that_goes_silent_but_stays_connected_is_away_since_its_last_picture() -> None:
+    with running() as live:
+        live.source.play(10)
+        silent = time.time()
+        live.viewer.until(lambda: live.stream.snapshot().state == "away")
+        count = len(live.viewer.pictures)
+        live.viewer.until(lambda: len(live.viewer.pictures) > count + 5)
+        away = live.stream.snapshot()
+        assert away.away_since is not None and silent - 1 < away.away_since < silent + 0.5, "and it does not move"
+        live.source.play(30)
+        live.viewer.until(lambda: live.stream.snapshot().state == "settled")
+        assert live.stream.snapshot().away_since is None
+
+
 def test_before_there_is_a_camera_a_slate_is_shown_and_its_size_is_taken_over() -> None:
     with running() as live:
         live.source.leave()
