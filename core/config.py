@@ -70,7 +70,7 @@ class TrackConfig(Section):
     growth: Annotated[float, Field(ge=0, le=10)] = 0.6
     """What the margin gains with every second away from a detection ..."""
     blind_growth: Annotated[float, Field(ge=0, le=20)] = 3.0
-    """... and more with every second for which the detector has not said anything yet: the face may be anywhere near."""
+    """... and more with every second for which the detector has not said anything yet: the face may be anywhere."""
     reach: Annotated[float, Field(ge=1, le=20)] = 4.0
     """How many times the usual distance a track may leap to a detection that no other track claims ..."""
     leap: Seconds = 0.3

@@ -57,10 +57,10 @@ class SourceError(Exception):
 class LivePicture:
     """A decoded picture of a live source: never to be shown to anyone.
 
-    `arrived` is in seconds of `time.monotonic()`. `trusted` is False where the decoder may have made up content
-    (lost or damaged data, up to the next picture that needs no other). `connection` counts connections from 1: nothing
-    that is known of an older one holds for it. `source_time` is in seconds on the source's clock, which may jump;
-    None where it gives none.
+    `arrived` is when its packet came, in seconds of `time.monotonic()`. `trusted` is False where the decoder may have
+    made up content (lost or damaged data, up to the next picture that needs no other). `connection` counts connections
+    from 1: nothing that is known of an older one holds for it. `source_time` is in seconds on the source's clock, which
+    may jump; None where it gives none.
     """
 
     video: av.VideoFrame
@@ -207,6 +207,7 @@ class LiveSource:
                 raise SourceError(f"nothing was sent for {silence:g} s")
 
     def _decoded(self, packet: Packet[VideoStream] | None, lossy: bool) -> Iterator[LivePicture]:
+        arrived = time.monotonic()  # decoding it is our delay, not the camera's
         if packet is not None:
             self._ordinal += 1
             packet.opaque = self._ordinal
@@ -223,10 +224,9 @@ class LiveSource:
         if tells_of_loss(said):
             self._damage.decode_failed(self._ordinal)
         for video in frames:
-            yield self._picture(video)
+            yield self._picture(video, arrived)
 
-    def _picture(self, video: av.VideoFrame) -> LivePicture:
-        arrived = time.monotonic()
+    def _picture(self, video: av.VideoFrame, arrived: float) -> LivePicture:
         ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
         trusted = self._damage.is_trusted(ordinal, video.key_frame, video.is_corrupt)
         if video.key_frame:
