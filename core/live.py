@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,8 +20,9 @@ from core.worker import DetectorThread, Sample
 MAX_FRAMES = 256
 """Held at most, whatever the look-ahead: a source that sends thousands of pictures a second fills no memory."""
 
-DEPTH = 2  # both sides of a cut; otherwise the newest picture is worth more than one that had to wait
+DEPTH = 3  # one under way and both sides of a cut; otherwise the newest picture is worth more than one that waits
 MAX_ABANDONED = 3  # detector threads that hang for good
+MAX_FAILURES = 20  # samples in a row that failed: a detector that never was loaded well does not recover
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0  # seconds until a detector that was given up is started anew
 
 
@@ -30,7 +32,7 @@ class LiveAnonymizer:
     `push` takes a frame in, `poll` gives out the frames whose deadline has come; both never wait. `now` is in seconds
     of any clock that never runs back, the same for all calls. What the detector has not said by the deadline does not
     count for that frame: its mask is held, grown, and past `max_mask_age` the frame is blanket. A detector that dies,
-    or says nothing for `detector_timeout` seconds, is replaced; meanwhile the same rules hold.
+    fails again and again, or says nothing for `detector_timeout` seconds, is replaced; meanwhile the same rules hold.
 
     `make_detector` stands in for the configured detector; it is called in the detector thread.
     """
@@ -42,10 +44,13 @@ class LiveAnonymizer:
         self._worker: DetectorThread | None = self._engine.start_worker(DEPTH)
         self._abandoned: list[DetectorThread] = []
         self._under_way = 0
-        self._waiting_since = 0.0
+        self._waiting_since = self._polled = 0.0
         self._retry_at, self._retry_after = 0.0, FIRST_RETRY
         self._owed = False
+        self._failures = 0
         self._released = -1
+        self._sampled = -1
+        self._sampled_scene = -1
         self.samples_skipped = 0
         """Samples that were due while the detector was busy; the next frame is looked at instead."""
 
@@ -86,8 +91,9 @@ class LiveAnonymizer:
         previous = self._engine.previous
         taken = self._engine.take(frame, cut=cut)
         self._deadlines.append((now + self._config.timeline.look_ahead, taken.moment, frame.index))
-        if taken.new_scene and previous is not None and not cut and previous.frame.index > self._released:
-            self._sample(previous.frame, previous.moment, now, DEPTH)
+        known = max(self._released, self._sampled)
+        if taken.new_scene and not cut and previous is not None and previous.frame.index > known:
+            self._sample(previous.frame, previous.moment, now, DEPTH - 1)
         if not frame.trusted:
             return
         wanted = self._engine.sampler.wants(taken.moment.time, taken.thumbnail, forced=taken.new_scene or self._owed)
@@ -97,8 +103,17 @@ class LiveAnonymizer:
 
     def poll(self, now: float) -> list[MaskedFrame]:
         """The frames whose deadline has come, in order, each once."""
+        self._polled = now
         self._hear(now)
         self._watch(now)
+        return self._release(now)
+
+    def flush(self) -> list[MaskedFrame]:
+        """No more frames: all that are still held, as well covered as can be now."""
+        self._hear(self._polled)
+        return self._release(math.inf)
+
+    def _release(self, now: float) -> list[MaskedFrame]:
         due: tuple[float, Moment, int] | None = None
         while self._deadlines and (self._deadlines[0][0] <= now or len(self._deadlines) > MAX_FRAMES):
             due = self._deadlines.popleft()
@@ -112,20 +127,24 @@ class LiveAnonymizer:
         if self._worker is None or not frame.trusted or self._under_way >= depth:
             return False
         picture = replace(frame, video=copied(frame.video))
-        sample = Sample(picture, moment, scene_start=moment.time == moment.scene_start)
+        # Not the scene's first frame but its first sample: that frame may have come while the detector was busy.
+        sample = Sample(picture, moment, scene_start=moment.scene != self._sampled_scene)
         if not self._worker.try_submit(sample):
             return False
         if not self._under_way:
-            self._waiting_since = now
+            self._waiting_since = max(now, self._polled)
         self._under_way += 1
+        self._sampled, self._sampled_scene = frame.index, moment.scene
         return True
 
     def _hear(self, now: float) -> None:
         while self._worker is not None and (verdict := self._worker.verdict(0)) is not None:
             self._under_way -= 1
             self._waiting_since = now
-            self._retry_after = FIRST_RETRY
             self._engine.settle(verdict)
+            self._failures = self._failures + 1 if verdict.detections is None else 0
+            if not self._failures:
+                self._retry_after = FIRST_RETRY
 
     def _watch(self, now: float) -> None:
         """Replace a detector that died or hangs."""
@@ -133,6 +152,8 @@ class LiveAnonymizer:
         if self._worker is not None:
             if not self._worker.alive:
                 self._give_up(now, "the detector thread died")
+            elif self._failures >= MAX_FAILURES:
+                self._give_up(now, f"the detector failed {MAX_FAILURES} times in a row")
             elif self._under_way and now - self._waiting_since > timeout:
                 self._give_up(now, f"the detector said nothing for {timeout:g} s")
         elif now >= self._retry_at:
@@ -146,5 +167,6 @@ class LiveAnonymizer:
         self.stats.failed_samples += self._under_way
         if self._worker is not None and not self._worker.close(timeout=0):
             self._abandoned.append(self._worker)
-        self._worker, self._under_way = None, 0
+        self._worker, self._under_way, self._failures = None, 0, 0
+        self._sampled_scene = -1  # the next one remembers nothing
         self._retry_at, self._retry_after = now + self._retry_after, min(2 * self._retry_after, LONGEST_RETRY)

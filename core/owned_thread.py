@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 POLL = 0.2  # seconds: no wait in such a thread is longer without a look at `stopping`
@@ -51,8 +52,9 @@ class OwnedThread:
         if self._began.wait(timeout):
             self._thread.join(max(0.0, deadline - time.monotonic()))
         ended = self._began.is_set() and not self._thread.is_alive()
-        if ended:
-            atexit.unregister(self.close)
+        atexit.unregister(self.close)
+        if not ended:  # who has waited already need not wait as long again
+            atexit.register(self.close, 0.5)
         return ended
 
     def _run(self) -> None:
@@ -63,3 +65,5 @@ class OwnedThread:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is the owner's to handle
             self.error = error
+            # Its frames hold whatever `work` held (a network, pictures) until the garbage collector comes by.
+            traceback.clear_frames(error.__traceback__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Sequence
@@ -139,6 +138,58 @@ def test_a_cut_by_the_source_carries_nothing_over() -> None:
     assert out[-1].index == 10 and out[-1].cover is Cover.SETTLED and not out[-1].faces
 
 
+class SlowDetector(ScriptedDetector):
+    """Answers only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(then="face")
+        self.gate = threading.Semaphore(0)
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+        assert self.gate.acquire(timeout=WAIT)
+        return super().detect(pictures)
+
+
+def test_a_scene_that_begins_while_the_detector_is_busy_is_looked_at_as_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[tuple[int, bool]] = []
+    submit = worker.DetectorThread.try_submit
+
+    def watched(thread: worker.DetectorThread, sample: worker.Sample) -> bool:
+        looks.append((sample.frame.index, sample.scene_start))
+        return submit(thread, sample)
+
+    monkeypatch.setattr(worker.DetectorThread, "try_submit", watched)
+    detector = SlowDetector()
+    with LiveAnonymizer(config(), lambda: detector) as engine:
+        for index in range(3):
+            engine.push(numbered(index, index * STEP), index * STEP)
+        engine.push(numbered(3, 3 * STEP, scene=7), 3 * STEP)
+        assert looks == [(0, True), (2, False), (3, True)], "both sides of the cut, though one is under way"
+        for index in range(4, 6):
+            engine.push(numbered(index, index * STEP, scene=9), index * STEP)
+        assert len(looks) == 3, "no room"
+        detector.gate.release(3)
+        until_heard(engine, 3, 6 * STEP)
+        engine.push(numbered(6, 6 * STEP, scene=9), 6 * STEP)
+        assert looks[3] == (6, True), "the first look of its scene, though not at its first frame"
+        detector.gate.release(9)
+
+
+def test_a_detector_that_keeps_failing_is_replaced() -> None:
+    makes: list[ScriptedDetector] = [ScriptedDetector(then="raises"), ScriptedDetector(then="face")]
+    with LiveAnonymizer(config(), lambda: makes.pop(0)) as engine:
+        deadline, index = time.monotonic() + WAIT, 0
+        while makes or not engine.stats.samples > engine.stats.failed_samples:
+            assert time.monotonic() < deadline
+            engine.push(numbered(index % 256, index * STEP), index * STEP)
+            engine.poll(index * STEP)
+            time.sleep(0.001)
+            index += 1
+        assert engine.stats.errors[f"the detector failed {live.MAX_FAILURES} times in a row"] == 1
+
+
 def test_zones_and_style_change_between_two_frames() -> None:
     with LiveAnonymizer(config(), ScriptedDetector) as engine:
         play(engine, 10)
@@ -245,7 +296,7 @@ def test_the_promise_whatever_the_detector_does(
                     time.sleep(0.001)
                 out += engine.poll(now)
                 assert all(now - times[m.index] >= look_ahead - 1e-9 for m in out[-1:])
-            out += engine.poll(math.inf)
+            out += engine.flush()
             gate.set()
             covers = engine.stats.covers
     assert [masked.index for masked in out] == list(range(len(steps)))
