@@ -13,10 +13,12 @@ from core.owned_thread import OwnedThread
 from streamer.live.backoff import Backoff
 from streamer.live.live_source import LivePicture, LiveSource, SourceError
 from streamer.live.meter import Rate
+from streamer.live.sound import LiveSound
 from streamer.live.source_time import Pacer
 from streamer.live.source_url import SourceConfig, SourceKind, SourceUrl, parse_source
 
 _DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
+_SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts
 _STEADY: Final = 10.0  # seconds of pictures after which a failure counts as the first one again
 _REFUSED: Final = 30.0  # seconds between tries with credentials that were refused: cameras lock accounts
 
@@ -49,16 +51,21 @@ class CameraStatus:
 class Camera:
     """Owns the thread `veilcast-camera-NAME`, which opens the source again whenever it is gone.
 
-    Raises SourceUrlError for an address that cannot be meant. `shown` is the address without credentials.
+    Raises SourceUrlError for an address that cannot be meant. `shown` is the address without credentials. Only with
+    `sound` the source is asked for its sound.
     """
 
-    def __init__(self, name: str, url: str, config: SourceConfig) -> None:
+    def __init__(self, name: str, url: str, config: SourceConfig, sound: bool = False) -> None:
         self.name = name
         self._source: SourceUrl = parse_source(url)
         self.shown = self._source.shown
         self._config = config
         self._ready = threading.Condition()
         self._pictures: deque[LivePicture] = deque()
+        self._sound = sound
+        self._sounds: deque[LiveSound] = deque()
+        self.sounds_dropped = 0
+        """Packets of sound that nobody took in time."""
         self._status = CameraStatus(since=time.time())
         self._rate = Rate()
         self._connections = 0
@@ -96,6 +103,13 @@ class Camera:
             self._ready.wait_for(lambda: self._pictures or self._over, timeout)
             return self._pictures.popleft() if self._pictures else None
 
+    def sounds(self) -> list[LiveSound]:
+        """The sound that was not taken yet, in order; never waits."""
+        with self._ready:
+            sounds = list(self._sounds)
+            self._sounds.clear()
+        return sounds
+
     @property
     def _over(self) -> bool:
         return self._thread.stopping.is_set() or self._status.ended
@@ -130,7 +144,8 @@ class Camera:
     def _play(self) -> None:
         """One connection, until it ends or fails."""
         interrupt = self._thread.stopping
-        with LiveSource(self._source, self._config, interrupt, self._connections + 1) as source:
+        heard = self._hear if self._sound else None
+        with LiveSource(self._source, self._config, interrupt, self._connections + 1, heard) as source:
             self._connections += 1
             paced, interval = source.paced, source.interval
             for picture in source:
@@ -164,6 +179,13 @@ class Camera:
                 untrusted=status.untrusted + (not picture.trusted),
             )
             self._ready.notify_all()
+
+    def _hear(self, sound: LiveSound) -> None:
+        with self._ready:
+            if len(self._sounds) >= _SOUNDS:
+                self._sounds.popleft()
+                self.sounds_dropped += 1
+            self._sounds.append(sound)
 
     def _reconnects(self) -> int:
         # A file that begins anew is a new connection to the consumer, but nothing was lost.

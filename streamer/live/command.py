@@ -60,7 +60,7 @@ def live_settings(options: argparse.Namespace, environment: Mapping[str, str]) -
     where = Path(options.config or "options")
     data = load(options.config, LiveSettings).model_dump()
     live = data["live"]
-    for key in ("rtsp", "webrtc", "record", "look_ahead", "max_mask_age"):
+    for key in ("rtsp", "webrtc", "record", "audio", "look_ahead", "max_mask_age"):
         if (value := getattr(options, key)) is not None:
             live[key] = value
     source = {"transport": options.transport, "loop": True if options.loop else None}

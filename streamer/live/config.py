@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
+from streamer.audio import AudioPolicy
 from streamer.live.address import is_name, parse_listen
 from streamer.live.encoder import LiveEncoderConfig
 from streamer.live.logs import LogConfig
@@ -70,6 +71,8 @@ class LiveConfig(Section):
     record: Path | None = None
     """Directory for recordings of every stream."""
     recording: RecordConfig = RecordConfig()
+    audio: AudioPolicy = "drop"
+    """Sound in recordings: left out, kept as it is, or with voices disguised; viewers and pushes never have any."""
     pushing: PushConfig = PushConfig()
     log: LogConfig = LogConfig()
 
@@ -86,6 +89,11 @@ class LiveSettings(Settings):
     """The engine's choices and those of live streams; the keys of a YAML file."""
 
     live: LiveConfig = LiveConfig()
+
+    @property
+    def heard(self) -> bool:
+        """Whether sources are to be asked for their sound."""
+        return self.live.record is not None and self.live.audio != "drop"
 
     def engine(self, stream: StreamConfig) -> EngineConfig:
         """What the engine of one stream is told."""

@@ -6,11 +6,11 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Final
+from typing import Final, cast
 
 import av
 from av.codec.context import Flags, ThreadType
@@ -18,12 +18,15 @@ from av.container.input import InputContainer
 from av.error import EOFError as EndOfStream
 from av.error import (
     FFmpegError,
+    HTTPError,
     HTTPForbiddenError,
     HTTPNotFoundError,
     HTTPUnauthorizedError,
+    InvalidDataError,
 )
 from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from core.orientation import UPRIGHT, Orientation
@@ -33,8 +36,10 @@ from streamer.live.frame_num import FrameNumbers
 from streamer.live.interruptible import interruptible
 from streamer.live.live_damage import LiveDamage
 from streamer.live.redact import redacted
+from streamer.live.sound import LiveSound
+from streamer.live.sound_track import LiveSoundTrack, pick_sound
 from streamer.live.source_time import Unwrapper
-from streamer.live.source_url import SourceConfig, SourceKind, SourceUrl, file_path, opening
+from streamer.live.source_url import Opening, SourceConfig, SourceKind, SourceUrl, file_path, opening
 from streamer.opening import is_still, open_input, pick_video
 from streamer.orientation_tag import orientation_of, parse_matrix
 from streamer.picture_format import closest_supported, side_data
@@ -76,12 +81,21 @@ class LiveSource:
 
     Once `interrupt` is set, opening and reading end within a fraction of a second. Raises SourceError when the source
     cannot be opened, goes silent, or sends nothing that can be shown; iterating ends where the source does.
+
+    `on_sound` is given the packets of its first sound track, in the order in which they are sent; without it no sound
+    is asked for. What is wrong with sound never ends a connection.
     """
 
     def __init__(
-        self, source: SourceUrl, config: SourceConfig, interrupt: threading.Event, connection: int = 1
+        self,
+        source: SourceUrl,
+        config: SourceConfig,
+        interrupt: threading.Event,
+        connection: int = 1,
+        on_sound: Callable[[LiveSound], None] | None = None,
     ) -> None:
         listen()
+        self._on_sound = on_sound
         self._source, self._config, self._interrupt = source, config, interrupt
         self._connection = connection
         self._container = self._open(thorough=False)
@@ -111,6 +125,8 @@ class LiveSource:
         self._ordinal = -1
         self._orientation = UPRIGHT
         self._base = stream.time_base or Fraction(1, 90_000)
+        heard = None if on_sound is None else pick_sound(self._container)
+        self._sound = None if heard is None else LiveSoundTrack(heard, connection)
 
     def __enter__(self) -> LiveSource:
         return self
@@ -157,21 +173,29 @@ class LiveSource:
                 return open_input(file_path(source))
             except InputError as error:
                 raise SourceError(error.cause) from None
-        how = opening(source, config, thorough)
         began = time.monotonic()
         try:
-            with interruptible(self._interrupt):
-                return av.open(
-                    source.url,
-                    "r",
-                    format=how.format,
-                    container_options=how.options,
-                    metadata_errors="replace",
-                    timeout=(config.open_timeout, source.silence(config)),
-                )
+            try:
+                return self._connected(opening(source, config, thorough, sound=self._on_sound is not None))
+            except (InvalidDataError, HTTPError):
+                if source.kind is not SourceKind.RTSP or self._on_sound is None:
+                    raise
+                # A camera may refuse its sound: that is no reason to go without the picture.
+                return self._connected(opening(source, config, thorough))
         except FFmpegError as error:
             # Never chained: the text of FFmpeg's error quotes the address.
             raise self._told(error, time.monotonic() - began, config.open_timeout, "no answer") from None
+
+    def _connected(self, how: Opening) -> InputContainer:
+        with interruptible(self._interrupt):
+            return av.open(
+                self._source.url,
+                "r",
+                format=how.format,
+                container_options=how.options,
+                metadata_errors="replace",
+                timeout=(self._config.open_timeout, self._source.silence(self._config)),
+            )
 
     def _pick_stream(self) -> VideoStream | None:
         if self._source.kind is SourceKind.FILE:
@@ -185,9 +209,11 @@ class LiveSource:
         return max(usable, key=lambda s: s.codec_context.width * s.codec_context.height, default=None)
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
-        """Packets, and whether FFmpeg missed something on the way to each."""
-        packets = self._container.demux(self._stream)
+        """Packets of the picture, and whether FFmpeg missed something on the way to each."""
+        sound = self._sound
+        packets = self._container.demux(*([self._stream] if sound is None else [self._stream, sound.stream]))
         silence = self._source.silence(self._config)
+        lossy, newest = False, time.monotonic()
         while not self._interrupt.is_set():
             began = time.monotonic()
             try:
@@ -199,12 +225,22 @@ class LiveSource:
                 raise self._told(error, time.monotonic() - began, silence, "nothing was sent") from None
             if packet is None:
                 return
+            # Sound may come between a loss and the picture that it tore.
+            lossy = lossy or tells_of_loss(said)
             # Interrupted, FFmpeg first hands over what it has of the newest picture, whole or not.
-            silent = time.monotonic() - began >= silence and self._source.kind is not SourceKind.FILE
-            if packet.size:  # an empty packet would tell the decoder that the stream is over
-                yield packet, silent or tells_of_loss(said)
+            silent = time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE
+            if sound is not None and packet.stream_index == sound.stream.index:
+                self._hear(sound, packet)
+            elif packet.size:  # an empty packet would tell the decoder that the stream is over
+                yield cast("Packet[VideoStream]", packet), silent or lossy
+                lossy, newest = False, time.monotonic()  # not before: the consumer may have slept
             if silent:
-                raise SourceError(f"nothing was sent for {silence:g} s")
+                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
+
+    def _hear(self, sound: LiveSoundTrack, packet: Packet[Stream]) -> None:
+        heard = sound.take(packet)
+        if heard is not None and self._on_sound is not None:
+            self._on_sound(heard)
 
     def _decoded(self, packet: Packet[VideoStream] | None, lossy: bool) -> Iterator[LivePicture]:
         arrived = time.monotonic()  # decoding it is our delay, not the camera's

@@ -31,6 +31,11 @@ def add_live_parser(commands: _SubParsersAction[ArgumentParser], presets: list[s
     live.add_argument("--webrtc", metavar="[HOST:]PORT", help="serve a page with a preview, and WHEP at /whep/NAME")
     live.add_argument("--push", metavar="URL", action="append", help="publish to an RTSP server; may be repeated")
     live.add_argument("--record", metavar="DIRECTORY", help="record in segments")
+    live.add_argument(
+        "--audio",
+        choices=("keep", "drop", "disguise"),
+        help="sound in recordings: disguise changes voices (default: drop); viewers and pushes never get any",
+    )
     live.add_argument("--name", help="name of the stream (default: that in --rtsp, or camera)")
     live.add_argument(
         "--look-ahead", type=_number(0, 5), metavar="SECONDS", help="delay, for better masks (default: 0.2)"

@@ -14,12 +14,15 @@ from pydantic import Field
 
 from core.config import Section
 from core.owned_thread import POLL, OwnedThread
+from streamer.audio import AudioPolicy
 from streamer.live.backoff import Backoff
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.output import StreamOutput
 from streamer.live.packet import VideoPacket
+from streamer.live.recorded_sound import RecordedSound
 from streamer.live.retention import StoredFile, expired
-from streamer.live.segment import ContainerName, Segment, SegmentError
+from streamer.live.segment import ContainerName, Segment, SegmentError, SoundError
+from streamer.live.sound import SoundPacket
 
 _LOG = logging.getLogger("veilcast.recorder")
 _DEPTH = 300  # packets: what a disk may hesitate, 12 s at 25 frames a second
@@ -65,15 +68,18 @@ class Recorder:
 
     A file has its final name from the beginning, for it can be played at any moment; it is finished when it is closed
     (inotify: close_write) or when a newer one is there. When it cannot write - disk full, folder gone, no permission -
-    `trouble` says so, everything else goes on, and it tries again until it can. Raises ValueError for a stream's name
-    that no folder can have.
+    `trouble` says so, everything else goes on, and it tries again until it can. `audio` is what becomes of the sound,
+    which never keeps a picture from being recorded. Raises ValueError for a stream's name that no folder can have.
     """
 
-    def __init__(self, output: StreamOutput, directory: Path, config: RecordConfig) -> None:
+    def __init__(
+        self, output: StreamOutput, directory: Path, config: RecordConfig, audio: AudioPolicy = "drop"
+    ) -> None:
         self.folder = directory / folder_name(output.name)
         self._output, self._config = output, config
         self._thread = OwnedThread(f"veilcast-record-{output.name}", self._run)
         self._subscription: Subscription[VideoPacket] | None = None
+        self._sound = RecordedSound(output, audio, config.container)
         self._segment: Segment | None = None
         self._limit_told = False
         self._trouble: str | None = None
@@ -86,6 +92,11 @@ class Recorder:
     def drops(self) -> int:
         """Packets that were not recorded: the disk was too slow, or could not be written to."""
         return self._lost + (0 if self._subscription is None else self._subscription.dropped)
+
+    @property
+    def sound_drops(self) -> int:
+        """Packets of sound that were lost because this recorder lagged."""
+        return self._sound.drops
 
     @property
     def trouble(self) -> str | None:
@@ -102,6 +113,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin with the next key frame."""
+        self._sound.start()
         self._subscription = self._output.packets.subscribe("record", _DEPTH)
         self._thread.start()
 
@@ -126,10 +138,15 @@ class Recorder:
         except ClosedError:
             pass
         finally:
+            self._sound.close()
+            self._take_last_sound()
             self._finish()
 
     def _take(self, packet: VideoPacket, now: float) -> None:
+        sounds = self._sound.before(packet.pts)
         try:
+            if self._segment is not None:
+                self._add(self._segment, sounds)
             if self._segment is not None and self._is_over(self._segment, packet):
                 self._finish()
             if self._segment is None and packet.keyframe and now >= self._retry_at:
@@ -140,6 +157,8 @@ class Recorder:
             else:
                 self._lost += 1
         except (SegmentError, OSError) as error:
+            if isinstance(error, SoundError) and self._sound.format is not None:
+                self._sound.refuse(self._sound.format, str(error))
             # The segment has closed itself; what it could not write is lost.
             self._segment = None
             self._fail(str(error), now)
@@ -154,11 +173,14 @@ class Recorder:
         config = self._config
         long = 0 < config.segment_seconds <= segment.seconds(packet.pts)
         large = 0 < config.segment_mb * _MEGABYTE <= segment.size
-        if (long or large) and not packet.keyframe and not self._limit_told:
+        # The new one begins where there is something to be seen with it.
+        other = self._sound.format is not None and self._sound.format != segment.sound
+        due = long or large or other
+        if due and not packet.keyframe and not self._limit_told:
             # Key frames may be far apart; one is asked for.
             self._limit_told = True
             self._output.packets.request_key()
-        return packet.keyframe and (long or large)
+        return packet.keyframe and due
 
     def _begun(self, first: VideoPacket) -> Segment:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -168,13 +190,30 @@ class Recorder:
         while True:
             path = self.folder / f"{name}{f'-{count}' if count else ''}.{config.container}"
             try:
-                segment = Segment(path, first, config.container, config.fragment_seconds)
+                segment = Segment(path, first, config.container, config.fragment_seconds, self._sound.format)
+            except SoundError as error:
+                if self._sound.format is None:
+                    raise
+                self._sound.refuse(self._sound.format, str(error))
+                continue
             except FileExistsError:
                 # Two within a second, or the clock went back.
                 count += 1
                 continue
             _LOG.info("segment begun", extra={"stream": self._output.name, "file": path.name})
             return segment
+
+    def _add(self, segment: Segment, sounds: list[SoundPacket]) -> None:
+        for sound in sounds:
+            segment.add_sound(sound)
+
+    def _take_last_sound(self) -> None:
+        if self._segment is not None:
+            try:
+                self._add(self._segment, self._sound.rest())
+            except (SegmentError, OSError) as error:
+                self._segment = None
+                self._fail(str(error), time.monotonic())
 
     def _finish(self) -> None:
         segment, self._segment = self._segment, None

@@ -10,17 +10,25 @@ from pathlib import Path
 from typing import Final, Literal
 
 import av
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 
 from streamer.live.packet import TIME_BASE, VideoPacket
+from streamer.live.sound import SoundFormat, SoundPacket, described
 
 ContainerName = Literal["mp4", "mkv"]
-_FORMATS: Final = {"mp4": "mp4", "mkv": "matroska"}
+FORMATS: Final = {"mp4": "mp4", "mkv": "matroska"}
+"""FFmpeg's names."""
 
 
 class SegmentError(Exception):
     """The file cannot be made or written to; the text says why. What was complete in it is kept."""
+
+
+class SoundError(SegmentError):
+    """The file cannot be made with this sound; without it, perhaps."""
 
 
 class _File:
@@ -62,17 +70,26 @@ class Segment:
     """Writes packets, the first of them a key frame, to a new file that can be played at any moment.
 
     What was written up to the last fragment (mp4) or cluster (mkv), of `fragment` seconds each, survives the process.
-    pts count from the first packet's. Raises FileExistsError when there is such a file, and SegmentError.
+    pts count from the first packet's. With `sound` the file has room for sound of that format. Raises FileExistsError
+    when there is such a file, SegmentError, and SoundError.
     """
 
-    def __init__(self, path: Path, first: VideoPacket, container: ContainerName, fragment: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        first: VideoPacket,
+        container: ContainerName,
+        fragment: float,
+        sound: SoundFormat | None = None,
+    ) -> None:
         if not first.keyframe:
             raise ValueError("a segment begins with a key frame")
-        self.path, self.format = path, first.format
+        self.path, self.format, self.sound = path, first.format, sound
         self._first_pts = first.pts
         self._complete = 0  # bytes that end with a whole fragment
         self._header = 0
         self._taken = 0
+        self._sound_stream: AudioStream | None = None
         try:
             self._file = _File(path)
         except FileExistsError:
@@ -82,8 +99,7 @@ class Segment:
         try:
             self._container = self._opened(container, fragment, first.captured)
         except (OSError, av.FFmpegError, ValueError) as error:
-            self._discard_tail()
-            raise SegmentError(self._cause(error)) from error
+            raise self._given_up(error) from error
         self.add(first)
 
     @property
@@ -111,18 +127,25 @@ class Segment:
 
     def add(self, packet: VideoPacket) -> None:
         """Write a packet of the segment's own format. Raises SegmentError; then the segment is closed."""
-        mux = Packet(packet.data)
-        mux.stream = self._stream
+        self._mux(self._stream, packet.data, packet.pts, packet.duration, packet.keyframe)
+
+    def add_sound(self, packet: SoundPacket) -> None:
+        """Write sound; what is of another format or from before the first picture is left out. Raises as `add` does."""
+        if self._sound_stream is not None and packet.format == self.sound and packet.pts >= self._first_pts:
+            self._mux(self._sound_stream, packet.data, packet.pts, packet.duration, True)
+
+    def _mux(self, stream: Stream, data: bytes, pts: int, duration: int, key: bool) -> None:
+        mux = Packet(data)
+        mux.stream = stream
         mux.time_base = TIME_BASE
-        mux.pts = mux.dts = packet.pts - self._first_pts
-        mux.duration = packet.duration
-        mux.is_keyframe = packet.keyframe
+        mux.pts = mux.dts = pts - self._first_pts
+        mux.duration = duration
+        mux.is_keyframe = key
         try:
             self._container.mux(mux)
         except (OSError, av.FFmpegError, ValueError) as error:
-            self._discard_tail()
-            raise SegmentError(self._cause(error)) from error
-        self._taken += len(packet.data)
+            raise self._given_up(error) from error
+        self._taken += len(data)
         self._complete = self._file.end
         if self._header == 0:
             self._header = self._complete
@@ -146,9 +169,14 @@ class Segment:
             }
         else:
             options = {"cluster_time_limit": str(round(fragment * 1000))}
+        if self.sound is not None:
+            # No stream waits for the other; sound that begins late keeps its time.
+            options |= {"max_interleave_delta": "1", "avoid_negative_ts": "disabled"}
+            if container == "mp4":
+                options["movflags"] += "+frag_discont"
         # Bit-exact: no name and version of the muxer in the file.
         options |= {"fflags": "+flush_packets+bitexact"}
-        opened = av.open(self._file, "w", format=_FORMATS[container], container_options=options)
+        opened = av.open(self._file, "w", format=FORMATS[container], container_options=options)
         begin = datetime.fromtimestamp(captured, UTC)
         opened.metadata["creation_time"] = begin.isoformat(timespec="microseconds").replace("+00:00", "Z")
         video = self.format
@@ -156,7 +184,16 @@ class Segment:
         self._stream = opened.add_mux_stream(
             "h264", rate=Fraction(video.rate), width=video.width, height=video.height, time_base=TIME_BASE
         )
+        if self.sound is not None:
+            with described(self.sound) as template:
+                self._sound_stream = opened.add_stream_from_template(template)
         return opened
+
+    def _given_up(self, error: Exception) -> SegmentError:
+        kind = SoundError if self.sound is not None and not self.begun and self._file.error is None else SegmentError
+        cause = self._cause(error)
+        self._discard_tail()
+        return kind(cause)
 
     def _cause(self, error: Exception) -> str:
         known = self._file.error or error

@@ -59,6 +59,7 @@ class _Line:
     camera: Camera
     stream: LiveStream
     sinks: dict[str, Sink] = field(default_factory=dict)
+    sound_drops: Callable[[], int] | None = None
 
 
 class LiveService:
@@ -145,11 +146,19 @@ class LiveService:
         for config in live.streams:
             address = config.source.get_secret_value()
             try:
-                camera = Camera(config.name, address, live.source)
+                camera = Camera(config.name, address, live.source, self._settings.heard)
             except SourceUrlError as error:
                 raise ServiceError(f"{config.name}: {error}") from error
             engine = self._settings.engine(config)
-            stream = LiveStream(config.name, camera, engine, live.encoder, redacted(address), self._make_detector)
+            stream = LiveStream(
+                config.name,
+                camera,
+                engine,
+                live.encoder,
+                redacted(address),
+                self._make_detector,
+                sounds=camera.sounds,
+            )
             self._lines.append(_Line(config, camera, stream))
         outputs = {line.config.name: line.stream.output for line in self._lines}
         if live.rtsp is not None or live.webrtc is not None:
@@ -180,7 +189,10 @@ class LiveService:
     def _attach_sinks(self, line: _Line) -> None:
         live, output = self._settings.live, line.stream.output
         if live.record is not None:
-            line.sinks["recording"] = Recorder(output, live.record, live.recording)
+            recorder = Recorder(output, live.record, live.recording, live.audio)
+            line.sinks["recording"] = recorder
+            if self._settings.heard:
+                line.sound_drops = lambda: line.camera.sounds_dropped + recorder.sound_drops
         for number, url in enumerate(line.config.push):
             try:
                 line.sinks[f"push{number}"] = Pusher(output, url.get_secret_value(), live.pushing)
@@ -193,6 +205,8 @@ class LiveService:
 
     def _drops(self, line: _Line) -> dict[str, int]:
         drops = {name: sink.drops for name, sink in line.sinks.items()}
+        if line.sound_drops is not None:
+            drops["sound"] = line.sound_drops()
         for kind, server in (("rtsp", self._rtsp), ("webrtc", self._web)):
             if server is not None:
                 drops[kind] = sum(server.drops(line.config.name).values())

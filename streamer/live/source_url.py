@@ -131,8 +131,11 @@ def _network_source(text: str, kind: SourceKind) -> SourceUrl:
     return SourceUrl(kind, text, redacted(text), host, port or default)
 
 
-def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False) -> Opening:
-    """How to open the source; `thorough` looks longer at what comes, for streams that do not say what they are."""
+def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False, sound: bool = False) -> Opening:
+    """How to open the source; `thorough` looks longer at what comes, for streams that do not say what they are.
+
+    With `sound` a camera is asked for its sound too.
+    """
     probing = {"fpsprobesize": "0"}
     if thorough:
         probing |= {"probesize": "2000000", "analyzeduration": "3000000"}
@@ -158,7 +161,7 @@ def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False) -> 
                 probing
                 | transport
                 | {
-                    "allowed_media_types": "video",
+                    "allowed_media_types": "video+audio" if sound else "video",
                     "reorder_queue_size": str(_REORDERED),
                     "max_delay": str(_REORDER_DELAY),
                     "buffer_size": str(_SOCKET_BUFFER),

@@ -29,6 +29,8 @@ from streamer.live.packet import CLOCK
 from streamer.live.pts_clock import PtsClock
 from streamer.live.redact import redacted
 from streamer.live.slate import slate
+from streamer.live.sound import LiveSound
+from streamer.live.sound_clock import SoundClock
 from streamer.live.status import Snapshot
 
 SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
@@ -67,6 +69,7 @@ class LiveStream:
     `config` decides how frames are masked, `encoder` how they are encoded; `address` is the source's, without
     credentials. Neither `source` nor the sinks belong to it. `make_detector` and `make_encoder` stand in for the
     configured ones. Nothing but masked frames ever reaches the encoder; when that fails, it is made anew.
+    `sounds` gives the source's sound that came since it was last called.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class LiveStream:
         address: str = "",
         make_detector: Callable[[], Detector] | None = None,
         make_encoder: Callable[[int, int, Fraction, LiveEncoderConfig], LiveEncoder] = LiveEncoder,
+        sounds: Callable[[], Sequence[LiveSound]] = tuple,
     ) -> None:
         self.name = name
         self.output = StreamOutput(name, self.snapshot)
@@ -87,6 +91,8 @@ class LiveStream:
         """Set by the owner: how many watch."""
         self._source, self._config, self._encoding, self._address = source, config, encoder, address
         self._make_detector, self._make_encoder = make_detector, make_encoder
+        self._sounds = sounds
+        self._sound_clock = SoundClock()
         self._meter = Meter()
         self._engine: LiveAnonymizer | None = None
         self._encoder: LiveEncoder | None = None
@@ -184,6 +190,7 @@ class LiveStream:
                 self._take(engine, picture)
             except Exception as error:  # noqa: BLE001 - one bad picture is left out, whatever is wrong with it
                 self._note(f"a picture was left out: {describe(error)}")
+        self._pass_sounds()
         try:
             ready = engine.poll(time.monotonic())
         except Exception as error:  # noqa: BLE001 - what the masker could not paint is not shown
@@ -209,12 +216,20 @@ class LiveStream:
         self._newest, self._last_picture = time.monotonic(), time.time()
         video = fitted(picture.video, self._size, picture.orientation)
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
+        self._sound_clock.picture(picture.connection, picture.source_time, pts)
         # Not the arrival: pictures that come in a burst after a pause are as old as the camera says.
         frame = Frame(self._index, video, pts / CLOCK, trusted=picture.trusted)
         self._index += 1
         captured = time.time() - (time.monotonic() - picture.arrived)
         self._leaving[frame.index] = _Leaving(pts, picture.arrived, captured)
         engine.push(frame, picture.arrived, cut=new and frame.index > 0)
+
+    def _pass_sounds(self) -> None:
+        for packet in self._sound_clock.ready():
+            self.output.sounds.publish(packet)
+        for sound in self._sounds():
+            for packet in self._sound_clock.sound(sound):
+                self.output.sounds.publish(packet)
 
     def _publish(self, masked: MaskedFrame) -> None:
         leaving = self._leaving.pop(masked.index)
@@ -255,6 +270,7 @@ class LiveStream:
         if now - self._newest < patience:
             return
         self._newest = now
+        self._sound_clock.away()
         status = self._source.status
         if self._size is None:
             self._size = SLATE_SIZE

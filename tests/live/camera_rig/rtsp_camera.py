@@ -43,7 +43,8 @@ def free_port() -> int:
 
 
 class RtspCamera:
-    """Shows the clip (H.264 without B-frames) in a loop at `url`; a context manager.
+    """Shows the clip (H.264 without B-frames) in a loop at `url`; a context manager. With `sound` it plays the clip's
+    sound too (AAC or PCMA), which must be as long as the pictures.
 
     `login` is "user:password". `loss` is the share of RTP packets that never leave the camera, the sequence numbers
     telling. Skips the test where gst-rtsp-server is missing; raises RuntimeError when the camera does not come up.
@@ -58,11 +59,13 @@ class RtspCamera:
         transport: Literal["any", "tcp", "udp"] = "any",
         loss: float = 0.0,
         rate: float | None = None,
+        sound: bool = False,
     ) -> None:
         require_gst()
         self.port = free_port()
         self._login, self._auth = login, auth if login else "none"
         self._transport, self._loss, self._rate = transport, loss, rate
+        self._sound = sound
         self._folder = TemporaryDirectory(prefix="camera-")
         self._clip = clip
         self._process: subprocess.Popen[str] | None = None
@@ -106,6 +109,7 @@ class RtspCamera:
                 *(SYSTEM_PYTHON, str(SERVER), "--units", str(units), "--rate", str(self._rate or rate)),
                 *("--port", str(self.port), "--transport", self._transport),
                 *("--auth", self._auth, "--loss", str(self._loss)),
+                *(_sound_options(self._clip, Path(self._folder.name, "sound")) if self._sound else ()),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -162,3 +166,21 @@ def _write_units(clip: Path, target: Path) -> float:
                 data = bytes(unit)
                 file.write(struct.pack(">I", len(data)) + data)
         return float(stream.average_rate or 25)
+
+
+def _sound_options(clip: Path, target: Path) -> tuple[str, ...]:
+    """The packets of the clip's sound as above, the encoder's priming left out; what to tell the server of them."""
+    with av.open(str(clip)) as container, target.open("wb") as file:
+        stream = container.streams.audio[0]
+        for packet in container.demux(stream):
+            if packet.size and packet.pts is not None and packet.pts >= 0:
+                data = bytes(packet)
+                file.write(struct.pack(">I", len(data)) + data)
+        context = stream.codec_context
+        shape = f"rate={context.sample_rate},channels={context.channels}"
+        if context.name == "aac":
+            config = (context.extradata or b"").hex()
+            caps = f"audio/mpeg,mpegversion=4,stream-format=raw,codec_data=(buffer){config},{shape}"
+        else:
+            caps = f"audio/x-alaw,{shape}"
+    return "--sound", str(target), "--sound-caps", caps

@@ -1,6 +1,7 @@
 """An RTSP camera on gst-rtsp-server; run by the system's Python, which alone has GStreamer's bindings.
 
-Serves H.264 access units (a file of them, each behind its length in four bytes, big endian) in a loop, in real time.
+Serves H.264 access units (a file of them, each behind its length in four bytes, big endian) in a loop, in real time;
+with --sound also packets of sound, in a file like that, at even distances over the same time.
 Prints one line, `READY port`, once it listens. The first client starts it at the first access unit.
 """
 
@@ -37,28 +38,52 @@ def read_units(path: Path) -> list[bytes]:
 
 
 class Feeder:
-    """Pushes the units into an appsrc at `rate` until it is refused or told to stop."""
+    """Pushes the units into an appsrc at `rate` until it is refused or told to stop; sound into another one."""
 
-    def __init__(self, source: Gst.Element, units: list[bytes], rate: float) -> None:
+    def __init__(
+        self, source: Gst.Element, units: list[bytes], rate: float, speaker: Gst.Element | None, sounds: list[bytes]
+    ) -> None:
         self.source, self.units, self.rate = source, units, rate
+        self.speaker, self.sounds, self.said = speaker, sounds, 0
         self.stopped = threading.Event()
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self) -> None:
-        due, number = time.monotonic(), 0
+        due, number, pts, before = time.monotonic(), 0, 0, 0.0
         while not self.stopped.wait(max(0.0, due - time.monotonic())):
             buffer = Gst.Buffer.new_wrapped(self.units[number % len(self.units)])
+            if self.speaker is not None:
+                # Stamped, not timed: sound and picture are exactly together.
+                pts = self.running_time() if number == 0 else pts + round(1e9 * (due - before))
+                buffer.pts, before = pts, due
+                self.speak(number, pts)
             if self.source.emit("push-buffer", buffer) not in (Gst.FlowReturn.OK, Gst.FlowReturn.FLUSHING):
                 return
             number += 1
             # A camera that was stopped for a while goes on from now instead of catching up.
             due = max(due + 1 / self.rate, time.monotonic() - 0.5)
 
+    def running_time(self) -> int:
+        while (clock := self.source.get_clock()) is None or self.source.get_base_time() == 0:
+            time.sleep(0.001)  # it does not play yet
+        return clock.get_time() - self.source.get_base_time()
+
+    def speak(self, number: int, pts: int) -> None:
+        """All sound that begins while picture `number` is shown."""
+        period = len(self.units) / self.rate / len(self.sounds)
+        while (ahead := self.said * period - number / self.rate) < 1 / self.rate - 1e-6:
+            buffer = Gst.Buffer.new_wrapped(self.sounds[self.said % len(self.sounds)])
+            buffer.pts, buffer.duration = pts + round(1e9 * ahead), round(1e9 * period)
+            self.speaker.emit("push-buffer", buffer)
+            self.said += 1
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--units", type=Path, required=True)
     parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--sound", type=Path)
+    parser.add_argument("--sound-caps", default="")
     parser.add_argument("--port", default="0")
     parser.add_argument("--path", default="/stream1")
     parser.add_argument("--transport", choices=TRANSPORTS, default="any")
@@ -72,16 +97,26 @@ def main() -> None:
     if options.loss:
         pay = f"rtph264pay pt=96 config-interval=0 mtu=1200 ! identity name=pay0 drop-probability={options.loss}"
     factory = GstRtspServer.RTSPMediaFactory()
+    sounds = [] if options.sound is None else read_units(options.sound)
+    stamped = "false" if sounds else "true"
+    speaker = ""
+    if sounds:
+        speak = "rtpmp4gpay" if options.sound_caps.startswith("audio/mpeg") else "rtppcmapay"
+        speaker = (
+            f" appsrc name=speak is-live=true format=time max-bytes=1000000 caps={options.sound_caps}"
+            f" ! {speak} name=pay1 pt=97"
+        )
     factory.set_launch(
-        f"( appsrc name=feed is-live=true format=time do-timestamp=true max-bytes=8000000 caps={CAPS}"
-        f" ! h264parse ! {pay} )"
+        f"( appsrc name=feed is-live=true format=time do-timestamp={stamped} max-bytes=8000000 caps={CAPS}"
+        f" ! h264parse ! {pay}{speaker} )"
     )
     factory.set_shared(True)
     factory.set_latency(0)
     factory.set_protocols(TRANSPORTS[options.transport])
 
     def configure(_factory: object, media: GstRtspServer.RTSPMedia) -> None:
-        feeder = Feeder(media.get_element().get_by_name("feed"), units, options.rate)
+        element = media.get_element()
+        feeder = Feeder(element.get_by_name("feed"), units, options.rate, element.get_by_name("speak"), sounds)
         media.connect("unprepared", lambda _: feeder.stopped.set())
 
     factory.connect("media-configure", configure)
