@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -25,6 +27,27 @@ def test_runs_under_its_name_until_it_is_stopped() -> None:
     assert running.wait(WAIT) and thread.alive
     assert thread.close(WAIT) and not thread.alive
     assert names == ["veilcast-test"] and thread.error is None
+
+
+def test_what_a_dead_thread_worked_with_is_let_go_of_at_once() -> None:
+    class Large:
+        pass
+
+    held: list[weakref.ref[Large]] = []
+
+    def work() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise SystemExit
+
+    gc.disable()
+    try:
+        thread = OwnedThread("veilcast-test", work)
+        thread.start()
+        assert thread.close(WAIT) and held[0]() is None
+    finally:
+        gc.enable()
+    assert isinstance(thread.error, SystemExit) and thread.error.__traceback__ is not None
 
 
 def test_what_it_raises_is_kept_for_the_owner() -> None:
