@@ -60,6 +60,15 @@ def test_an_older_face_under_a_newer_number_is_seen(footage: Footage) -> None:
     assert any(leak.by.startswith("meter") for leak in judged.leaks)
 
 
+def test_a_raw_face_under_a_wrong_number_is_seen(footage: Footage) -> None:
+    mixed, other = raw(footage, [10, 58])
+    side = cell_size(mixed.shape[1])
+    mixed = mixed.copy()
+    mixed[: 2 * side, : 11 * side] = other[: 2 * side, : 11 * side]
+    judged = Judge(footage.originals).judge([received(mixed, 58)])
+    assert judged.shown[0].number == 58 and any(leak.by.startswith("meter") for leak in judged.leaks)
+
+
 def test_masked_pictures_are_in_order(footage: Footage, tmp_path: Path) -> None:
     numbers = [0, 31, 70]
     pictures = [covered(p, footage, n) for p, n in zip(raw(footage, numbers), numbers, strict=True)]
@@ -81,7 +90,16 @@ def test_the_smaller_clip_is_known_by_its_code(footage: Footage) -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "lost"),
-    [([1, 2, 3], 0), ([1, 2, 5], 2), ([118, 119, 0, 1], 0), ([1, None, None, 4], 0), ([1, None, 4], 1), ([None], 0)],
+    [
+        ([1, 2, 3], 0),
+        ([1, 2, 5, 6], 2),
+        ([118, 119, 0, 1], 0),
+        ([1, 2, None, None, 5, 6], 0),
+        ([1, 2, None, 5, 6], 1),
+        ([1, 2, 77, 4, 5], 0),
+        ([1, 2, 3, 3, 4], 0),
+        ([None], 0),
+    ],
 )
 def test_missing(numbers: list[int | None], lost: int) -> None:
     assert missing([Shown(0.0, number, 0) for number in numbers], 120) == lost
