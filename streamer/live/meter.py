@@ -12,6 +12,7 @@ from streamer.live.status import State
 
 WINDOW = 2.0  # seconds over which rates are taken
 DELAYS = 500  # frames over which delays are taken
+SOON = 0.5  # seconds from which on a rate can be told
 LATE = 0.04  # seconds past the deadline from which a frame counts as late
 ERRORS = 5
 
@@ -22,16 +23,22 @@ class Rate:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._times: deque[float] = deque()
+        self._since = 0.0
 
     def count(self) -> None:
         """One more event, now."""
+        self._forget()
+        if not self._times:
+            self._since = self._clock()
         self._times.append(self._clock())
         self._forget()
 
     def per_second(self) -> float:
-        """The rate right now; 0 when nothing has happened for a while."""
+        """The rate right now; 0 when nothing has happened for a while, and for the first half second."""
         self._forget()
-        return len(self._times) / WINDOW
+        span = self._clock() - self._since
+        # Of the events, the first one opens the span.
+        return (len(self._times) - (span < WINDOW)) / min(WINDOW, span) if self._times and span >= SOON else 0.0
 
     def _forget(self) -> None:
         while self._times and self._times[0] < self._clock() - WINDOW:
@@ -49,7 +56,6 @@ class Meter:
         self.frames: Counter[str] = Counter()
         self.frames_in = 0
         self.late = 0
-        self.encoder_errors = 0
         self.state: State = "starting"
         self.faces = 0
         self.mask_age = float("inf")

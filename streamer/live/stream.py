@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final, Protocol
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
@@ -17,16 +16,18 @@ from core.frame import Frame
 from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
+from core.orientation import Orientation
 from core.owned_thread import OwnedThread
 from core.worker import describe
 from streamer.live.camera import CameraStatus
-from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.fitting import fitted, published_size
 from streamer.live.live_source import LivePicture
+from streamer.live.mask_clock import MaskClock
 from streamer.live.meter import Meter
 from streamer.live.output import StreamOutput
-from streamer.live.packet import CLOCK
 from streamer.live.pts_clock import PtsClock
+from streamer.live.publisher import MakeEncoder, Publisher
 from streamer.live.redact import redacted
 from streamer.live.slate import slate
 from streamer.live.sound import LiveSound
@@ -37,7 +38,6 @@ SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
 SLATE_FIRST: Final = 3.0  # the same before the first picture: opening a camera takes a moment
 SLATE_EVERY: Final = 0.2  # seconds between two slates
 SLATE_SIZE: Final = (1280, 720)  # until the source's own size is known
-USUAL_RATE: Final = 25
 LONGEST_WAIT: Final = 0.1  # seconds between looks at the world while nothing comes
 
 log = logging.getLogger("veilcast.stream")
@@ -63,6 +63,16 @@ class _Leaving:
     captured: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    """Where a picture comes from; a change means that it does not follow on from the one before."""
+
+    connection: int
+    width: int
+    height: int
+    orientation: Orientation
+
+
 class LiveStream:
     """Runs in a thread called `veilcast-stream-NAME`; `output` is what it publishes, from `start` to `close`.
 
@@ -80,7 +90,7 @@ class LiveStream:
         encoder: LiveEncoderConfig,
         address: str = "",
         make_detector: Callable[[], Detector] | None = None,
-        make_encoder: Callable[[int, int, Fraction, LiveEncoderConfig], LiveEncoder] = LiveEncoder,
+        make_encoder: MakeEncoder = LiveEncoder,
         sounds: Callable[[], Sequence[LiveSound]] = tuple,
     ) -> None:
         self.name = name
@@ -89,20 +99,19 @@ class LiveStream:
         """Set by the owner: packets lost by sink."""
         self.viewers: Callable[[], int] = lambda: 0
         """Set by the owner: how many watch."""
-        self._source, self._config, self._encoding, self._address = source, config, encoder, address
-        self._make_detector, self._make_encoder = make_detector, make_encoder
+        self._source, self._config, self._address = source, config, address
+        self._make_detector = make_detector
         self._sounds = sounds
         self._sound_clock = SoundClock()
         self._meter = Meter()
         self._engine: LiveAnonymizer | None = None
-        self._encoder: LiveEncoder | None = None
-        self._encoder_retry_at = 0.0
+        self._publisher = Publisher(self.output, encoder, make_encoder, self._note)
         self._size: tuple[int, int] | None = None
-        self._stamps = PtsClock()
+        self._stamps, self._mask_clock = PtsClock(), MaskClock()
         self._leaving: dict[int, _Leaving] = {}
         self._noted: Counter[str] = Counter()
         self._index = 0
-        self._connection: int | None = None
+        self._shot: _Shot | None = None
         self._last_picture: float | None = None  # when it came, in seconds of time.time()
         self._newest = 0.0  # when something was last published or came in, on the monotonic clock
         self._slates = Masker(config.mask)
@@ -163,7 +172,7 @@ class LiveStream:
             samples_failed=engine.stats.failed_samples if engine else 0,
             samples_skipped=engine.samples_skipped if engine else 0,
             reconnects=source.reconnects,
-            encoder_errors=meter.encoder_errors,
+            encoder_errors=self._publisher.errors,
             queue_depths={"timeline": len(self._leaving)},
             drops=self.sink_drops(),
             viewers=self.viewers(),
@@ -174,14 +183,18 @@ class LiveStream:
         with LiveAnonymizer(self._config, self._make_detector) as engine:
             self._engine = engine
             while not self._thread.stopping.is_set():
-                self._repaint(engine)
-                if not self._step(engine):
-                    break
-            for masked in engine.poll(float("inf")):
+                try:
+                    if not self._step(engine):
+                        break
+                except Exception as error:  # noqa: BLE001 - the stream goes on; what it was about is not shown
+                    self._note(f"a step failed: {describe(error)}")
+                    self._thread.stopping.wait(LONGEST_WAIT)
+            for masked in engine.flush():
                 self._publish(masked)
 
     def _step(self, engine: LiveAnonymizer) -> bool:
         """Take in what comes, give out what is due; False at the end of the source."""
+        self._repaint(engine)
         deadline = engine.next_deadline
         wait = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
         picture = self._source.get(wait)
@@ -207,22 +220,23 @@ class LiveStream:
 
     def _take(self, engine: LiveAnonymizer, picture: LivePicture) -> None:
         self._meter.came_in()
-        new = picture.connection != self._connection
-        if self._size is None or self._connection is None:
+        video = picture.video
+        shot = _Shot(picture.connection, video.width, video.height, picture.orientation)
+        if self._size is None or self._shot is None:
             # The size of the first picture stays: clients need not cope with a change later on.
-            self._size = published_size(picture.video.width, picture.video.height, picture.orientation)
-            self._encoder = None
-        self._connection = picture.connection
+            self._size = published_size(video.width, video.height, picture.orientation)
         self._newest, self._last_picture = time.monotonic(), time.time()
-        video = fitted(picture.video, self._size, picture.orientation)
+        video = fitted(video, self._size, picture.orientation)
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
         self._sound_clock.picture(picture.connection, picture.source_time, pts)
-        # Not the arrival: pictures that come in a burst after a pause are as old as the camera says.
-        frame = Frame(self._index, video, pts / CLOCK, trusted=picture.trusted)
+        moment = self._mask_clock.tick(picture.arrived, picture.source_time)
+        frame = Frame(self._index, video, moment, trusted=picture.trusted)
         self._index += 1
         captured = time.time() - (time.monotonic() - picture.arrived)
         self._leaving[frame.index] = _Leaving(pts, picture.arrived, captured)
-        engine.push(frame, picture.arrived, cut=new and frame.index > 0)
+        engine.push(frame, picture.arrived, cut=shot != self._shot and frame.index > 0)
+        # Only now: if this picture fails, the cut is the next one's.
+        self._shot = shot
 
     def _pass_sounds(self) -> None:
         for packet in self._sound_clock.ready():
@@ -235,33 +249,10 @@ class LiveStream:
         leaving = self._leaving.pop(masked.index)
         for lost in [index for index in self._leaving if index < masked.index]:
             del self._leaving[lost]
-        self._encode(masked, leaving.pts, leaving.captured)
-        now = time.monotonic()
-        behind = now - leaving.arrived - self._config.timeline.look_ahead
-        self._meter.went_out(masked, now - leaving.arrived, behind)
-
-    def _encode(self, masked: MaskedFrame, pts: int, captured: float) -> None:
-        """Encode and hand out; a picture that cannot be encoded is lost, the next one gets a new encoder."""
-        if self._encoder is None and time.monotonic() < self._encoder_retry_at:
-            return
-        try:
-            if self._encoder is None:
-                size = masked.video.width, masked.video.height
-                self._encoder = self._make_encoder(*size, self._rate(), self._encoding)
-            key = self.output.take_key_request()
-            for packet in self._encoder.encode(masked, pts, captured, key=key):
-                self.output.publish(packet)
-            self.output.frames.publish(masked)
-        except EncoderError as error:
-            self._encoder = None
-            self._encoder_retry_at = time.monotonic() + 0.2
-            self._meter.encoder_errors += 1
-            self._note(f"the encoder failed: {describe(error)}")
-
-    def _rate(self) -> Fraction:
-        """Frames a second that the encoder should expect."""
-        rate = round(self._source.status.fps_in) or USUAL_RATE
-        return Fraction(min(240, max(1, rate)))
+        if self._publisher.publish(masked, leaving.pts, leaving.captured, self._source.status.fps_in):
+            now = time.monotonic()
+            behind = now - leaving.arrived - self._config.timeline.look_ahead
+            self._meter.went_out(masked, now - leaving.arrived, behind)
 
     def _slate_if_due(self) -> None:
         now = time.monotonic()
@@ -275,8 +266,9 @@ class LiveStream:
         if self._size is None:
             self._size = SLATE_SIZE
         since = self._away_since(status)
-        self._encode(slate(self._slates, *self._size, since), self._stamps.stamp(now), time.time())
-        self._meter.slate_went_out()
+        frame = slate(self._slates, *self._size, since)
+        if self._publisher.publish(frame, self._stamps.stamp(now), time.time(), 0):
+            self._meter.slate_went_out()
 
     def _away_since(self, status: CameraStatus) -> float:
         """When the last picture came: a source that is silent counts as connected until its time-out."""

@@ -17,8 +17,10 @@ import pytest
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detection import Detector
+from core.frame import Frame
+from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame
-from core.orientation import UPRIGHT
+from core.orientation import UPRIGHT, Orientation
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
 from streamer.live.fanout import ClosedError
@@ -49,15 +51,24 @@ class FakeSource:
         except queue.Empty:
             return None
 
-    def send(self, *, trusted: bool = True, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    def send(self, trusted: bool, size: tuple[int, int], orientation: Orientation) -> None:
         video = av.VideoFrame.from_ndarray(picture(self.number, *size), "bgr24").reformat(format="yuv420p")
         stamp = self.number / RATE
-        self._queue.put(LivePicture(video, time.monotonic(), trusted, self.connection, UPRIGHT, stamp), timeout=WAIT)
+        self._queue.put(
+            LivePicture(video, time.monotonic(), trusted, self.connection, orientation, stamp), timeout=WAIT
+        )
         self.number += 1
 
-    def play(self, count: int, *, trusted: bool = True, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    def play(
+        self,
+        count: int,
+        *,
+        trusted: bool = True,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+        orientation: Orientation = UPRIGHT,
+    ) -> None:
         for _ in range(count):
-            self.send(trusted=trusted, size=size)
+            self.send(trusted, size, orientation)
             time.sleep(1 / RATE)  # the pace of a camera
 
     def leave(self) -> None:
@@ -304,6 +315,39 @@ def test_a_picture_that_cannot_be_taken_is_left_out() -> None:
         live.source.play(15)
         live.viewer.until(lambda: len(live.viewer.pictures) >= 24)
         assert any("left out" in error for error in live.stream.snapshot().errors)
+
+
+@pytest.mark.parametrize("change", ["connection", "size", "turn"])
+def test_a_picture_that_does_not_follow_on_is_a_cut_even_if_the_first_of_them_fails(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuts: list[bool] = []
+    push = LiveAnonymizer.push
+    fail_at = 3
+
+    def watched(engine: LiveAnonymizer, frame: Frame, now: float, *, cut: bool = False) -> None:
+        cuts.append(cut)
+        if len(cuts) == fail_at + 1:
+            raise ValueError("injected")
+        push(engine, frame, now, cut=cut)
+
+    monkeypatch.setattr(LiveAnonymizer, "push", watched)
+    with running() as live:
+        live.source.play(fail_at)
+        if change == "connection":
+            live.source.connection += 1
+        size = (400, 240) if change == "size" else (WIDTH, HEIGHT)
+        live.source.play(3, size=size, orientation=Orientation(180 if change == "turn" else 0))
+        live.viewer.until(lambda: len(cuts) == fail_at + 3)
+    assert cuts == [False] * fail_at + [True, True, False]
+
+
+def test_the_encoder_is_told_the_rate_or_the_usual_one() -> None:
+    with running() as live:
+        live.source.status = replace(live.source.status, fps_in=0.0)
+        live.source.play(5)
+        live.viewer.until(lambda: bool(live.viewer.packets))
+        assert live.viewer.packets[0].format.rate == 25
 
 
 def test_the_end_of_a_file_ends_the_stream_with_all_its_frames() -> None:

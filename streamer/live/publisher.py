@@ -1,0 +1,68 @@
+"""Keeps the one encoder of a stream going and hands its packets out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+from core.masked_frame import MaskedFrame
+from core.worker import describe
+from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.output import StreamOutput
+
+_RETRY: Final = 0.2  # seconds between two tries to make an encoder
+_USUAL_RATE: Final = 25
+_HIGHEST_RATE: Final = 240
+
+MakeEncoder = Callable[[int, int, Fraction, LiveEncoderConfig], LiveEncoder]
+
+
+class Publisher:
+    """Encodes masked frames once, for every sink of `output`. An encoder that fails is replaced; `errors` counts them.
+
+    `trouble` is told what went wrong, in one line.
+    """
+
+    def __init__(
+        self, output: StreamOutput, config: LiveEncoderConfig, make: MakeEncoder, trouble: Callable[[str], None]
+    ) -> None:
+        self.errors = 0
+        self._output, self._config, self._make, self._trouble = output, config, make, trouble
+        self._encoder: LiveEncoder | None = None
+        self._retry_at = 0.0
+
+    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: float) -> bool:
+        """Encode and hand out; False where the picture was lost, and the next one gets a new encoder.
+
+        `rate` is how many frames a second there are, 0 while that is not known; a frame of another size than the
+        one before begins a new format.
+        """
+        # Who encodes anew must not wait for an encoder that fails; nobody writes into the frame any more but for this.
+        done = self._encode(masked, pts, captured, rate)
+        self._output.frames.publish(masked)
+        return done
+
+    def _encode(self, masked: MaskedFrame, pts: int, captured: float, rate: float) -> bool:
+        size = masked.video.width, masked.video.height
+        if self._encoder is not None and (self._encoder.width, self._encoder.height) != size:
+            self._encoder = None
+        if self._encoder is None and time.monotonic() < self._retry_at:
+            return False
+        try:
+            if self._encoder is None:
+                self._encoder = self._make(*size, _whole(rate), self._config)
+            for packet in self._encoder.encode(masked, pts, captured, key=self._output.take_key_request()):
+                self._output.publish(packet)
+        except Exception as error:  # noqa: BLE001 - whatever it was, this encoder is of no more use
+            self._encoder = None
+            self._retry_at = time.monotonic() + _RETRY
+            self.errors += 1
+            self._trouble(f"the encoder failed: {describe(error)}")
+            return False
+        return True
+
+
+def _whole(rate: float) -> Fraction:
+    return Fraction(min(_HIGHEST_RATE, max(1, round(rate or _USUAL_RATE))))
