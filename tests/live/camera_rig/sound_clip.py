@@ -142,8 +142,8 @@ def pitch(path: Path) -> float:
     return float(np.argmax(spectrum)) * rate / len(wave)
 
 
-def apart(path: Path) -> list[float]:
-    """By how much each flash, those next to the file's ends left out, comes before the beep nearest to it."""
+def apart(path: Path, after: float = 0.3) -> list[float]:
+    """By how much each flash that is later than `after` seconds comes before the beep nearest to it, in seconds."""
     sounds = np.array(beeps(path))
-    seen = [at for at in flashes(path) if at > 0.3]
+    seen = [at for at in flashes(path) if at > after]
     return [float(sounds[np.argmin(np.abs(sounds - at))] - at) for at in seen]
