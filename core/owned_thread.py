@@ -65,5 +65,8 @@ class OwnedThread:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is the owner's to handle
             self.error = error
-            # Its frames hold whatever `work` held (a network, pictures) until the garbage collector comes by.
             traceback.clear_frames(error.__traceback__)
+        finally:
+            # A network or pictures that `work` held must not stay in a cycle until the garbage collector comes by:
+            # `work` is its owner's method, and an error's frames refer to this thread, which refers to the error.
+            del self._work, self

@@ -29,25 +29,39 @@ def test_runs_under_its_name_until_it_is_stopped() -> None:
     assert names == ["veilcast-test"] and thread.error is None
 
 
-def test_what_a_dead_thread_worked_with_is_let_go_of_at_once() -> None:
-    class Large:
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_an_ended_thread_worked_with_is_let_go_of_at_once(dies: bool) -> None:
+    class Network:
         pass
 
-    held: list[weakref.ref[Large]] = []
+    class Owner:
+        def __init__(self) -> None:
+            self.thread = OwnedThread("veilcast-test", self.work)
 
-    def work() -> None:
-        large = Large()
-        held.append(weakref.ref(large))
-        raise SystemExit
+        def work(self) -> None:
+            network = Network()
+            held.append(weakref.ref(network))
 
+            def look() -> None:
+                assert network
+                if dies:
+                    raise SystemExit
+
+            look()
+
+    held: list[weakref.ref[object]] = []
+    gc.collect()
     gc.disable()
     try:
-        thread = OwnedThread("veilcast-test", work)
-        thread.start()
-        assert thread.close(WAIT) and held[0]() is None
+        owner = Owner()
+        held.append(weakref.ref(owner))
+        owner.thread.start()
+        assert owner.thread.close(WAIT)
+        assert isinstance(owner.thread.error, SystemExit) == dies
+        del owner
+        assert [ref() for ref in held] == [None, None]
     finally:
         gc.enable()
-    assert isinstance(thread.error, SystemExit) and thread.error.__traceback__ is not None
 
 
 def test_what_it_raises_is_kept_for_the_owner() -> None:
