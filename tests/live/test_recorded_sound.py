@@ -93,7 +93,7 @@ def test_sound_that_begins_late_makes_a_new_file_in_which_it_has_its_time(
     assert [has_sound(path) for path in files] == [False, True]
     assert [number for path in files for number, _ in pictures(path)] == list(range(100))
     # A key frame comes every second here.
-    assert times(files[1])[0] == pytest.approx(2.0 - 1.65 - 5 * 0.064 + 0.0, abs=0.064)
+    assert times(files[1])[0] == pytest.approx(1.65 + 6 * 0.064 - 2, abs=0.002)
 
 
 def test_drop_and_no_sound_leave_none(tmp_path: Path) -> None:
