@@ -1,9 +1,15 @@
 """Everything that touches the world: sources, encoder, sinks, jobs and the command line."""
 
-from streamer.errors import ConfigError, InputError, JobError, OutputError
-from streamer.file_job import Progress, anonymize_file
-from streamer.report import Report
-from streamer.settings import Settings, load
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamer.errors import ConfigError, InputError, JobError, OutputError
+    from streamer.file_job import Progress, anonymize_file
+    from streamer.report import Report
+    from streamer.settings import Settings, load
 
 __all__ = [
     "ConfigError",
@@ -16,3 +22,22 @@ __all__ = [
     "anonymize_file",
     "load",
 ]
+
+_HOMES = {
+    "ConfigError": "errors",
+    "InputError": "errors",
+    "JobError": "errors",
+    "OutputError": "errors",
+    "Progress": "file_job",
+    "Report": "report",
+    "Settings": "settings",
+    "anonymize_file": "file_job",
+    "load": "settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Imported when asked for: the program's first lines must run before all that video code is loaded.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"streamer.{_HOMES[name]}"), name)

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from rich.console import Console
 from rich.text import Text
@@ -19,6 +19,7 @@ from streamer.encoder import EncoderConfig
 from streamer.errors import InterruptedJobError, JobError
 from streamer.interrupt import interrupts
 from streamer.live.options import add_live_parser
+from streamer.live.redact import redacted
 from streamer.settings import Settings, checked, load, presets
 from streamer.version import VERSION
 
@@ -119,10 +120,14 @@ def _settings(options: argparse.Namespace) -> Settings:
     return checked(Settings.model_validate(data), Path(options.config or "options"))
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with the message and exit code 2; what was typed may hold a password."""
+        super().error(redacted(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="veilcast", description="The same video with nobody's face in it. Works offline, on a CPU."
-    )
+    parser = _Parser(prog="veilcast", description="The same video with nobody's face in it. Works offline, on a CPU.")
     parser.add_argument("--version", action="version", version=f"veilcast {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     file = commands.add_parser(

@@ -76,7 +76,7 @@ def parse(text: str, path: Path, kind: type[S]) -> S:
     try:
         data: object = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(path, f"is not YAML ({' '.join(str(error).split())})") from error
+        raise ConfigError(path, f"is not YAML ({_yaml_problem(error)})") from None
     if data is None:
         data = {}
     try:
@@ -84,6 +84,14 @@ def parse(text: str, path: Path, kind: type[S]) -> S:
     except ValidationError as error:
         raise ConfigError(path, first_problem(error)) from error
     return checked(settings, path)
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the line itself, which may hold a password."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+    return "unreadable characters" if isinstance(error, yaml.reader.ReaderError) else "malformed"
 
 
 def first_problem(error: ValidationError) -> str:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-import setproctitle
 from pydantic import ValidationError
 
 from streamer.errors import ConfigError
@@ -29,8 +28,6 @@ DEFAULT_NAME = "camera"
 
 def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
     """Publish until `stop` is set; returns the exit code. Raises ConfigError for what cannot be meant."""
-    # The command line of a process is there for every user of the machine to read.
-    setproctitle.setproctitle(redacted(" ".join(["veilcast", *sys.argv[1:]])))
     settings = live_settings(options, os.environ)
     reload = threading.Event()
     before = signal.signal(signal.SIGHUP, lambda *_: reload.set())
@@ -58,19 +55,20 @@ def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
 def live_settings(options: argparse.Namespace, environment: Mapping[str, str]) -> LiveSettings:
     """The preset or file with what was said on the command line and in the environment on top. Raises ConfigError."""
     where = Path(options.config or "options")
-    data = load(options.config, LiveSettings).model_dump()
-    live = data["live"]
+    data = load(options.config, LiveSettings).model_dump(exclude_unset=True)
+    live = data.setdefault("live", {})
     for key in ("rtsp", "webrtc", "record", "audio", "look_ahead", "max_mask_age"):
         if (value := getattr(options, key)) is not None:
             live[key] = value
     source = {"transport": options.transport, "loop": True if options.loop else None}
-    live["source"] |= {key: value for key, value in source.items() if value is not None}
+    live.setdefault("source", {}).update({key: value for key, value in source.items() if value is not None})
     if token := environment.get("VEILCAST_TOKEN"):
-        live["web"]["token"] = token
+        live.setdefault("web", {})["token"] = token
     if user := environment.get("VEILCAST_RTSP_USER"):
-        live["rtsp_access"] |= {"user": user, "password": environment.get("VEILCAST_RTSP_PASSWORD")}
+        login = {"user": user, "password": environment.get("VEILCAST_RTSP_PASSWORD")}
+        live.setdefault("rtsp_access", {}).update(login)
     if options.source is not None:
-        if live["streams"]:
+        if live.get("streams"):
             raise ConfigError(where, "lists streams already: give a source there or on the command line, not both")
         live["streams"] = [{"name": _name(options), "source": options.source, "push": tuple(options.push or ())}]
     elif options.push or options.name:

@@ -95,6 +95,13 @@ class LiveSettings(Settings):
         """Whether sources are to be asked for their sound."""
         return self.live.record is not None and self.live.audio != "drop"
 
+    @model_validator(mode="after")
+    def _check_timeline(self) -> Self:
+        mine = sorted({"look_ahead", "max_mask_age", "detector_timeout"} & self.timeline.model_fields_set)
+        if mine:
+            raise ValueError(f"timeline.{mine[0]} is for files; for live streams write live.{mine[0]}")
+        return self
+
     def engine(self, stream: StreamConfig) -> EngineConfig:
         """What the engine of one stream is told."""
         live = self.live

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, _SubParsersAction
+    from argparse import _SubParsersAction
+
+P = TypeVar("P", bound=argparse.ArgumentParser)
 
 EPILOG = """\
 Credentials: those in addresses are kept out of logs, pages and the process list. VEILCAST_TOKEN is asked of web
@@ -16,7 +18,7 @@ viewers, VEILCAST_RTSP_USER and VEILCAST_RTSP_PASSWORD of RTSP clients. SIGHUP r
 """
 
 
-def add_live_parser(commands: _SubParsersAction[ArgumentParser], presets: list[str]) -> None:
+def add_live_parser(commands: _SubParsersAction[P], presets: list[str]) -> None:
     """Add `live` to the program's commands."""
     live = commands.add_parser(
         "live",

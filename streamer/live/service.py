@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -21,12 +22,13 @@ from streamer.live.recorder import Recorder
 from streamer.live.redact import redacted
 from streamer.live.rtsp_server import RtspServer
 from streamer.live.source_url import SourceUrlError
-from streamer.live.status import Snapshot
+from streamer.live.status import Audience, Snapshot
 from streamer.live.stream import LiveStream
 from streamer.live.web_server import WebServer
 
 START_TIMEOUT: Final = 10.0  # seconds
-DRAIN: Final = 5.0  # seconds for everything to end
+SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of a kind to end
+SERVER: Final = 1.0  # seconds for one to say goodbye
 POLL: Final = 0.2
 REPORT_EVERY: Final = 60.0  # seconds between two lines about each stream
 
@@ -43,6 +45,10 @@ class Sink(Protocol):
     @property
     def drops(self) -> int:
         """Packets lost because it lagged."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from its work just now, without credentials."""
 
     def start(self) -> None:
         """Begin to take packets."""
@@ -116,8 +122,7 @@ class LiveService:
                 self._report()
 
     def _check_shown(self) -> None:
-        for line in self._lines:
-            now = line.stream.snapshot()
+        for now in self._snapshots():
             if not now.frames:
                 raise ServiceError(f"{now.source}: {', '.join(now.errors) or 'there was nothing to show'}")
 
@@ -130,14 +135,14 @@ class LiveService:
         log.info("masks and zones reloaded")
 
     def close(self) -> None:
-        """Stop sources, streams, sinks and servers, in this order, within about `DRAIN` seconds."""
-        for line in self._lines:
-            _stopped(line.camera.close(1.0), line, "source")
-        for line in self._lines:
-            _stopped(line.stream.close(2.0), line, "stream")
-        for line in self._lines:
-            for name, sink in line.sinks.items():
-                _stopped(sink.close(2.0), line, name)
+        """Stop sources, streams, sinks and servers, in this order, within about five seconds whatever hangs."""
+        sources = {f"source of {line.config.name}": line.camera.close for line in self._lines}
+        streams = {f"stream {line.config.name}": line.stream.close for line in self._lines}
+        sinks = {
+            f"{name} of {line.config.name}": sink.close for line in self._lines for name, sink in line.sinks.items()
+        }
+        for parts, patience in ((sources, SOURCES), (streams, STREAMS), (sinks, SINKS)):
+            _close_all(parts, patience)
         self._lines = []
         self._servers.close()
 
@@ -198,30 +203,38 @@ class LiveService:
                 line.sinks[f"push{number}"] = Pusher(output, url.get_secret_value(), live.pushing)
             except ValueError as error:
                 raise ServiceError(f"{line.config.name}: {error}") from error
-        line.stream.sink_drops = lambda: self._drops(line)
-        line.stream.viewers = lambda: self._viewers(line.config.name)
+        line.stream.audience = lambda: self._audience(line)
         for sink in line.sinks.values():
             sink.start()
 
-    def _drops(self, line: _Line) -> dict[str, int]:
-        drops = {name: sink.drops for name, sink in line.sinks.items()}
+    def _audience(self, line: _Line) -> Audience:
+        """For the thread of the servers, if there are any."""
+        name = line.config.name
+        drops = {sink_name: sink.drops for sink_name, sink in line.sinks.items()}
         if line.sound_drops is not None:
             drops["sound"] = line.sound_drops()
-        for kind, server in (("rtsp", self._rtsp), ("webrtc", self._web)):
-            if server is not None:
-                drops[kind] = sum(server.drops(line.config.name).values())
-        return drops
+        if self._rtsp is not None:
+            drops["rtsp"] = sum(self._rtsp.drops(name).values())
+        if self._web is not None:
+            drops |= self._web.drops(name)
+        viewers = sum(server.viewers(name) for server in (self._rtsp, self._web) if server is not None)
+        troubles = tuple(sink.trouble for sink in line.sinks.values() if sink.trouble is not None)
+        return Audience(drops, viewers, troubles)
 
-    def _viewers(self, name: str) -> int:
-        return sum(server.viewers(name) for server in (self._rtsp, self._web) if server is not None)
+    def _snapshots(self) -> list[Snapshot]:
+        async def take() -> list[Snapshot]:
+            return [line.stream.snapshot() for line in self._lines]
 
-    async def _snapshots(self) -> list[Snapshot]:
-        return [line.stream.snapshot() for line in self._lines]
+        # The servers' counts belong to their thread.
+        return asyncio.run(take()) if self._network is None else self._network.run(take(), START_TIMEOUT)
 
     def _report(self) -> None:
-        # The servers' counts belong to their thread.
-        snapshots = self._snapshots()
-        for now in asyncio.run(snapshots) if self._network is None else self._network.run(snapshots, START_TIMEOUT):
+        try:
+            snapshots = self._snapshots()
+        except TimeoutError:
+            log.warning("the servers are too busy to be counted")
+            return
+        for now in snapshots:
             fields = {
                 "stream": now.name,
                 "state": now.state,
@@ -237,11 +250,16 @@ class LiveService:
 
 def _close_server(network: LoopThread, server: RtspServer | WebServer) -> None:
     try:
-        network.run(server.close(), 3.0)
+        network.run(server.close(), SERVER)
     except TimeoutError:
         log.error("a server did not stop in time")
 
 
-def _stopped(stopped: bool, line: _Line, part: str) -> None:
-    if not stopped:
-        log.error("%s did not stop in time", part, extra={"stream": line.config.name})
+def _close_all(parts: Mapping[str, Callable[[float], bool]], patience: float) -> None:
+    """All at once: what hangs delays nobody else."""
+    if not parts:
+        return
+    with ThreadPoolExecutor(len(parts), "veilcast-close") as pool:
+        for name, stopped in zip(parts, pool.map(lambda close: close(patience), parts.values()), strict=True):
+            if not stopped:
+                log.error("%s did not stop in time", name)

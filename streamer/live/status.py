@@ -10,6 +10,15 @@ State = Literal["starting", "settled", "held", "blanket", "away"]
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """What the sinks of one stream say: packets lost by sink, how many watch, and what is wrong, one line each."""
+
+    drops: dict[str, int] = field(default_factory=dict)
+    viewers: int = 0
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One stream at one moment. Counters count since the start; nothing in it holds a credential.
 

@@ -32,7 +32,7 @@ from streamer.live.redact import redacted
 from streamer.live.slate import slate
 from streamer.live.sound import LiveSound
 from streamer.live.sound_clock import SoundClock
-from streamer.live.status import Snapshot
+from streamer.live.status import Audience, Snapshot
 
 SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
 SLATE_FIRST: Final = 3.0  # the same before the first picture: opening a camera takes a moment
@@ -95,10 +95,8 @@ class LiveStream:
     ) -> None:
         self.name = name
         self.output = StreamOutput(name, self.snapshot)
-        self.sink_drops: Callable[[], dict[str, int]] = dict
-        """Set by the owner: packets lost by sink."""
-        self.viewers: Callable[[], int] = lambda: 0
-        """Set by the owner: how many watch."""
+        self.audience: Callable[[], Audience] = Audience
+        """Set by the owner of the sinks."""
         self._source, self._config, self._address = source, config, address
         self._make_detector = make_detector
         self._sounds = sounds
@@ -152,6 +150,7 @@ class LiveStream:
         fps_in, fps_out = meter.rates()
         width, height = self._size or (0, 0)
         trouble = () if source.trouble is None else (source.trouble,)
+        audience = self.audience()
         return Snapshot(
             name=self.name,
             state=meter.state,
@@ -174,9 +173,9 @@ class LiveStream:
             reconnects=source.reconnects,
             encoder_errors=self._publisher.errors,
             queue_depths={"timeline": len(self._leaving)},
-            drops=self.sink_drops(),
-            viewers=self.viewers(),
-            errors=(*meter.errors(), *trouble),
+            drops=audience.drops,
+            viewers=audience.viewers,
+            errors=(*meter.errors(), *trouble, *audience.troubles),
         )
 
     def _run(self) -> None:

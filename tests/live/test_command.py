@@ -21,13 +21,13 @@ import pytest
 from core.frame import Cover
 from streamer.cli import main
 from streamer.errors import ConfigError
-from streamer.live import command
+from streamer.live import command, healthcheck
 from streamer.live.command import live_settings
 from streamer.live.config import LiveSettings
 from tests.faces import carphone
 from tests.faces import write as write_clip
 
-COMMAND = (sys.executable, "-m", "streamer.cli", "live")
+COMMAND = (sys.executable, "-m", "streamer.entry", "live")
 WAIT = 60.0
 Capture = pytest.CaptureFixture[str]
 
@@ -109,6 +109,7 @@ TWICE = "live: {rtsp: '1', streams: [{name: a, source: x}, {name: a, source: y}]
         (["x.mp4"], "live: {rtsp: '1', streams: [{name: a, source: x}]}", "not both"),
         (["x.mp4", "--rtsp", "1"], "live: {look_behind: 1}", "look_behind"),
         (["x.mp4", "--rtsp", "1"], "live: {rtsp_access: {user: me}}", "user and password come together"),
+        (["x.mp4", "--rtsp", "1"], "timeline: {max_mask_age: 0.2}", "write live.max_mask_age"),
         (["x.mp4", "--record", "/proc/nothing/here"], None, "recordings cannot be written there"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -135,6 +136,56 @@ def test_passwords_in_a_bad_file_are_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         settings_of(["--config", config])
     assert "topsecret" not in str(error.value)
+
+
+def test_passwords_in_a_file_that_is_no_yaml_are_not_repeated(tmp_path: Path, capsys: Capture) -> None:
+    config = write(tmp_path / "c.yaml", "live:\n  streams:\n   - source: rtsp://u:topsecret@cam: [\n")
+    assert main(["live", "--config", config]) == 2
+    said = capsys.readouterr().err
+    assert "is not YAML" in said and "line 3" in said and "topsecret" not in said
+
+
+@pytest.mark.parametrize(
+    "extra", [["rtsp://u:topsecret@b"], ["--transport", "u:topsecret@x"], ["--nonsense=rtsp://u:topsecret@c"]]
+)
+def test_passwords_on_a_wrong_command_line_are_not_repeated(extra: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["live", "rtsp://a", *extra])
+    assert stop.value.code == 2 and "topsecret" not in capsys.readouterr().err
+
+
+def test_the_process_list_never_shows_a_password_for_long() -> None:
+    """Before all that takes time to import."""
+    with running("rtsp://u:topsecret@127.0.0.1:9/x", "--rtsp", "0") as job:
+        deadline = time.monotonic() + WAIT
+        title = Path(f"/proc/{job.pid}/cmdline")
+        while b"***" not in title.read_bytes():
+            assert time.monotonic() < deadline
+        assert b"topsecret" not in title.read_bytes()
+        loaded = Path(f"/proc/{job.pid}/maps").read_text()
+        assert "libavcodec" not in loaded and "onnxruntime" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("line", "url"),
+    [
+        (b"veilcast\0live\0x\0--webrtc\x000.0.0.0:8080", "http://127.0.0.1:8080/healthz"),
+        (b"veilcast live x --webrtc=[::]:9000 --rtsp 8554", "http://127.0.0.1:9000/healthz"),
+        (b"veilcast live x --webrtc [::1]:9000", "http://[::1]:9000/healthz"),
+        (b"veilcast live --config cameras.yaml", None),
+        (b"veilcast live x --webrtc nonsense", None),
+        (b"veilcast file x", None),
+    ],
+)
+def test_where_a_container_asks_after_health(line: bytes, url: str | None) -> None:
+    assert healthcheck.address(line) == url
+
+
+def test_health_of_a_running_service(clip: Path) -> None:
+    with running(str(clip), "--loop", "--webrtc", "0") as job:
+        _, found = read_until(job, r"watch (http://[^/]+)/camera")
+        assert healthcheck.main([f"{found[1]}/healthz"]) == 0
+    assert healthcheck.main([f"{found[1]}/healthz"]) == 1
 
 
 def test_a_port_that_is_taken(tmp_path: Path, capsys: Capture) -> None:
