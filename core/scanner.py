@@ -88,7 +88,7 @@ class Scanner:
             for detection in answer:
                 box = detection.box.scaled(area.width / side, area.height / side).moved(area.x0, area.y0)
                 # A crop may show neighbours, too: only what could be the missing face is of use.
-                if _apart(known.box, box) < 1:
+                if _apart(_spot(known.box), _spot(box)) < 1:
                     yield replace(detection, box=box)
 
     def _crop(self, frame: Frame, area: Box) -> BgrImage:
@@ -163,8 +163,12 @@ def cross_check(found: Mapping[int, Sequence[Detection]], width: int) -> list[De
 
 def unmatched(known: Sequence[Box], found: Sequence[Box]) -> list[int]:
     """Indices of the known faces that none of the found boxes can be, each box standing for one face, nearest first."""
+    spots = [_spot(box) for box in found]
     pairs = sorted(
-        (apart, k, f) for k, a in enumerate(known) for f, b in enumerate(found) if (apart := _apart(a, b)) < 1
+        (apart, k, f)
+        for k, a in enumerate(map(_spot, known))
+        for f, b in enumerate(spots)
+        if (apart := _apart(a, b)) < 1
     )
     free, taken = set(range(len(known))), set()
     for _, k, f in pairs:
@@ -174,10 +178,12 @@ def unmatched(known: Sequence[Box], found: Sequence[Box]) -> list[int]:
     return sorted(free)
 
 
-def _apart(a: Box, b: Box) -> float:
-    """How far two boxes are from being one face in two successive samples: below 1 they may be."""
-    large, small = max(a.side, b.side), min(a.side, b.side)
-    if large > 2 * small:
-        return math.inf
-    (ax, ay), (bx, by) = a.center, b.center
-    return math.hypot(bx - ax, by - ay) / large
+def _spot(box: Box) -> tuple[float, float, float]:
+    return (*box.center, box.side)
+
+
+def _apart(a: tuple[float, float, float], b: tuple[float, float, float]) -> float:
+    """How far two spots (middle, side) are from being one face in two successive samples: below 1 they may be."""
+    (ax, ay, a_side), (bx, by, b_side) = a, b
+    large, small = max(a_side, b_side), min(a_side, b_side)
+    return math.inf if large > 2 * small else math.hypot(bx - ax, by - ay) / large

@@ -86,6 +86,15 @@ def test_the_same_picture_gives_the_same_answer(name: str) -> None:
     assert look(name, sized(512)) == first == create(name, 0.4).detect([sized(512)])[0]
 
 
+def test_yunet_carries_nothing_over_from_a_larger_picture() -> None:
+    """Its input array is used again: what a smaller picture does not fill must be black, not the one before."""
+    odd = sized(500)[:330, :415]
+    fresh = create("yunet", 0.05).detect([odd])
+    used = create("yunet", 0.05)
+    used.detect([np.full((640, 640, 3), 255, np.uint8)])
+    assert used.detect([odd]) == fresh and fresh[0]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_are_left_as_they_are(name: str) -> None:
     picture = sized(320)

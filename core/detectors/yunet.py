@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from core.detection import BgrImage, Detection
+from core.detectors.onnx_graph import without_outputs
 from core.geometry import Box
 from core.weights import YUNET, WeightsError
 
@@ -19,6 +20,7 @@ FloatArray = npt.NDArray[np.float32]
 STRIDES = (8, 16, 32)
 SMALL = 160  # px: pictures up to this side are run together
 MULTIPLE = 32  # the network halves its input five times
+KEY_POINTS = tuple(f"kps_{stride}" for stride in STRIDES)  # eyes, nose, mouth: nothing here reads them
 
 # The file fixes its input at 640x640 though the graph runs at any multiple of 32. In the protobuf a dimension
 # of 640 and a named one-letter dimension take the same number of bytes, so they can be swapped in place.
@@ -47,7 +49,9 @@ class YuNet:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # it warns of every output whose declared size was 640's
-        self._session = ort.InferenceSession(with_free_size(YUNET.read()), options, providers=["CPUExecutionProvider"])
+        model = without_outputs(with_free_size(YUNET.read()), KEY_POINTS)
+        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._input = np.zeros(0, np.float32)
         self._min_score, self._nms_iou = min_score, nms_iou
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
@@ -75,14 +79,9 @@ class YuNet:
         return found
 
     def _detect(self, picture: BgrImage) -> list[Detection]:
-        height, width = picture.shape[:2]
-        bottom, right = -height % MULTIPLE, -width % MULTIPLE
-        if bottom or right:
-            padded = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-            picture = np.asarray(padded, np.uint8)
-        blob = cv2.dnn.blobFromImage(picture)
+        blob = self._blob(picture)
         outputs: list[FloatArray] = self._session.run(None, {"input": blob})
-        boxes, scores = decode(outputs, picture.shape[1], self._min_score)
+        boxes, scores = decode(outputs, blob.shape[3], self._min_score)
         keep = cv2.dnn.NMSBoxes(
             [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes.tolist()],
             scores.tolist(),
@@ -94,11 +93,28 @@ class YuNet:
             for i in np.asarray(keep, np.int64).ravel()
         ]
 
+    def _blob(self, picture: BgrImage) -> FloatArray:
+        """What the network takes: planes of floats, black where the sides are filled up. Overwritten by the next.
+
+        A new array for each picture would cost more than filling it: its pages come from the system every time.
+        """
+        height, width = picture.shape[:2]
+        tall, wide = height + -height % MULTIPLE, width + -width % MULTIPLE
+        size = 3 * tall * wide
+        if self._input.size < size:
+            self._input = np.zeros(size, np.float32)
+        blob = self._input[:size].reshape(1, 3, tall, wide)
+        blob[:, :, height:] = 0
+        blob[:, :, :, width:] = 0
+        for channel, plane in enumerate(cv2.split(picture)):
+            blob[0, channel, :height, :width] = plane
+        return blob
+
 
 def decode(outputs: Sequence[FloatArray], width: int, min_score: float) -> tuple[FloatArray, FloatArray]:
-    """Boxes (n, 4) as x0, y0, x1, y1 and scores (n,) from the network's twelve outputs, for an input `width` px wide.
+    """Boxes (n, 4) as x0, y0, x1, y1 and scores (n,) from the network's nine outputs, for an input `width` px wide.
 
-    Outputs come as class, objectness, box and key points, each for strides 8, 16 and 32; the score is the
+    Outputs come as class, objectness and box, each for strides 8, 16 and 32; the score is the
     geometric mean of class and objectness, a box is its cell's offset and the logarithm of its size.
     """
     boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
@@ -106,6 +122,8 @@ def decode(outputs: Sequence[FloatArray], width: int, min_score: float) -> tuple
         # The root of a few cells instead of all: thousands of cells hold no face.
         square = outputs[level][0, :, 0] * outputs[len(STRIDES) + level][0, :, 0]
         cells = np.nonzero(square >= min_score * min_score)[0]
+        if not cells.size:
+            continue
         score = np.sqrt(np.minimum(square[cells], 1.0))
         raw = outputs[2 * len(STRIDES) + level][0][cells]
         columns = width // stride
