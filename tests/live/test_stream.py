@@ -51,7 +51,9 @@ class FakeSource:
         except queue.Empty:
             return None
 
-    def send(self, trusted: bool, size: tuple[int, int], orientation: Orientation) -> None:
+    def send(
+        self, trusted: bool = True, size: tuple[int, int] = (WIDTH, HEIGHT), orientation: Orientation = UPRIGHT
+    ) -> None:
         video = av.VideoFrame.from_ndarray(picture(self.number, *size), "bgr24").reformat(format="yuv420p")
         stamp = self.number / RATE
         self._queue.put(
