@@ -81,7 +81,7 @@ _ENCODER_FAULTS: Final = (
     Fault("encoder-slow", _encoder("slow"), _encoder("ok"), (1.0, 3), injected=True),
 )
 _CAMERA_FAULTS: Final = (
-    Fault("camera-killed", lambda rig: rig.camera.kill(), lambda rig: rig.camera.start(), (0.2, 5), "reconnects_total"),
+    Fault("camera-killed", lambda rig: rig.camera.kill(), lambda rig: rig.camera.start(), (0.5, 5), "reconnects_total"),
     Fault("camera-paused", lambda rig: rig.camera.pause(), lambda rig: rig.camera.resume(), (1.5, 8), _SLATE),
     Fault(
         "camera-stalled", lambda rig: rig.proxy.stalled.set(), lambda rig: rig.proxy.stalled.clear(), (1.5, 8), _SLATE
@@ -179,5 +179,6 @@ def outcomes(injections: Sequence[Injection], judgement: Judgement, count: int) 
 
 
 def _recovery(shown: Sequence[Shown], injection: Injection) -> float:
-    first = next((s.arrived for s in shown if s.number is not None and s.arrived > injection.ended), None)
+    # What is on its way from a camera of another size does not count: every fault ends with the large clip.
+    first = next((s.arrived for s in shown if s.original == 0 and s.arrived > injection.ended), None)
     return float("inf") if first is None else first - injection.ended
