@@ -23,7 +23,7 @@ MAX_FRAMES = 256
 DEPTH = 3  # one under way and both sides of a cut; otherwise the newest picture is worth more than one that waits
 MAX_ABANDONED = 3  # detector threads that hang for good
 MAX_FAILURES = 20  # samples in a row that failed: a detector that never was loaded well does not recover
-FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0  # seconds until a detector that was given up is started anew
+FIRST_RETRY, LONGEST_RETRY = 0.5, 4.0  # seconds until a detector that was given up is started anew
 
 
 class LiveAnonymizer:

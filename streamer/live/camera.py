@@ -19,7 +19,7 @@ from streamer.live.source_url import SourceConfig, SourceKind, SourceUrl, parse_
 
 _DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
 _SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts
-_STEADY: Final = 10.0  # seconds of pictures after which a failure counts as the first one again
+_STEADY: Final = 3.0  # seconds of pictures after which a failure counts as the first one again
 _REFUSED: Final = 30.0  # seconds between tries with credentials that were refused: cameras lock accounts
 
 _log = logging.getLogger("veilcast.camera")

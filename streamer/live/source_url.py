@@ -27,13 +27,13 @@ class SourceConfig(Section):
 
     transport: Literal["auto", "tcp", "udp"] = "auto"
     """RTP over RTSP's own connection (tcp) or beside it; auto: tcp, which loses nothing, else udp."""
-    open_timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
+    open_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long connecting may take."""
     read_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
     """A source that is connected but silent for so long is connected anew; three times that for HLS."""
     backoff_first: Annotated[float, Field(gt=0, le=60)] = 0.25
     """The wait after the first failure; it doubles with every further one ..."""
-    backoff_longest: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    backoff_longest: Annotated[float, Field(gt=0, le=3600)] = 1.0
     """... up to this."""
     loop: bool = False
     """Play a file again and again."""
