@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import cv2
 
@@ -14,8 +15,11 @@ from core.frame import Cover, Frame, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.picture import Plane, Samples, is_full_range, planes
-from core.styles import AlphaCache, Placed, averages, blend, enlarged, softened, solid_grid
+from core.styles import Alpha, AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
 from core.zones import Zones
+
+_SAMPLED: Final = 6
+"""Averages are taken over at least this many samples a side, also where only a corner is to be painted."""
 
 _HD_ROWS: Final = 720
 """A picture that does not name its colours is taken for BT.709 from this height on, as players do."""
@@ -23,12 +27,15 @@ _HD_ROWS: Final = 720
 _BT709, _UNSPECIFIED = 1, 2
 
 
-class _Patch(NamedTuple):
-    """One thing to paint on one plane, and the averages to paint it with."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patch:
+    """One thing to paint on one plane: `grid` is drawn out over `window`, and `span` of it blended in."""
 
     target: Samples
-    placed: Placed
+    span: Span
+    window: Span
     grid: Samples
+    alpha: Alpha
 
 
 class Masker:
@@ -43,7 +50,6 @@ class Masker:
         self._config = config
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
-        self._smooth = config.style == "blur"
 
     def mask(self, frame: Frame, verdict: Verdict) -> MaskedFrame:
         """Cover the frame as the verdict says, in place, and all zones with it.
@@ -66,9 +72,7 @@ class Masker:
             grid = self._solid(frame, plane)
             if grid is None:
                 grid = averages(plane.array, self._config.cells, self._config.cells)
-            if self._smooth:
-                (grid,) = softened([grid], plane.max_value)
-            plane.array[...] = enlarged(grid, width, height, self._smooth)
+            plane.array[...] = self._fill(grid, width, height)
 
     def _paint(self, frame: Frame, boxes: Sequence[Box]) -> None:
         video = frame.video
@@ -86,27 +90,23 @@ class Masker:
             before = plane
             solid = self._solid(frame, plane)
             patches += [self._patch(plane, place, solid) for place in (*placed, *in_plane) if place]
-        grids = [patch.grid for patch in patches]
-        if self._smooth:
-            grids = softened(grids, views[0].max_value)
         # Only now that every average is taken may a sample change.
-        for (target, (span, window, cover, _), _), grid in zip(patches, grids, strict=True):
-            x0, y0, x1, y1 = window
-            fill = enlarged(grid, x1 - x0, y1 - y0, self._smooth)
-            if window is not span:
-                fill = fill[span.y0 - y0 : span.y1 - y0, span.x0 - x0 : span.x1 - x0]
-            blend(span.of(target), fill, cover)
+        for patch in patches:
+            fill = self._fill(patch.grid, patch.window.width, patch.window.height)
+            top, left = patch.span.y0 - patch.window.y0, patch.span.x0 - patch.window.x0
+            fill = fill[top : top + patch.span.height, left : left + patch.span.width]
+            blend(patch.span.of(patch.target), fill, patch.alpha)
         if self._config.outline:
             for box in coded:
                 _draw_outline(views[0], box, self._config.shape == "ellipse")
 
     def _patch(self, plane: Plane, placed: Placed, solid: Samples | None) -> _Patch:
-        if solid is not None:
-            return _Patch(plane.array, placed, solid)
+        height, width = plane.array.shape[:2]
+        window = placed.span.widened(_SAMPLED, width, height)
         # What is left of a region at the picture's edge gets its share of the averages, not all of them.
-        across, down = placed.share
-        columns, rows = math.ceil(self._config.cells * across), math.ceil(self._config.cells * down)
-        return _Patch(plane.array, placed, averages(placed.window.of(plane.array), columns, rows))
+        columns, rows = (math.ceil(self._config.cells * part) for part in placed.share)
+        grid = averages(window.of(plane.array), columns, rows) if solid is None else solid
+        return _Patch(plane.array, placed.span, window, grid, placed.alpha)
 
     def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
         """The configured colour as a grid, or None when the style shows averages."""
@@ -116,6 +116,9 @@ class Masker:
         if colorspace == _UNSPECIFIED and frame.video.height >= _HD_ROWS:
             colorspace = _BT709
         return solid_grid(plane, self._config.color, colorspace, is_full_range(frame.video))
+
+    def _fill(self, grid: Samples, width: int, height: int) -> Samples:
+        return enlarged(grid, width, height, smooth=self._config.style == "blur")
 
 
 def _same_grid(a: Plane, b: Plane) -> bool:

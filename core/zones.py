@@ -14,7 +14,7 @@ from core.config import ZoneConfig
 from core.geometry import Box
 from core.orientation import Orientation
 from core.picture import Plane
-from core.styles import Placed, Span, fitted
+from core.styles import Placed, Span, as_alpha
 
 _KEPT: Final = 4
 """Sizes and orientations remembered: a stream has one, or a few when it changes on the way."""
@@ -62,8 +62,7 @@ def _patches(outlines: Sequence[npt.NDArray[np.float64]], plane: Plane) -> list[
         inside = rasterized(outline / (1 << plane.x_shift, 1 << plane.y_shift), width, height)
         x, y, w, h = cv2.boundingRect(inside)
         if w and h:
-            span, cover = Span(x, y, x + w, y + h), fitted(inside[y : y + h, x : x + w], plane)
-            patches.append(Placed(span, span.widened(width, height), cover, (1.0, 1.0)))
+            patches.append(Placed(Span(x, y, x + w, y + h), as_alpha(inside[y : y + h, x : x + w], plane), (1.0, 1.0)))
     return patches
 
 

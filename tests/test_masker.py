@@ -69,9 +69,7 @@ def _touched(plane: Plane, box: Box, shape: str) -> npt.NDArray[np.bool_]:
     u = (np.clip(cx, xs, xs + step_x) - cx) / (box.width / 2)
     v = (np.clip(cy, ys, ys + step_y) - cy) / (box.height / 2)
     join = np.add if shape == "ellipse" else np.maximum
-    # Beyond twice the half-axis is outside however far; the square of some distances here is no float.
-    u, v = (np.clip(part, -2, 2) ** 2 for part in (u, v))
-    inside: npt.NDArray[np.bool_] = join(v[:, None], u[None, :]) < 1
+    inside: npt.NDArray[np.bool_] = join(v[:, None] ** 2, u[None, :] ** 2) < 1
     return inside
 
 

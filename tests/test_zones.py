@@ -27,7 +27,7 @@ def _covered(zones: Zones, video: av.VideoFrame, orientation: Orientation = UPRI
     covered = [np.zeros(view.array.shape[:2], np.bool_) for view in views]
     for inside, placed in zip(covered, drawn, strict=True):
         for zone in placed:
-            cover = zone.cover
+            cover = zone.alpha.cover
             part = inside[zone.span.y0 : zone.span.y1, zone.span.x0 : zone.span.x1]
             part |= (cover if cover.ndim == 2 else cover.min(axis=2)) == 255
     return covered

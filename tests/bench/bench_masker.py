@@ -75,7 +75,6 @@ def main() -> None:
     """Measure and print."""
     cv2.setNumThreads(1)
     scenes = {
-        "12 faces of 60 to 160": [(60.0 + 9 * i, 60.0 + 9 * i) for i in range(12)],
         "10 faces of 120x160": [(120.0, 160.0)] * 10,
         "1 face of 600x800": [(600.0, 800.0)],
         "40 faces of 30x40": [(30.0, 40.0)] * 40,
