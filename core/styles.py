@@ -80,6 +80,8 @@ def enlarged(grid: Samples, width: int, height: int, smooth: bool) -> Samples:
     rows, columns = grid.shape[:2]
     steps = min(columns * _BLUR_STEPS, width), min(rows * _BLUR_STEPS, height)
     soft = cv2.resize(grid, steps, interpolation=cv2.INTER_CUBIC)
+    if grid.dtype != np.uint8:  # cubic steps overshoot: ten bits must stay ten
+        soft = np.clip(soft, grid.min(), grid.max())
     return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), grid.dtype)
 
 

@@ -11,7 +11,7 @@ from core.frame import BLANKET, Frame
 from core.geometry import Box
 from core.masker import Masker
 from core.picture import planes
-from core.styles import AlphaCache
+from core.styles import AlphaCache, enlarged
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,11 @@ def test_a_shape_in_use_outlives_others() -> None:
         again = cache.place(plane, Box(200, 200, 240, 240))
         assert first is not None and again is not None
         assert np.shares_memory(first.alpha.cover, again.alpha.cover)
+
+
+def test_ten_bits_stay_ten_bits() -> None:
+    """Cubic steps overshoot where black meets white."""
+    grid = np.zeros((6, 6), np.uint16)
+    grid[::2] = 1023
+    soft = enlarged(grid, 60, 60, smooth=True)
+    assert soft.dtype == np.uint16 and soft.max() == 1023
