@@ -19,6 +19,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from core.frame import Frame
@@ -104,7 +105,7 @@ class FileSource:
             self._ahead = self._read_to_first_frame()
             self.info = self._describe()
         except BaseException:
-            self._container.close()
+            self._let_go()
             raise
 
     def __enter__(self) -> FileSource:
@@ -124,6 +125,15 @@ class FileSource:
     def close(self) -> None:
         """Let go of the file; may be called twice."""
         self._items.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        # PyAV frees a decoder with the GIL held, and waits for the decoder's threads, which may want the GIL to free a
+        # packet or to log: for ever. Flushing sends them home with the GIL released.
+        for stream in self._container.streams.video:
+            context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+            if isinstance(context, VideoCodecContext):
+                context.flush_buffers()
         self._container.close()
 
     def _read_to_first_frame(self) -> deque[Frame | SoundPacket]:

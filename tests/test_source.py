@@ -345,3 +345,23 @@ def test_warnings_are_said_once_and_counted() -> None:
     assert said == ["first 0", "other"]
     assert log.lines == ["first 0 (and 2 more like it)", "other"]
     assert (log.count("a"), log.count("c")) == (3, 0)
+
+
+_CLOSE_EARLY = """
+import logging, sys
+from pathlib import Path
+import av.logging
+logging.getLogger("libav").propagate = False
+logging.getLogger("libav").addHandler(logging.NullHandler())
+av.logging.set_level(av.logging.TRACE)
+from streamer.source import FileSource
+for _ in range(20):
+    FileSource(Path(sys.argv[1]), threads=4).close()
+"""
+
+
+@needs_ffmpeg
+def test_closing_it_while_its_decoder_works_does_not_hang(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "in.mp4", *x264(), size="320x240")
+    done = subprocess.run([sys.executable, "-c", _CLOSE_EARLY, str(path)], timeout=60, check=False)
+    assert done.returncode == 0

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from core.config import Section
 from core.masked_frame import MaskedFrame
+from streamer.live.ffmpeg_log import MUTED
 from streamer.live.packet import CLOCK, TIME_BASE, VideoFormat, VideoPacket
 
 _PIXELS = "yuv420p"
@@ -74,6 +75,7 @@ class LiveEncoder:
             "forced-idr": "1",
             "a53cc": "0",
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0",
+            "log_level_offset": MUTED,
         }
         try:
             context.open()

@@ -13,6 +13,7 @@ from typing import Final
 import av.logging
 from av.logging import Capture
 
+MUTED: Final = "100"  # the "log_level_offset" of a codec whose threads may not speak
 _LOST_PACKETS: Final = ("RTP: missed",)
 _LOST_REFERENCES: Final = (
     "Frame num gap",

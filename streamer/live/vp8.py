@@ -14,6 +14,7 @@ from av.video.frame import PictureType, VideoFrame
 from core.masked_frame import MaskedFrame
 from core.owned_thread import POLL, OwnedThread
 from streamer.live.fanout import ClosedError, Fanout, Subscription
+from streamer.live.ffmpeg_log import MUTED
 from streamer.live.output import KEY_INTERVAL, StreamOutput
 from streamer.live.packet import CLOCK, TIME_BASE
 
@@ -83,6 +84,7 @@ class Vp8Encoder:
             "static-thresh": "1",
             "maxrate": str(context.bit_rate),
             "bufsize": str(context.bit_rate),
+            "log_level_offset": MUTED,
         }
         context.open()
         self._context = context

@@ -114,3 +114,13 @@ def test_a_masked_frame_is_what_the_frames_tap_carries() -> None:
         output.frames.publish(frame)
         assert frames.get(1) is frame
     output.close()
+
+
+def test_its_threads_say_nothing_in_ffmpeg_s_log() -> None:
+    av.logging.set_level(av.logging.TRACE)
+    with av.logging.Capture(local=False) as elsewhere, av.logging.Capture() as here:
+        one = encoder()
+        for n in range(5):
+            one.encode(masked(n, 320, 240), n * 3600, float(n))
+        del one
+    assert not [line for line in (*elsewhere, *here) if "264" in line[1]]
