@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from streamer.audio import AudioPolicy
@@ -139,7 +140,7 @@ def stereo(folder: Path) -> SoundFormat:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", 16_000)
         stream.codec_context.layout = "stereo"
-        frame = av.AudioFrame("fltp", "stereo", 1024)
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
