@@ -58,7 +58,7 @@ class Anonymizer:
         """Stop the detector thread. Frames still held are dropped: call `flush` first."""
         worker, self._worker = self._worker, None
         if worker is not None and not worker.close():
-            self.stats.errors["the detector thread did not stop"] += 1
+            self.stats.error("the detector thread did not stop")
 
     def push(self, frame: Frame) -> list[MaskedFrame]:
         """Take the next frame; returns those that are settled by now."""
@@ -114,7 +114,7 @@ class Anonymizer:
 
     def _give_up(self) -> None:
         """The detector hangs: nothing that it may still say is of use, since frames are painted from now on."""
-        self.stats.errors[f"the detector said nothing for {self._config.timeline.detector_timeout:g} s: given up"] += 1
+        self.stats.error(f"the detector said nothing for {self._config.timeline.detector_timeout:g} s: given up")
         self.stats.failed_samples += self._under_way
         self._under_way, worker, self._worker = 0, self._worker, None
         if worker is not None:

@@ -21,6 +21,8 @@ from core.scanner import Scanner
 from core.timeline import Moment, Timeline
 from core.worker import DetectorThread, SampleVerdict, Scan
 
+MAX_MESSAGES = 50
+
 
 @dataclass(slots=True)
 class Stats:
@@ -35,7 +37,12 @@ class Stats:
     """Seconds of CPU time spent on `look` (thumbnails, sampling), `detect` and `mask`."""
     covers: Counter[Cover] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    """One-line messages of what went wrong with the detector, and how often."""
+    """One-line messages of what went wrong with the detector, and how often; `MAX_MESSAGES` different ones."""
+
+    def error(self, message: str) -> None:
+        """Count one more of these; a stream that runs for months must not collect messages for ever."""
+        known = message in self.errors or len(self.errors) < MAX_MESSAGES
+        self.errors[message if known else "the detector failed in yet other ways"] += 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +106,7 @@ class Engine:
         stats.cpu["detect"] += verdict.seconds
         if not self.timeline.observe(verdict.sample.moment, verdict.detections):
             stats.failed_samples += 1
-            stats.errors[verdict.error or "the detector gave boxes or scores that are no numbers"] += 1
+            stats.error(verdict.error or "the detector gave boxes or scores that are no numbers")
 
     def release(self, until: float, until_index: int = -1) -> list[MaskedFrame]:
         """Paint and give out every held frame up to the time `until`, or up to the frame `until_index`."""

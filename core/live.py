@@ -80,7 +80,7 @@ class LiveAnonymizer:
         if worker is not None:
             stopped.append(worker.close())
         if not all(stopped):
-            self.stats.errors["the detector thread did not stop"] += 1
+            self.stats.error("the detector thread did not stop")
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
         """From the next frame on, paint like this."""
@@ -163,7 +163,7 @@ class LiveAnonymizer:
                 self._owed = True
 
     def _give_up(self, now: float, why: str) -> None:
-        self.stats.errors[why] += 1
+        self.stats.error(why)
         self.stats.failed_samples += self._under_way
         if self._worker is not None and not self._worker.close(timeout=0):
             self._abandoned.append(self._worker)

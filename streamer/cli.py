@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(console, f"veilcast: {error}", "bold red")
         return error.exit_code
     except (InterruptedJobError, KeyboardInterrupt):
-        say(console, "veilcast: interrupted; nothing was written", "bold red")
+        # Recordings are whole up to their last fragment; a file job leaves nothing.
+        left = "recordings may lack their last second" if options.command == "live" else "nothing was written"
+        say(console, f"veilcast: interrupted; {left}", "bold red")
         return INTERRUPTED
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core import live, worker
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detection import BgrImage, Detection
+from core.engine import MAX_MESSAGES, Stats
 from core.frame import Cover
 from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame
@@ -188,6 +189,15 @@ def test_a_detector_that_keeps_failing_is_replaced() -> None:
             time.sleep(0.001)
             index += 1
         assert engine.stats.errors[f"the detector failed {live.MAX_FAILURES} times in a row"] == 1
+
+
+def test_messages_of_the_detector_are_not_collected_for_ever() -> None:
+    stats = Stats()
+    for count in range(10 * MAX_MESSAGES):
+        stats.error(f"box {count} is odd")
+    stats.error("box 1 is odd")
+    assert len(stats.errors) == MAX_MESSAGES + 1
+    assert stats.errors["box 1 is odd"] == 2 and stats.errors.total() == 10 * MAX_MESSAGES + 1
 
 
 def test_zones_and_style_change_between_two_frames() -> None:

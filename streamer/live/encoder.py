@@ -107,9 +107,6 @@ class LiveEncoder:
             raise EncoderError(str(error)) from error
         return [self._published(packet, step, captured) for packet in packets]
 
-    def close(self) -> None:
-        """Let go of libx264. Nothing is left inside: every picture has its packet already."""
-
     def _published(self, packet: Packet[VideoStream], duration: int, captured: float) -> VideoPacket:
         data = bytes(packet)
         if packet.is_keyframe:

@@ -21,9 +21,15 @@ def fitted(video: av.VideoFrame, size: tuple[int, int], orientation: Orientation
     """The picture in the published form at `size` (width, height); itself if it has that form already."""
     coded = orientation.upright_size(*size)
     full = is_full_range(video)
-    if (video.width, video.height) != coded or video.format.name != PIXELS or full:
+    flipped = video.planes[0].line_size < 0
+    if (video.width, video.height) != coded or video.format.name != PIXELS or full or flipped:
         video = video.reformat(
-            *coded, PIXELS, src_color_range="JPEG" if full else None, dst_color_range="MPEG", threads=1
+            *coded,
+            PIXELS,
+            src_color_range="JPEG" if full else None,
+            dst_color_range="MPEG",
+            dst_colorspace="ITU709" if video.format.is_rgb else None,
+            threads=1,
         )
     return video if orientation == UPRIGHT else _upright(video, size, orientation)
 

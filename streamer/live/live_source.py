@@ -42,7 +42,7 @@ from streamer.live.source_time import Unwrapper
 from streamer.live.source_url import Opening, SourceConfig, SourceKind, SourceUrl, file_path, opening
 from streamer.opening import is_still, open_input, pick_video
 from streamer.orientation_tag import orientation_of, parse_matrix
-from streamer.picture_format import closest_supported, side_data
+from streamer.picture_format import side_data
 
 _NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
 
@@ -65,7 +65,7 @@ class LivePicture:
     `arrived` is when its packet came, in seconds of `time.monotonic()`. `trusted` is False where the decoder may have
     made up content (lost or damaged data, up to the next picture that needs no other). `connection` counts connections
     from 1: nothing that is known of an older one holds for it. `source_time` is in seconds on the source's clock, which
-    may jump; None where it gives none.
+    may jump; None where it gives none. `video` is as it was decoded, in any pixel format.
     """
 
     video: av.VideoFrame
@@ -122,6 +122,8 @@ class LiveSource:
         annex_b = source.network and self._context.name == "h264" and _is_annex_b(self._context.extradata)
         self._frame_numbers = FrameNumbers() if annex_b or self._container.format.name == "h264" else None
         self._unwrapper = Unwrapper()
+        # Motion JPEG over HTTP has no times: FFmpeg makes up 25 a second, whatever comes.
+        self._invented_times = self._container.format.name == "mpjpeg"
         self._ordinal = -1
         self._orientation = UPRIGHT
         self._base = stream.time_base or Fraction(1, 90_000)
@@ -268,9 +270,7 @@ class LiveSource:
         if video.key_frame:
             self._orientation = _orientation(video)
         pts, base = video.pts, video.time_base or self._base
-        video = _fitted(video)
-        video.pts, video.time_base = pts, base
-        seconds = self._unwrapper.seconds(pts, base)
+        seconds = None if self._invented_times else self._unwrapper.seconds(pts, base)
         return LivePicture(video, arrived, trusted, self._connection, self._orientation, seconds)
 
     def _told(self, error: FFmpegError, took: float, limit: float, silent: str) -> SourceError:
@@ -310,13 +310,3 @@ def _orientation(video: av.VideoFrame) -> Orientation:
         if item.type is SideDataType.DISPLAYMATRIX:
             return orientation_of(parse_matrix(bytes(item)))
     return UPRIGHT
-
-
-def _fitted(video: av.VideoFrame) -> av.VideoFrame:
-    """The picture in a pixel format that can be masked."""
-    target = closest_supported(video.format.name)
-    if target == video.format.name and video.planes[0].line_size > 0:
-        return video
-    if video.format.is_rgb:
-        return video.reformat(format=target, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1)
-    return video.reformat(format=target, threads=1)

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
-from core.owned_thread import OwnedThread
+from core.owned_thread import POLL, OwnedThread
 
 T = TypeVar("T")
 
@@ -39,14 +39,12 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what still runs, stop the loop, join the thread."""
-        if self._thread.alive:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.close()
+        self._thread.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            self.loop.run_until_complete(self._until_stopped())
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
                 task.cancel()
@@ -54,3 +52,7 @@ class LoopThread:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         finally:
             self.loop.close()
+
+    async def _until_stopped(self) -> None:
+        while not self._thread.stopping.is_set():
+            await asyncio.sleep(POLL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -29,7 +28,6 @@ class StreamOutput:
         self.packets: Fanout[VideoPacket] = Fanout(lambda packet: packet.keyframe, self._want_key)
         self.frames: Fanout[MaskedFrame] = Fanout(lambda _: True)
         self.sounds: Fanout[SoundPacket] = Fanout(lambda _: True)
-        self._lock = threading.Condition()
         self._format: VideoFormat | None = None
         self._key_wanted = False
         self._last_key = float("-inf")
@@ -41,18 +39,9 @@ class StreamOutput:
         """Format of the newest packet."""
         return self._format
 
-    def wait_for_format(self, timeout: float) -> VideoFormat | None:
-        """The format once there is a packet, or None when there is none within `timeout` seconds."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._format is not None, timeout)
-            return self._format
-
     def publish(self, packet: VideoPacket) -> None:
         """Give a packet to every sink."""
-        if packet.format is not self._format:
-            with self._lock:
-                self._format = packet.format
-                self._lock.notify_all()
+        self._format = packet.format
         self.last_published = time.monotonic()
         if packet.keyframe:
             self._last_key = self.last_published

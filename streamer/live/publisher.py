@@ -39,7 +39,7 @@ class Publisher:
         `rate` is how many frames a second there are, 0 while that is not known; a frame of another size than the
         one before begins a new format.
         """
-        # Who encodes anew must not wait for an encoder that fails; nobody writes into the frame any more but for this.
+        # Encoding writes pts and kind into the frame, so it comes first; who encodes anew gets it even if that fails.
         done = self._encode(masked, pts, captured, rate)
         self._output.frames.publish(masked)
         return done

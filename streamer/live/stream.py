@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import queue
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -13,7 +12,7 @@ from typing import Final, Protocol
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detection import Detector
 from core.frame import Frame
-from core.live import LiveAnonymizer
+from core.live import MAX_FRAMES, LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
 from core.orientation import Orientation
@@ -113,7 +112,7 @@ class LiveStream:
         self._last_picture: float | None = None  # when it came, in seconds of time.time()
         self._newest = 0.0  # when something was last published or came in, on the monotonic clock
         self._slates = Masker(config.mask)
-        self._repaints: queue.Queue[tuple[MaskConfig, Sequence[ZoneConfig]]] = queue.Queue(4)
+        self._repaints: deque[tuple[MaskConfig, Sequence[ZoneConfig]]] = deque(maxlen=1)  # only the newest counts
         self._thread = OwnedThread(f"veilcast-stream-{name}", self._run)
 
     @property
@@ -139,10 +138,7 @@ class LiveStream:
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
         """Paint like this from the next frame on."""
-        try:
-            self._repaints.put_nowait((mask, zones))
-        except queue.Full:
-            log.warning("masks change faster than frames come", extra={"stream": self.name})
+        self._repaints.append((mask, zones))
 
     def snapshot(self) -> Snapshot:
         """What the stream is doing right now."""
@@ -233,6 +229,7 @@ class LiveStream:
         self._index += 1
         captured = time.time() - (time.monotonic() - picture.arrived)
         self._leaving[frame.index] = _Leaving(pts, picture.arrived, captured)
+        self._leaving.pop(frame.index - 2 * MAX_FRAMES, None)  # the masker may fail for ever
         engine.push(frame, picture.arrived, cut=shot != self._shot and frame.index > 0)
         # Only now: if this picture fails, the cut is the next one's.
         self._shot = shot
@@ -274,12 +271,11 @@ class LiveStream:
         return status.since if self._last_picture is None else self._last_picture
 
     def _repaint(self, engine: LiveAnonymizer) -> None:
-        while True:
-            try:
-                mask, zones = self._repaints.get_nowait()
-            except queue.Empty:
-                return
-            engine.repaint(mask, zones)
+        try:
+            mask, zones = self._repaints.popleft()
+        except IndexError:
+            return
+        engine.repaint(mask, zones)
 
     def _note_detector(self, engine: LiveAnonymizer) -> None:
         for message, count in engine.stats.errors.items():

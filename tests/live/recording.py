@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -61,6 +63,25 @@ def record(folder: Path, packets: list[VideoPacket], config: RecordConfig, name:
     assert recorder.close(WAIT)
     assert recorder.trouble is None and recorder.drops == 0
     return sorted(recorder.folder.iterdir(), key=lambda path: (len(path.name), path.name))
+
+
+def killed_while_recording(script: str, folder: Path, container: str) -> Path:
+    """The file that `script` was writing when it was killed, after 180 pictures in fragments of 13; it must be whole.
+
+    The script prints "written" when it has handed everything over. There is one key frame only, so that nothing but
+    the fragments saves what came after it.
+    """
+    command = [sys.executable, "-c", script, str(folder), container]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.send_signal(signal.SIGKILL)
+    (path,) = (folder / "door").iterdir()
+    numbers = [number for number, _ in pictures(path)]
+    assert numbers == list(range(len(numbers))) and 180 - 2 * 13 <= len(numbers) <= 180
+    decode = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"]
+    assert subprocess.run(decode, capture_output=True, text=True, timeout=WAIT, check=True).stderr == ""
+    return path
 
 
 def pictures(path: Path) -> list[tuple[int, float]]:

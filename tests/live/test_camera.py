@@ -208,8 +208,10 @@ def test_garbled_streams_harm_nobody(clip: Path) -> None:
 
 def test_mjpeg_over_http(clip: Path) -> None:
     with mjpeg_camera(clip) as (url, silent), Opened(url) as opened:
-        numbers = [number(picture) for picture in opened.take(2)]
+        taken = opened.take(2)
+        numbers = [number(picture) for picture in taken]
         assert len(numbers) > 20 and None not in numbers
+        assert {picture.source_time for picture in taken} == {None}, "JPEGs come without times"
         silent.set()
         opened.wait(lambda status: not status.connected)
         assert opened.status.trouble == "nothing was sent for 1 s"

@@ -252,6 +252,20 @@ def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path:
         assert sum(1 for _ in container.decode(video=0)) > 0
 
 
+def test_a_second_interrupt_ends_it_at_once(clip: Path, tmp_path: Path) -> None:
+    with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(tmp_path)) as job:
+        read_until(job, "segment begun")
+        asked = time.monotonic()
+        job.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        job.send_signal(signal.SIGINT)
+        _, said = job.communicate(timeout=WAIT)
+        assert time.monotonic() - asked < 5.5 and "Traceback" not in said
+        if job.returncode:  # unless the first one was done with already
+            assert job.returncode == 130
+            assert said.splitlines()[-1] == "veilcast: interrupted; recordings may lack their last second"
+
+
 def test_sighup_reloads_masks_and_a_bad_file_changes_nothing(clip: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     write(config, "mask: {style: blur}")

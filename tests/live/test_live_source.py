@@ -16,9 +16,9 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
-from core.picture import FORMATS
 from streamer.live.encoder import nal_units
 from streamer.live.ffmpeg_log import capture, listen
+from streamer.live.fitting import fitted
 from streamer.live.interruptible import interruptible
 from streamer.live.live_source import LivePicture, LiveSource, SourceError
 from streamer.live.source_url import SourceConfig, parse_source
@@ -198,14 +198,14 @@ def rgb_clip(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def test_other_pixel_formats_are_converted_and_keep_their_time(tmp_path: Path) -> None:
+def test_other_pixel_formats_keep_their_time_and_their_colour_when_fitted(tmp_path: Path) -> None:
     rgb_clip(tmp_path / "rgb.mkv")
     with open_source(str(tmp_path / "rgb.mkv")) as source:
         seen = list(source)
-    assert {picture.video.format.name for picture in seen} <= set(FORMATS)
-    assert not any(picture.video.format.is_rgb for picture in seen)
     assert [picture.source_time for picture in seen] == pytest.approx([0, 0.04, 0.08], abs=0.001)
-    red = seen[0].video.to_ndarray(format="rgb24")[100, 100]
+    video = fitted(seen[0].video, (320, 240))
+    assert video.format.name == "yuv420p"
+    red = video.to_ndarray(format="rgb24")[100, 100]
     assert red == pytest.approx([200, 0, 0], abs=4)
 
 

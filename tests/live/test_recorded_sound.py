@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -21,7 +18,7 @@ from streamer.live.recorder import RecordConfig, Recorder
 from streamer.live.segment import ContainerName
 from streamer.live.sound import SoundFormat, SoundPacket, format_of
 from tests.live.camera_rig.sound_clip import SoundCodec, beeping_clip, has_sound, heard, sound_packets
-from tests.live.recording import CONTAINERS, WAIT, encoded, output, pictures, until
+from tests.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
 
 Log = pytest.LogCaptureFixture
 
@@ -192,14 +189,5 @@ time.sleep(60)
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_playable_with_its_sound_after_kill_9(tmp_path: Path, container: str) -> None:
-    command = [sys.executable, "-c", KILLED, str(tmp_path), container]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "written\n"
-        process.send_signal(signal.SIGKILL)
-    (path,) = (tmp_path / "door").iterdir()
-    numbers = [number for number, _ in pictures(path)]
-    assert numbers == list(range(len(numbers))) and 180 - 2 * 13 <= len(numbers) <= 180
+    path = killed_while_recording(KILLED, tmp_path, container)
     assert times(path)[-1] > 7.2 - 1.2
-    decode = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"]
-    assert subprocess.run(decode, capture_output=True, text=True, timeout=WAIT, check=True).stderr == ""

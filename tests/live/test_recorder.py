@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from streamer.live.recorder import FILE_NAME, RecordConfig, Recorder, folder_name
 from streamer.live.segment import ContainerName
-from tests.live.recording import CONTAINERS, RATE, WAIT, encoded, output, pictures, probe, record, until
+from tests.live.recording import (
+    CONTAINERS,
+    RATE,
+    WAIT,
+    encoded,
+    killed_while_recording,
+    output,
+    pictures,
+    probe,
+    record,
+    until,
+)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -166,18 +174,8 @@ time.sleep(60)
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_playable_after_kill_9(tmp_path: Path, container: str) -> None:
-    command = [sys.executable, "-c", KILLED, str(tmp_path), container]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "written\n"
-        process.send_signal(signal.SIGKILL)
-    (path,) = (tmp_path / "door").iterdir()
-    numbers = [number for number, _ in pictures(path)]
-    # There is one key frame only, so that nothing but the fragments of 13 pictures saves them.
-    assert numbers == list(range(len(numbers))) and 180 - 2 * 13 <= len(numbers) <= 180
+    path = killed_while_recording(KILLED, tmp_path, container)
     assert probe(path)["codec_name"] == "h264"
-    decode = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"]
-    assert subprocess.run(decode, capture_output=True, text=True, timeout=WAIT, check=True).stderr == ""
 
 
 def test_close_writes_what_was_published_before(tmp_path: Path) -> None:

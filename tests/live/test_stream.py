@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NoReturn
 
 import av
 import numpy as np
@@ -307,6 +308,31 @@ def test_masks_and_zones_are_changed_without_a_gap() -> None:
         live.source.play(20)
         live.viewer.until(lambda: len(live.viewer.pictures) >= 49)
     assert is_blanket(live.viewer.pictures[-1])
+
+
+def test_of_many_changes_of_the_masks_the_newest_counts() -> None:
+    everything = ZoneConfig(points=((0, 0), (1, 0), (1, 1), (0, 1)))
+    with running() as live:
+        for _ in range(20):
+            live.stream.repaint(MaskConfig(), [])
+        live.stream.repaint(MaskConfig(style="solid", color=(255, 0, 0)), [everything])
+        live.source.play(20)
+        live.viewer.until(lambda: len(live.viewer.pictures) >= 19)
+    assert is_blanket(live.viewer.pictures[-1])
+
+
+def test_a_masker_that_always_fails_shows_nothing_and_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise ValueError("injected")
+
+    monkeypatch.setattr("core.masker.Masker.mask", fail)
+    monkeypatch.setattr("streamer.live.stream.MAX_FRAMES", 10)
+    with running() as live:
+        live.source.play(60)
+        time.sleep(0.5)
+        assert live.stream.snapshot().queue_depths["timeline"] <= 20
+        assert not live.viewer.pictures
+        assert any("injected" in error for error in live.stream.snapshot().errors)
 
 
 def test_a_picture_that_cannot_be_taken_is_left_out() -> None:
