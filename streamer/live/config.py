@@ -60,6 +60,9 @@ class LiveConfig(Section):
     """A frame with no detector verdict this near, in seconds, is masked whole."""
     detector_timeout: Annotated[float, Field(gt=0, le=600)] = 3.0
     """A detector that says nothing for this many seconds is replaced."""
+    min_interval: Annotated[float, Field(ge=0, le=5)] = 0.06
+    """Seconds between two samples while the picture moves, in place of sample.min_interval: a face that comes into
+    view is masked from `look_ahead` before it is first found, so it must be looked for more often than in a file."""
     source: SourceConfig = SourceConfig()
     encoder: LiveEncoderConfig = LiveEncoderConfig()
     rtsp: Address | None = None
@@ -114,7 +117,7 @@ class LiveSettings(Settings):
         )
         return EngineConfig(
             detect=self.detect,
-            sample=self.sample,
+            sample=self.sample.model_copy(update={"min_interval": live.min_interval}),
             track=self.track,
             timeline=timeline,
             mask=stream.mask or self.mask,
