@@ -79,7 +79,9 @@ def compare(clip: Path, labels: Path, judge: Path, passes: int = 1, *options: st
                 time.sleep((passes + 1) * count / rate + 1)  # it may have begun just after the clip did
             told = veilcast.told().since(before)
         of_live = Judged()
-        for places in whole_passes(_numbers(recorder.path), count)[:passes]:
+        # A number misread through a mask looks like a leap over most of a pass, which is then not to be judged.
+        found = [places for places in whole_passes(_numbers(recorder.path), count) if len(places) > 0.75 * count]
+        for places in found[:passes]:
             of_live += _judge_pass(judge, clip, recorder.path, places, labels, folder)
     return Compared(of_live, of_file, told)
 
