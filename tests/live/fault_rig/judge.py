@@ -138,6 +138,7 @@ class Judge:
     def _raw(self, index: int, which: int | None, number: int | None, grey: Grey, found: Judgement) -> Iterator[Leak]:
         count = len(self._originals[which or 0].pictures)
         numbers = [] if number is None else [(number + by) % count for by in NEIGHBOURS]
+        sure = frozenset(numbers)
         if number is None or self._last is None or not 0 < (number - self._last) % count <= USUAL_STEP:
             # Nothing says for sure which it is: a mask that reaches into the code may change what is read.
             numbers += range(0, count, STRIDE)
@@ -154,7 +155,10 @@ class Judge:
                 if place.blank(grey):
                     continue
                 share = self._meter(original.pictures[near], grey, face)
-                if share is not None and share > LEAK_SHARE:
+                if share is None or share <= LEAK_SHARE:
+                    continue
+                # What lies around a masked face may look like a part of one in some other picture.
+                if near in sure or number is None or _more_like(grey, original, near, number, face):
                     yield Leak(index, number, share, f"meter, original {near}")
                     return
 
@@ -171,6 +175,18 @@ class Judge:
         high = round(size * height / width / 32) * 32
         small = np.asarray(cv2.resize(bgr, (size, high), interpolation=cv2.INTER_AREA), np.uint8)
         return bool(self._detector.detect([small])[0])
+
+
+def _more_like(shown: Grey, original: Original, one: int, other: int, face: Box) -> bool:
+    """Whether around `face` the picture is rather the first original than the second."""
+    width, height = original.size
+    area = face.grown(2.0).clipped(width, height)
+    window = slice(int(area.y0), int(area.y1) + 1), slice(int(area.x0), int(area.x1) + 1)
+    near, far = (
+        np.abs(shown[window].astype(np.int16) - original.pictures[n][window].astype(np.int16)).mean()
+        for n in (one, other)
+    )
+    return bool(near <= far)
 
 
 class _Place:
