@@ -98,9 +98,14 @@ class LiveSource:
         self._on_sound = on_sound
         self._source, self._config, self._interrupt = source, config, interrupt
         self._connection = connection
+        began = time.monotonic()
         self._container = self._open(thorough=False)
         try:
             stream = self._pick_stream()
+            took = time.monotonic() - began
+            if stream is not None and not stream.codec_context.width and took >= 0.95 * config.open_timeout:
+                # FFmpeg gave up looking for the first picture; it would now wait for it all over again.
+                raise SourceError(f"it answers but sent nothing for {config.open_timeout:g} s")
             if stream is None and source.kind is not SourceKind.FILE:
                 self._container.close()
                 self._container = self._open(thorough=True)
