@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from streamer.errors import ConfigError
 from streamer.live.address import parse_listen
 from streamer.live.config import LiveSettings
+from streamer.live.heaps import few_heaps
 from streamer.live.logs import logging_to
 from streamer.live.redact import redacted
 from streamer.live.service import LiveService, ServiceError
@@ -29,6 +30,7 @@ DEFAULT_NAME = "camera"
 def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
     """Publish until `stop` is set; returns the exit code. Raises ConfigError for what cannot be meant."""
     settings = live_settings(options, os.environ)
+    few_heaps()
     reload = threading.Event()
     before = signal.signal(signal.SIGHUP, lambda *_: reload.set())
     try:
