@@ -2,6 +2,9 @@
 
 Neither a packet nor a frame is marked when RTP packets are missing. The decoder conceals holes inside a picture and
 marks those, but not the pictures that go on from one that was lost whole.
+
+PyAV takes the GIL to hand a line over. Whoever frees a codec holds the GIL and waits for the codec's threads: had one
+of them something to say just then, both would wait for ever. So codecs with threads of their own are `MUTED`.
 """
 
 from __future__ import annotations

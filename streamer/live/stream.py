@@ -184,7 +184,7 @@ class LiveStream:
                 except Exception as error:  # noqa: BLE001 - the stream goes on; what it was about is not shown
                     self._note(f"a step failed: {describe(error)}")
                     self._thread.stopping.wait(LONGEST_WAIT)
-            for masked in engine.flush():
+            for masked in self._ready(engine.flush):
                 self._publish(masked)
 
     def _step(self, engine: LiveAnonymizer) -> bool:
@@ -199,12 +199,7 @@ class LiveStream:
             except Exception as error:  # noqa: BLE001 - one bad picture is left out, whatever is wrong with it
                 self._note(f"a picture was left out: {describe(error)}")
         self._pass_sounds()
-        try:
-            ready = engine.poll(time.monotonic())
-        except Exception as error:  # noqa: BLE001 - what the masker could not paint is not shown
-            self._note(f"frames were left out: {describe(error)}")
-            return True
-        for masked in ready:
+        for masked in self._ready(lambda: engine.poll(time.monotonic())):
             self._publish(masked)
         self._note_detector(engine)
         if picture is None and not len(engine):
@@ -212,6 +207,13 @@ class LiveStream:
                 return False
             self._slate_if_due()
         return True
+
+    def _ready(self, frames: Callable[[], list[MaskedFrame]]) -> list[MaskedFrame]:
+        try:
+            return frames()
+        except Exception as error:  # noqa: BLE001 - what the masker could not paint is not shown
+            self._note(f"frames were left out: {describe(error)}")
+            return []
 
     def _take(self, engine: LiveAnonymizer, picture: LivePicture) -> None:
         self._meter.came_in()

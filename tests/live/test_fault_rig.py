@@ -60,6 +60,16 @@ def test_an_older_face_under_a_newer_number_is_seen(footage: Footage) -> None:
     assert any(leak.by.startswith("meter") for leak in judged.leaks)
 
 
+def test_a_face_of_long_ago_in_a_new_picture_is_seen(footage: Footage) -> None:
+    old, new = raw(footage, [10, 70])
+    (face,) = footage.originals[0].faces[10]
+    rows, columns = slice(int(face.y0), int(face.y1) + 1), slice(int(face.x0), int(face.x1) + 1)
+    mixed = np.full_like(new, 90)
+    mixed[:40], mixed[rows, columns] = new[:40], old[rows, columns]
+    judged = Judge(footage.originals).judge([received(mixed, 70)])
+    assert any(leak.by.startswith("meter") for leak in judged.leaks)
+
+
 def test_a_raw_face_under_a_wrong_number_is_seen(footage: Footage) -> None:
     mixed, other = raw(footage, [10, 58])
     side = cell_size(mixed.shape[1])

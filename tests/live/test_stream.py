@@ -329,7 +329,7 @@ def test_a_masker_that_always_fails_shows_nothing_and_fills_no_memory(monkeypatc
     monkeypatch.setattr("streamer.live.stream.MAX_FRAMES", 10)
     with running() as live:
         live.source.play(60)
-        time.sleep(0.5)
+        live.viewer.until(lambda: live.stream.snapshot().frames_in >= 55)
         assert live.stream.snapshot().queue_depths["timeline"] <= 20
         assert not live.viewer.pictures
         assert any("injected" in error for error in live.stream.snapshot().errors)

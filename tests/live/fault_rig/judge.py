@@ -157,7 +157,7 @@ class Judge:
                 share = self._meter(original.pictures[near], grey, face)
                 if share is None or share <= LEAK_SHARE:
                     continue
-                # What lies around a masked face may look like a part of one in some other picture.
+                # What lies beside a masked face may look like a part of one in some other picture.
                 if near in sure or number is None or _more_like(grey, original, near, number, face):
                     yield Leak(index, number, share, f"meter, original {near}")
                     return
@@ -178,9 +178,9 @@ class Judge:
 
 
 def _more_like(shown: Grey, original: Original, one: int, other: int, face: Box) -> bool:
-    """Whether around `face` the picture is rather the first original than the second."""
+    """Whether the picture, where `face` is, is rather the first original than the second."""
     width, height = original.size
-    area = face.grown(2.0).clipped(width, height)
+    area = face.clipped(width, height)
     window = slice(int(area.y0), int(area.y1) + 1), slice(int(area.x0), int(area.x1) + 1)
     near, far = (
         np.abs(shown[window].astype(np.int16) - original.pictures[n][window].astype(np.int16)).mean()
