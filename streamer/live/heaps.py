@@ -20,3 +20,16 @@ def few_heaps() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_ARENA_MAX, _HEAPS))
+
+
+def give_back() -> bool:
+    """Return freed memory to the system; False where the C library is not glibc, or there was none to return.
+
+    glibc returns by itself only what lies at a heap's end; holes stay, and with every part that is replaced there are
+    more of them. Takes some ten milliseconds, in which other threads may have to wait for memory.
+    """
+    try:
+        malloc_trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return False
+    return bool(malloc_trim(0))

@@ -16,6 +16,7 @@ from core.detection import Detector
 from streamer.live.address import Listen, parse_listen
 from streamer.live.camera import Camera
 from streamer.live.config import LiveSettings, StreamConfig
+from streamer.live.heaps import give_back
 from streamer.live.loop_thread import LoopThread
 from streamer.live.push import Pusher
 from streamer.live.recorder import Recorder
@@ -120,6 +121,7 @@ class LiveService:
             if time.monotonic() >= report_at:
                 report_at += REPORT_EVERY
                 self._report()
+                give_back()
 
     def _check_shown(self) -> None:
         for now in self._snapshots():
