@@ -15,7 +15,7 @@ from core.frame import Cover, Frame, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.picture import Plane, Samples, is_full_range, planes
-from core.styles import Alpha, AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
+from core.styles import Alpha, AlphaCache, Placed, Scratch, Span, averages, blend, enlarged, solid_grid
 from core.zones import Zones
 
 _SAMPLED: Final = 6
@@ -48,8 +48,10 @@ class Masker:
 
     def __init__(self, config: MaskConfig, zones: Sequence[ZoneConfig] = ()) -> None:
         self._config = config
+        self._smooth = config.style == "blur"
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
+        self._filling, self._spare = Scratch(), Scratch()
 
     def mask(self, frame: Frame, verdict: Verdict) -> MaskedFrame:
         """Cover the frame as the verdict says, in place, and all zones with it.
@@ -68,11 +70,10 @@ class Masker:
 
     def _blanket(self, frame: Frame) -> None:
         for plane in _writable_planes(frame):
-            height, width = plane.array.shape[:2]
             grid = self._solid(frame, plane)
             if grid is None:
                 grid = averages(plane.array, self._config.cells, self._config.cells)
-            plane.array[...] = self._fill(grid, width, height)
+            enlarged(grid, plane.array, self._smooth)
 
     def _paint(self, frame: Frame, boxes: Sequence[Box]) -> None:
         video = frame.video
@@ -92,10 +93,12 @@ class Masker:
             patches += [self._patch(plane, place, solid) for place in (*placed, *in_plane) if place]
         # Only now that every average is taken may a sample change.
         for patch in patches:
-            fill = self._fill(patch.grid, patch.window.width, patch.window.height)
-            top, left = patch.span.y0 - patch.window.y0, patch.span.x0 - patch.window.x0
+            target, window = patch.span.of(patch.target), patch.window
+            fill = self._filling.array((window.height, window.width, *target.shape[2:]), target.dtype)
+            enlarged(patch.grid, fill, self._smooth)
+            top, left = patch.span.y0 - window.y0, patch.span.x0 - window.x0
             fill = fill[top : top + patch.span.height, left : left + patch.span.width]
-            blend(patch.span.of(patch.target), fill, patch.alpha)
+            blend(target, fill, patch.alpha, self._spare.array(target.shape, target.dtype))
         if self._config.outline:
             for box in coded:
                 _draw_outline(views[0], box, self._config.shape == "ellipse")
@@ -116,9 +119,6 @@ class Masker:
         if colorspace == _UNSPECIFIED and frame.video.height >= _HD_ROWS:
             colorspace = _BT709
         return solid_grid(plane, self._config.color, colorspace, is_full_range(frame.video))
-
-    def _fill(self, grid: Samples, width: int, height: int) -> Samples:
-        return enlarged(grid, width, height, smooth=self._config.style == "blur")
 
 
 def _same_grid(a: Plane, b: Plane) -> bool:

@@ -19,6 +19,9 @@ Shape = Literal["ellipse", "box"]
 _FINEST: Final = 3
 """An average always covers at least this many samples a side: an average of one sample is that sample."""
 
+_LARGE_TILE: Final = 32
+"""Tiles of at least this many samples a side are averaged from a picture of half the size."""
+
 _BLUR_STEPS: Final = 4
 """Each average becomes this many cubic steps a side before the linear enlargement: no creases."""
 
@@ -68,21 +71,32 @@ def averages(samples: Samples, columns: int, rows: int) -> Samples:
     """The picture reduced to at most `columns` x `rows` averages, each over three samples a side or more."""
     height, width = samples.shape[:2]
     columns, rows = max(1, min(columns, width // _FINEST)), max(1, min(rows, height // _FINEST))
+    # Halving reads row by row, which is much kinder to memory than going from tile to tile.
+    while min(height // rows, width // columns) >= _LARGE_TILE:
+        height, width = height // 2, width // 2
+        samples = _reduced(samples[: 2 * height, : 2 * width], width, height)
     # Tiles of whole samples are ten times faster; the few samples past the last tile need not be counted.
-    whole = samples[: height - height % rows, : width - width % columns]
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), samples.dtype)
+    return _reduced(samples[: height - height % rows, : width - width % columns], columns, rows)
 
 
-def enlarged(grid: Samples, width: int, height: int, smooth: bool) -> Samples:
-    """A grid of averages drawn out to `width` x `height`: smooth, or as flat tiles."""
-    if not smooth:
-        return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST), grid.dtype)
-    rows, columns = grid.shape[:2]
-    steps = min(columns * _BLUR_STEPS, width), min(rows * _BLUR_STEPS, height)
-    soft = cv2.resize(grid, steps, interpolation=cv2.INTER_CUBIC)
-    if grid.dtype != np.uint8:  # cubic steps overshoot: ten bits must stay ten
-        soft = np.clip(soft, grid.min(), grid.max())
-    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), grid.dtype)
+def _reduced(samples: Samples, width: int, height: int) -> Samples:
+    return np.asarray(cv2.resize(samples, (width, height), interpolation=cv2.INTER_AREA), samples.dtype)
+
+
+def enlarged(grid: Samples, out: Samples, smooth: bool) -> None:
+    """Draw a grid of averages out over `out`: smooth, or as flat tiles."""
+    height, width = out.shape[:2]
+    if smooth:
+        rows, columns = grid.shape[:2]
+        steps = min(columns * _BLUR_STEPS, width), min(rows * _BLUR_STEPS, height)
+        soft = np.asarray(cv2.resize(grid, steps, interpolation=cv2.INTER_CUBIC), grid.dtype)
+        if grid.dtype != np.uint8:  # cubic steps overshoot: ten bits must stay ten
+            soft = np.clip(soft, grid.min(), grid.max())
+        drawn = cv2.resize(soft, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    else:
+        drawn = cv2.resize(grid, (width, height), dst=out, interpolation=cv2.INTER_NEAREST)
+    if drawn is not out:
+        raise ValueError("cannot draw in place")
 
 
 def solid_grid(plane: Plane, color: tuple[int, int, int], colorspace: int, full_range: bool) -> Samples:
@@ -134,12 +148,30 @@ def as_alpha(cover: npt.NDArray[np.uint8], plane: Plane) -> Alpha:
     return Alpha(*pair)
 
 
-def blend(target: Samples, fill: Samples, alpha: Alpha) -> None:
-    """Paint `fill` over `target` in place; where alpha is 255 nothing of the target stays. All of one shape."""
-    painted = cv2.multiply(fill, alpha.cover, scale=1 / 255)
-    kept = cv2.multiply(target, alpha.rest, scale=1 / 255)
+def blend(target: Samples, fill: Samples, alpha: Alpha, spare: Samples) -> None:
+    """Paint `fill` over `target` in place; where alpha is 255 nothing of the target stays.
+
+    All of one shape and type. `fill` and `spare`, memory of the caller's, are used up.
+    """
+    painted = cv2.multiply(fill, alpha.cover, dst=fill, scale=1 / 255)
+    kept = cv2.multiply(target, alpha.rest, dst=spare, scale=1 / 255)
     # NumPy writes into the view itself or raises; cv2 may put its result elsewhere without a word.
     np.add(painted, kept, out=target)
+
+
+class Scratch:
+    """Memory to paint with, used over and over: fresh arrays for every patch would be cold, and cost page faults."""
+
+    def __init__(self) -> None:
+        self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
+        """An array of this kind with nothing sensible in it, good until the next one is asked for."""
+        size = math.prod(shape) * dtype.itemsize
+        if self._memory.size < size:
+            self._memory = np.empty(size, np.uint8)
+        array: Samples = self._memory[:size].view(dtype).reshape(shape)
+        return array
 
 
 def coverage(
@@ -206,7 +238,10 @@ class AlphaCache:
         if alpha is not None:
             self._held.move_to_end(key)
             return alpha
-        alpha = as_alpha(self._draw(np.arange(-nx, nx + 1), np.arange(-ny, ny + 1), rx, ry), plane)
+        # A quarter is drawn, the others mirror it.
+        quarter = self._draw(np.arange(nx + 1), np.arange(ny + 1), rx, ry)
+        whole = np.asarray(cv2.copyMakeBorder(quarter, ny, 0, nx, 0, cv2.BORDER_REFLECT_101), np.uint8)
+        alpha = as_alpha(whole, plane)
         self._held[key] = alpha
         self._bytes += alpha.nbytes
         while self._bytes > self._budget:

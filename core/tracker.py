@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.config import TrackConfig
 from core.detection import Detection
@@ -84,11 +85,13 @@ class Tracker:
         """
         free = list(range(len(detections)))
         single = list(self._tracks)
+        spots = [_spot(detection.box) for detection in detections]
+        ends = {track.id: (_spot(track.predict(time)), _spot(track.last.box)) for track in single}
         for far in (False, True):
             pairs = []
             for t, track in enumerate(single):
                 for d in free:
-                    cost = self._cost(track, detections[d], time, far)
+                    cost = self._cost(track, ends[track.id], detections[d], spots[d], time, far)
                     if cost < (self._config.reach if far else 1):
                         pairs.append((cost - 0.3 * detections[d].score, t, d))
             linked: set[int] = set()
@@ -107,8 +110,13 @@ class Tracker:
         cut = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
         return Observation(time, box, detection.score, far, cut)
 
-    def _cost(self, track: Track, detection: Detection, time: float, far: bool) -> float:
-        """How unlike the track the detection is; infinite where one may not go on as the other."""
+    def _cost(
+        self, track: Track, ends: Sequence[_Spot], detection: Detection, spot: _Spot, time: float, far: bool
+    ) -> float:
+        """How unlike the track the detection at `spot` is; infinite where one may not go on as the other.
+
+        `ends` are the places where the track may be.
+        """
         config, patience = self._config, time - track.last.time
         if detection.label != track.label:
             return math.inf
@@ -121,7 +129,7 @@ class Tracker:
         if far and not (strong and patience <= config.leap and track.last.score >= config.birth_score):
             return math.inf
         ratio = MAX_RATIO_FAR if far else MAX_RATIO
-        return min(_distance(b, detection.box, patience, ratio) for b in (track.predict(time), track.last.box))
+        return min([_distance(end, spot, patience, ratio) for end in ends])
 
     def _give_birth(self, time: float, detection: Detection) -> None:
         track = Track(
@@ -139,8 +147,8 @@ class Tracker:
             patience = track.first.time - seen.time
             if patience > self._config.hold:
                 break
-            predicted = track.predict_back(seen.time)
-            costs = [(_distance(predicted, d.box, patience), i) for i, d in enumerate(seen.weak)]
+            predicted = _spot(track.predict_back(seen.time))
+            costs = [(_distance(predicted, _spot(d.box), patience), i) for i, d in enumerate(seen.weak)]
             if costs and min(costs)[0] < 1:
                 found = seen.weak.pop(min(costs)[1])
                 earlier = self._seen[back - 1].time if back else None
@@ -189,20 +197,36 @@ def without_covered(regions: Sequence[Region]) -> list[Region]:
 def _ellipse_within(inner: Box, outer: Box) -> bool:
     """Whether the ellipse in `inner` lies in that in `outer`: certain when True, for all corners of an octagon do."""
     (x, y), (ox, oy) = inner.center, outer.center
-    rx, ry = outer.width / 2, outer.height / 2
+    rx, ry, dx, dy = outer.width / 2, outer.height / 2, x - ox, y - oy
+    if not (-rx <= dx <= rx and -ry <= dy <= ry):  # most pairs: not even the middle does
+        return False
     return all(
-        ((x + c * inner.width / 2 - ox) / rx) ** 2 + ((y + s * inner.height / 2 - oy) / ry) ** 2 <= 1
-        for c, s in _OCTAGON
+        ((dx + c * inner.width / 2) / rx) ** 2 + ((dy + s * inner.height / 2) / ry) ** 2 <= 1 for c, s in _OCTAGON
     )
 
 
-def _distance(a: Box, b: Box, patience: float, max_ratio: float = MAX_RATIO) -> float:
+class _Spot(NamedTuple):
+    """A box with what comparing it takes, worked out once."""
+
+    box: Box
+    x: float
+    y: float
+    side: float
+
+
+def _spot(box: Box) -> _Spot:
+    return _Spot(box, *box.center, box.side)
+
+
+def _distance(a: _Spot, b: _Spot, patience: float, max_ratio: float = MAX_RATIO) -> float:
     """How unlike two boxes are as the same face `patience` seconds apart: below 1 they may be linked."""
-    ratio = max(a.side, b.side) / max(1e-6, min(a.side, b.side))
+    large, small = max(a.side, b.side), min(a.side, b.side)
+    ratio = large / max(1e-6, small)
     if ratio > max_ratio:
         return math.inf
-    (ax, ay), (bx, by) = a.center, b.center
-    reach = (0.6 + 1.5 * min(patience, 0.4)) * max(a.side, b.side)
-    away = math.hypot(bx - ax, by - ay) / reach
-    shared = iou(a, b)
+    reach = (0.6 + 1.5 * min(patience, 0.4)) * large
+    dx, dy = b.x - a.x, b.y - a.y
+    away = math.hypot(dx, dy) / reach
+    # Middles further apart than the longer side: boxes that do not touch.
+    shared = iou(a.box, b.box) if abs(dx) < large and abs(dy) < large else 0.0
     return (min(away, 1 - shared) if shared > 0 else away) + 0.2 * (ratio - 1)

@@ -11,7 +11,7 @@ from core.frame import BLANKET, Frame
 from core.geometry import Box
 from core.masker import Masker
 from core.picture import planes
-from core.styles import AlphaCache, enlarged
+from core.styles import AlphaCache, averages, enlarged
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,32 @@ def test_ten_bits_stay_ten_bits() -> None:
     """Cubic steps overshoot where black meets white."""
     grid = np.zeros((6, 6), np.uint16)
     grid[::2] = 1023
-    soft = enlarged(grid, 60, 60, smooth=True)
-    assert soft.dtype == np.uint16 and soft.max() == 1023
+    soft = np.zeros((60, 60), np.uint16)
+    enlarged(grid, soft, smooth=True)
+    assert soft.max() == 1023
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(9, 9), (96, 96), (97, 131), (400, 300), (1080, 1921)])
+def test_an_average_counts_every_sample_alike(size: tuple[int, int], dtype: type[np.uint8] | type[np.uint16]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, size, dtype=dtype)
+    grid = averages(noise, 3, 3)
+    tall, wide = size[0] // 3, size[1] // 3
+    exact = noise[: 3 * tall, : 3 * wide].reshape(3, tall, 3, wide).mean((1, 3))
+    # The last sample of a tile may count for its neighbour, and every halving rounds.
+    assert np.abs(grid - exact).max() < 1.5 + 600 / tall / wide
+
+
+def test_stripes_average_to_grey() -> None:
+    stripes = np.zeros((800, 800), np.uint8)
+    stripes[::2] = 255
+    assert np.abs(averages(stripes, 3, 3).astype(int) - 127).max() <= 2
+
+
+def test_every_quarter_of_a_drawn_shape_is_alike() -> None:
+    plane = planes(av.VideoFrame(640, 360, "gray"))[0]
+    placed = AlphaCache(0.1, "ellipse").place(plane, Box(100, 100, 163, 191))
+    assert placed is not None
+    cover = placed.alpha.cover
+    assert (cover == cover[::-1]).all() and (cover == cover[:, ::-1]).all()
+    assert cover.max() == 255 and cover[0, 0] == 0 and cover.shape == (placed.span.height, placed.span.width)
