@@ -10,7 +10,7 @@ COPY streamer streamer
 COPY configs configs
 RUN python3.11 -m venv --without-pip .venv \
     && python3.11 -m pip --python .venv/bin/python install --no-cache-dir --require-hashes -r requirements-uv.txt \
-    && .venv/bin/uv sync --locked --no-dev --no-editable --no-cache --python .venv/bin/python \
+    && .venv/bin/uv sync --locked --no-dev --no-editable --no-cache --compile-bytecode --python .venv/bin/python \
     && .venv/bin/uv pip uninstall --python .venv/bin/python uv
 
 FROM debian:12-slim

@@ -21,5 +21,5 @@ setup: .venv/.ready
 .venv/.ready: uv.lock pyproject.toml requirements-uv.txt
 	$(PYTHON) -m venv --without-pip .venv
 	$(PYTHON) -m pip --python .venv/bin/python install --quiet --require-hashes -r requirements-uv.txt
-	VIRTUAL_ENV= $(UV) sync --locked --quiet --python .venv/bin/python
+	VIRTUAL_ENV= $(UV) sync --locked --quiet --compile-bytecode --python .venv/bin/python
 	touch $@
