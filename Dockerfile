@@ -1,4 +1,4 @@
-# Masked copies of files:  docker run --rm -v "$PWD:/data" veilcast file /data/meeting.mp4
+# Masked copies of files:  docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" veilcast file /data/meeting.mp4
 # A masked live stream:    docker run --rm -p 8554:8554 -p 8080:8080 veilcast live rtsp://camera/stream1 \
 #                              --rtsp 0.0.0.0:8554/door --webrtc 0.0.0.0:8080
 FROM debian:12-slim AS build
@@ -19,6 +19,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3.11 && r
 COPY --from=build /opt/veilcast/.venv /opt/veilcast/.venv
 USER veilcast
 WORKDIR /data
+# Whoever runs it as another user has no home to write to.
+ENV MPLCONFIGDIR=/tmp/matplotlib
 EXPOSE 8554 8080
 # A live stream answers on its web port; a file job has none, and its process is its health.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["/opt/veilcast/.venv/bin/python", "-m", "streamer.live.healthcheck"]

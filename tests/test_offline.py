@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,54 @@ def test_the_watch_would_see_one(code: str, returncode: int) -> None:
     done = run(sys.executable, "-c", f"{before}\n{code}\n{after}")
     assert done.returncode == returncode and done.stdout == ""
     assert returncode == 7 or done.stderr.startswith("network: ")
+
+
+# Whoever looks up names has a way out. These do so only when told to: Python's own module, which nothing calls (see
+# above), FFmpeg for addresses that it is given, X11 for screen grabbing, OpenSSL for connections of others.
+MAY_LOOK_UP_NAMES = {"_socket", "libc", "libcrypto", "libssl", "libavformat", "libxcb"}
+
+LOADED = """
+import sys
+from streamer import Settings, anonymize_file
+
+anonymize_file(sys.argv[1], settings=Settings.model_validate({"detect": {"detector": sys.argv[2]}}), overwrite=True)
+with open("/proc/self/maps") as maps:
+    sys.stdout.writelines(sorted({line.split(maxsplit=5)[5] for line in maps if ".so" in line}))
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize("detector", ["yunet", "mediapipe"])
+def test_nothing_that_a_file_job_loads_could_report_home(detector: str, clip: Path) -> None:
+    """A library that collects usage data may send them at any later time: no test would wait for that."""
+    done = run(sys.executable, "-c", LOADED, str(clip), detector)
+    loaded = [Path(line) for line in done.stdout.splitlines()]
+    assert any("onnxruntime" in path.name or "mediapipe" in str(path) for path in loaded), done.stderr
+    able = {path for path in loaded if b"getaddrinfo" in path.read_bytes()}
+    assert "libavformat" in {_stem(path) for path in able}, "the search itself finds nothing"
+    assert {path for path in able if _stem(path) not in MAY_LOOK_UP_NAMES} == set()
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0].split("-")[0]
+
+
+def test_a_file_job_leaves_nothing_at_home(clip: Path, tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    folder.mkdir()
+    shutil.copy(clip, folder / "in.mp4")
+    places = {f"XDG_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+    done = subprocess.run(
+        [sys.executable, "-m", "streamer.cli", "file", str(folder / "in.mp4")],
+        env={**os.environ, **places, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(home.rglob("*"))
+    assert {path.name for path in folder.iterdir()} == {"in.mp4", "in.masked.mp4"}
 
 
 @needs_ffmpeg
