@@ -165,6 +165,10 @@ class LogHandler(logging.StreamHandler[TextIO]):
             return
 
 
+# Without one, what threads have to say while the program ends would go to stderr bare, after its last line.
+logging.getLogger(LOGGER).addHandler(logging.NullHandler())
+
+
 @contextmanager
 def logging_to(stream: TextIO, config: LogConfig) -> Iterator[LogHandler]:
     """Log to `stream` inside the `with` block: this program from `config.level` on, libraries from warnings on."""

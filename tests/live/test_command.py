@@ -255,16 +255,27 @@ def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path:
 
 
 def test_a_second_interrupt_ends_it_at_once(clip: Path, tmp_path: Path) -> None:
-    with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(tmp_path)) as job:
+    for attempt in range(5):  # on a busy machine the first interrupt may be done with before the second comes
+        if interrupted_twice(clip, tmp_path / str(attempt)):
+            return
+    pytest.fail("a second interrupt never made a difference")
+
+
+def interrupted_twice(clip: Path, folder: Path) -> bool:
+    """Whether the second one came in time."""
+    with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(folder)) as job:
         read_until(job, "segment begun")
         asked = time.monotonic()
         job.send_signal(signal.SIGINT)
         read_until(job, "stopping")
         job.send_signal(signal.SIGINT)
         _, said = job.communicate(timeout=WAIT)
-        assert time.monotonic() - asked < 5.5 and "Traceback" not in said
-        assert job.returncode == 130
-        assert said.splitlines()[-1] == "veilcast: interrupted; recordings may lack their last second"
+    assert time.monotonic() - asked < 5.5 and "Traceback" not in said
+    if job.returncode == 0:
+        return False
+    assert job.returncode == 130
+    assert said.splitlines()[-1] == "veilcast: interrupted; recordings may lack their last second"
+    return True
 
 
 def test_sighup_reloads_masks_and_a_bad_file_changes_nothing(clip: Path, tmp_path: Path) -> None:

@@ -145,3 +145,18 @@ print("on")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "on\n"
+
+
+def test_what_is_said_after_the_log_has_ended_does_not_go_to_stderr_bare() -> None:
+    code = """
+import io, logging
+from streamer.live.logs import LogConfig, logging_to
+log = logging.getLogger("veilcast.stream")
+said = io.StringIO()
+with logging_to(said, LogConfig()):
+    log.warning("in time")
+log.warning("too late")
+assert "in time" in said.getvalue() and "too late" not in said.getvalue()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
