@@ -20,6 +20,7 @@ from core.orientation import Orientation
 from core.weights import YUNET
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli import DEGRADED, main
+from streamer.encoder import EncoderConfig
 from streamer.orientation_tag import matrix_of
 from streamer.report import schema, write
 from tests.containers import main_video, needs_ffmpeg, plain, video_times
@@ -100,13 +101,15 @@ def test_a_face_for_a_single_frame_between_cuts(tmp_path: Path) -> None:
 def test_jobs_side_by_side_do_not_mix(tmp_path: Path) -> None:
     names = ("panned", "turned")
     sources = [write_clip(tmp_path / f"{name}.mp4", clip_named(name).pictures[:20]) for name in names]
-    alone = [anonymize_file(source, source.with_suffix(".alone.mp4")) for source in sources]
+    # The fastest preset, for otherwise libx264's macroblock tree gives other bits now and then on CPUs with AVX-512.
+    settings = Settings(encoder=EncoderConfig(preset="ultrafast"))
+    alone = [anonymize_file(source, source.with_suffix(".alone.mp4"), settings) for source in sources]
     together: dict[int, Report] = {}
     start = threading.Barrier(len(names))
 
     def job(index: int) -> None:
         start.wait(20)
-        together[index] = anonymize_file(sources[index], sources[index].with_suffix(".together.mp4"))
+        together[index] = anonymize_file(sources[index], sources[index].with_suffix(".together.mp4"), settings)
 
     threads = [threading.Thread(target=job, args=(index,)) for index in range(len(names))]
     for thread in threads:
@@ -224,9 +227,9 @@ def test_trouble_on_the_way_leaves_no_file(short: Path, tmp_path: Path) -> None:
 
 
 def test_no_thread_outlives_a_job(short: Path) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     anonymize_file(short)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @needs_ffmpeg
