@@ -23,8 +23,10 @@ class MaskConfig(Section):
 
     style: Literal["blur", "mosaic", "solid"] = "blur"
     shape: Literal["ellipse", "box"] = "ellipse"
-    cells: Annotated[int, Field(ge=1, le=6)] = 3
+    cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""
+    refresh: Seconds = 1.0
+    """How long a region shows the same averages: less of a face in them, less to encode. 0: those of each frame."""
     soft_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Width of the blended rim outside the shape, as a share of the region's size."""
     color: tuple[Byte, Byte, Byte] = (0, 0, 0)
@@ -61,7 +63,7 @@ class TrackConfig(Section):
     """A track that is found again within this time is masked in between."""
     sure_score: Share = 0.6
     """Only a track lately seen with this score is bridged over longer than `hold`, and carried for all of it."""
-    hold: Seconds = 0.36
+    hold: Seconds = 0.28
     """A box is carried this long past its last detection; half as long if it was never sure."""
     back_fill: Seconds = 0.1
     """A new track is masked back to the sample before it and this much further."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 
 from core.config import MaskConfig, ZoneConfig
-from core.frame import Cover, Frame, Verdict
+from core.fills import Fill, Fills
+from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.picture import Plane, Samples, is_full_range, planes
-from core.styles import Alpha, AlphaCache, Placed, Scratch, Span, averages, blend, enlarged, solid_grid
+from core.steady import Steady
+from core.styles import AlphaCache, Placed, Scratch, Span, averages, blend, enlarged, solid_grid
 from core.zones import Zones
 
 _SAMPLED: Final = 6
@@ -29,13 +32,12 @@ _BT709, _UNSPECIFIED = 1, 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Patch:
-    """One thing to paint on one plane: `grid` is drawn out over `window`, and `span` of it blended in."""
+    """One thing to paint on one plane: `fill` is drawn out over `window`, and what `placed` covers of it painted."""
 
     target: Samples
-    span: Span
+    placed: Placed
     window: Span
-    grid: Samples
-    alpha: Alpha
+    fill: Fill
 
 
 class Masker:
@@ -51,7 +53,9 @@ class Masker:
         self._smooth = config.style == "blur"
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
-        self._filling, self._spare = Scratch(), Scratch()
+        self._fills = Fills(config.refresh, self._smooth)
+        self._steady = Steady()
+        self._spare = Scratch()
 
     def mask(self, frame: Frame, verdict: Verdict) -> MaskedFrame:
         """Cover the frame as the verdict says, in place, and all zones with it.
@@ -65,7 +69,7 @@ class Masker:
         if verdict.cover is Cover.BLANKET:
             self._blanket(frame)
         elif verdict.regions or self._zones:
-            self._paint(frame, [region.box for region in verdict.regions])
+            self._paint(frame, verdict.regions)
         return MaskedFrame(frame, verdict, SEAL)
 
     def _blanket(self, frame: Frame) -> None:
@@ -75,41 +79,47 @@ class Masker:
                 grid = averages(plane.array, self._config.cells, self._config.cells)
             enlarged(grid, plane.array, self._smooth)
 
-    def _paint(self, frame: Frame, boxes: Sequence[Box]) -> None:
+    def _paint(self, frame: Frame, regions: Sequence[Region]) -> None:
         video = frame.video
-        coded = [frame.orientation.to_coded(box, video.width, video.height) for box in boxes]
-        coded.sort(key=lambda box: box.area)
+        self._steady.begin()
+        named = []
+        for region, name in zip(regions, _names(regions), strict=True):
+            wanted = frame.orientation.to_coded(region.box, video.width, video.height)
+            named.append((self._steady.box(name, wanted), name))
+        named.sort(key=lambda pair: pair[0].area)
         views = _writable_planes(frame)
         zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)
+        self._fills.begin(frame.time)
         patches: list[_Patch] = []
-        placed: list[Placed | None] = []
+        placed: list[tuple[Placed | None, Hashable]] = []
         before: Plane | None = None
-        for plane, in_plane in zip(views, zones, strict=True):
+        for index, (plane, in_plane) in enumerate(zip(views, zones, strict=True)):
             if before is None or not _same_grid(plane, before):  # both chroma planes are cut alike
                 fx, fy = 1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift)
-                placed = [self._alphas.place(plane, box.scaled(fx, fy)) for box in coded]
+                placed = [(self._alphas.place(plane, box.scaled(fx, fy)), name) for box, name in named]
+                placed += [(zone, ("zone", number)) for number, zone in enumerate(in_plane)]
             before = plane
             solid = self._solid(frame, plane)
-            patches += [self._patch(plane, place, solid) for place in (*placed, *in_plane) if place]
+            patches += [self._patch(plane, place, solid, name and (index, name)) for place, name in placed if place]
         # Only now that every average is taken may a sample change.
         for patch in patches:
-            target, window = patch.span.of(patch.target), patch.window
-            fill = self._filling.array((window.height, window.width, *target.shape[2:]), target.dtype)
-            enlarged(patch.grid, fill, self._smooth)
-            top, left = patch.span.y0 - window.y0, patch.span.x0 - window.x0
-            fill = fill[top : top + patch.span.height, left : left + patch.span.width]
-            blend(target, fill, patch.alpha, self._spare.array(target.shape, target.dtype))
+            placed_here, target = patch.placed, patch.placed.span.of(patch.target)
+            painted = self._fills.painted(patch.fill, placed_here, patch.window)
+            blend(target, painted, placed_here.alpha, self._spare.array(target.shape, target.dtype))
         if self._config.outline:
-            for box in coded:
+            for box, _ in named:
                 _draw_outline(views[0], box, self._config.shape == "ellipse")
 
-    def _patch(self, plane: Plane, placed: Placed, solid: Samples | None) -> _Patch:
+    def _patch(self, plane: Plane, placed: Placed, solid: Samples | None, name: Hashable) -> _Patch:
         height, width = plane.array.shape[:2]
         window = placed.span.widened(_SAMPLED, width, height)
         # What is left of a region at the picture's edge gets its share of the averages, not all of them.
         columns, rows = (math.ceil(self._config.cells * part) for part in placed.share)
-        grid = averages(window.of(plane.array), columns, rows) if solid is None else solid
-        return _Patch(plane.array, placed.span, window, grid, placed.alpha)
+
+        def take() -> Samples:
+            return averages(window.of(plane.array), columns, rows) if solid is None else solid
+
+        return _Patch(plane.array, placed, window, self._fills.get(name, (columns, rows), plane.array, take))
 
     def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
         """The configured colour as a grid, or None when the style shows averages."""
@@ -119,6 +129,16 @@ class Masker:
         if colorspace == _UNSPECIFIED and frame.video.height >= _HD_ROWS:
             colorspace = _BT709
         return solid_grid(plane, self._config.color, colorspace, is_full_range(frame.video))
+
+
+def _names(regions: Sequence[Region]) -> list[Hashable]:
+    """What tells the regions of one frame apart and finds them again in the next; None for one of no track."""
+    count: Counter[int] = Counter()
+    names: list[Hashable] = []
+    for region in regions:
+        names.append((region.track, count[region.track]) if region.track >= 0 else None)
+        count[region.track] += 1
+    return names
 
 
 def _same_grid(a: Plane, b: Plane) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -148,12 +149,11 @@ def as_alpha(cover: npt.NDArray[np.uint8], plane: Plane) -> Alpha:
     return Alpha(*pair)
 
 
-def blend(target: Samples, fill: Samples, alpha: Alpha, spare: Samples) -> None:
-    """Paint `fill` over `target` in place; where alpha is 255 nothing of the target stays.
+def blend(target: Samples, painted: Samples, alpha: Alpha, spare: Samples) -> None:
+    """Add `painted`, already cut to alpha's cover, to the rest of `target` in place; of alpha 255 there is no rest.
 
-    All of one shape and type. `fill` and `spare`, memory of the caller's, are used up.
+    All of one shape and type. `spare`, memory of the caller's, is used up.
     """
-    painted = cv2.multiply(fill, alpha.cover, dst=fill, scale=1 / 255)
     kept = cv2.multiply(target, alpha.rest, dst=spare, scale=1 / 255)
     # NumPy writes into the view itself or raises; cv2 may put its result elsewhere without a word.
     np.add(painted, kept, out=target)
@@ -193,11 +193,15 @@ def coverage(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A shape on a plane: the samples it touches, how far each is covered, and what share of its width and height."""
+    """A shape on a plane: the samples it touches, how far each is covered, and what share of its width and height.
+
+    Two of the same `shape` have the same alpha; None where that cannot be told.
+    """
 
     span: Span
     alpha: Alpha
     share: tuple[float, float]
+    shape: Hashable = None
 
 
 class AlphaCache:
@@ -205,7 +209,7 @@ class AlphaCache:
 
     def __init__(self, soft_edge: float, shape: Shape, budget: int = 32 << 20) -> None:
         self._soft_edge, self._shape, self._budget = soft_edge, shape, budget
-        self._held: OrderedDict[tuple[int, int, int, int], Alpha] = OrderedDict()
+        self._held: OrderedDict[tuple[float, float, int, int], Alpha] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -230,9 +234,10 @@ class AlphaCache:
         # A stored shape's middle is the middle of a sample: half a sample off at most, within `coverage`'s margin.
         whole = self._stored(plane, rx, ry, nx, ny)
         rows, columns = slice(span.y0 - top, span.y1 - top), slice(span.x0 - left, span.x1 - left)
-        return Placed(span, Alpha(whole.cover[rows, columns], whole.rest[rows, columns]), share)
+        shape = (rx, ry, rows.start, rows.stop, columns.start, columns.stop)
+        return Placed(span, Alpha(whole.cover[rows, columns], whole.rest[rows, columns]), share, shape)
 
-    def _stored(self, plane: Plane, rx: int, ry: int, nx: int, ny: int) -> Alpha:
+    def _stored(self, plane: Plane, rx: float, ry: float, nx: int, ny: int) -> Alpha:
         key = (rx, ry, plane.array.itemsize, len(plane.channels))
         alpha = self._held.get(key)
         if alpha is not None:
@@ -254,7 +259,7 @@ class AlphaCache:
         return coverage(dx.astype(np.float32), dy.astype(np.float32), rx, ry, self._soft_edge, self._shape)
 
 
-def _rounded_up(half: float) -> int:
-    """A half-axis grown by at most 1/16 of itself (or to the next sample), so that near sizes share a drawing."""
-    step = 1 << max(0, int(half).bit_length() - 5)
-    return max(1, math.ceil(half / step) * step)
+def _rounded_up(half: float) -> float:
+    """A half-axis grown by at most 1/32 of itself (at least to half a sample), so that near sizes share a drawing."""
+    step = 2.0 ** (math.frexp(half)[1] - 6)
+    return max(0.5, math.ceil(half / step) * step)

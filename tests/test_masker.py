@@ -12,65 +12,14 @@ import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from skimage import data
 
-from core.config import MaskConfig, ZoneConfig
+from core.config import ZoneConfig
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
-from core.masked_frame import MaskedFrame
 from core.masker import Masker
 from core.orientation import Orientation
-from core.picture import FORMATS, Plane, UnsupportedPictureError, planes
-
-FACE = Box(175, 60, 280, 190)  # in the 512 x 512 astronaut
-STYLES = ("blur", "mosaic", "solid")
-
-
-def _config(**options: object) -> MaskConfig:
-    return MaskConfig.model_validate(options)
-
-
-def _astronaut(pixel_format: str = "yuv420p", scale: float = 1.0) -> Frame:
-    picture = np.ascontiguousarray(data.astronaut())  # type: ignore[no-untyped-call]
-    picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    return Frame(0, av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixel_format, threads=1), 0.0)
-
-
-def _checkered(pixel_format: str = "yuv420p", size: tuple[int, int] = (64, 48)) -> Frame:
-    """Every sample is black or white, unlike all four neighbours: an average of three or more a side is neither."""
-    video = av.VideoFrame(*size, pixel_format)
-    for plane in planes(video):
-        rows, columns = np.indices(plane.array.shape[:2])
-        board = ((rows + columns) % 2 * plane.max_value).astype(plane.array.dtype)
-        plane.array[...] = board if plane.array.ndim == 2 else board[:, :, None]
-    return Frame(0, video, 0.0)
-
-
-def _copies(frame: Frame | MaskedFrame) -> list[npt.NDArray[np.int64]]:
-    return [plane.array.astype(np.int64) for plane in planes(frame.video)]
-
-
-def _settled(*boxes: Box) -> Verdict:
-    return Verdict(Cover.SETTLED, tuple(map(Region, boxes)))
-
-
-def _is_raw(plane: Plane) -> npt.NDArray[np.bool_]:
-    """Which samples of a checkered plane are still nearly black or white."""
-    part = plane.array.astype(np.float64) / plane.max_value
-    raw: npt.NDArray[np.bool_] = (part < 0.3) | (part > 0.7)
-    return raw if raw.ndim == 2 else raw.any(axis=2)
-
-
-def _touched(plane: Plane, box: Box, shape: str) -> npt.NDArray[np.bool_]:
-    """Which samples of a plane have any part of their square inside the ellipse in `box`, or inside the box."""
-    height, width = plane.array.shape[:2]
-    (cx, cy), step_x, step_y = box.center, 1 << plane.x_shift, 1 << plane.y_shift
-    xs, ys = np.arange(width) * step_x, np.arange(height) * step_y
-    u = (np.clip(cx, xs, xs + step_x) - cx) / (box.width / 2)
-    v = (np.clip(cy, ys, ys + step_y) - cy) / (box.height / 2)
-    join = np.add if shape == "ellipse" else np.maximum
-    inside: npt.NDArray[np.bool_] = join(v[:, None] ** 2, u[None, :] ** 2) < 1
-    return inside
+from core.picture import FORMATS, UnsupportedPictureError, planes
+from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, settled, touched
 
 
 def _visible_share(original: npt.NDArray[np.int64], masked: npt.NDArray[np.int64], face: Box) -> float:
@@ -99,11 +48,11 @@ def _visible_share(original: npt.NDArray[np.int64], masked: npt.NDArray[np.int64
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le", "nv12"])
 @pytest.mark.parametrize("scale", [0.2, 0.5, 1.0, 3.0])
 def test_no_detail_of_a_real_face_is_left(style: str, pixel_format: str, scale: float) -> None:
-    frame = _astronaut(pixel_format, scale)
+    frame = astronaut(pixel_format, scale)
     face = FACE.scaled(scale, scale)
-    before = _copies(frame)[0]
+    before = copies(frame)[0]
     assert _visible_share(before, before, face) > 0.99
-    after = _copies(Masker(_config(style=style)).mask(frame, _settled(face.grown(1.35))))[0]
+    after = copies(Masker(mask_config(style=style)).mask(frame, settled(face.grown(1.35))))[0]
     assert _visible_share(before, after, face) < 0.1
 
 
@@ -111,24 +60,24 @@ def test_no_detail_of_a_real_face_is_left(style: str, pixel_format: str, scale: 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("pixel_format", FORMATS)
 def test_the_whole_shape_is_opaque_and_far_outside_nothing_changes(pixel_format: str, style: str, shape: str) -> None:
-    frame = _checkered(pixel_format, (101, 75))
-    before = _copies(frame)
+    frame = checkered(pixel_format, (101, 75))
+    before = copies(frame)
     box = Box(20.3, 15.8, 61.1, 50.2)
-    config = _config(style=style, shape=shape, color=(128, 128, 128))
-    Masker(config).mask(frame, _settled(box))
+    options = mask_config(style=style, shape=shape, color=(128, 128, 128))
+    Masker(options).mask(frame, settled(box))
     for plane, old in zip(planes(frame.video), before, strict=True):
-        assert not (_is_raw(plane) & _touched(plane, box, shape)).any()
+        assert not (is_raw(plane) & touched(plane, box, shape)).any()
         # The rim, the margin of a sample, and the rounding up to a stored size.
-        far = ~_touched(plane, box.grown(1 + 2 * config.soft_edge + 0.1, 8), "box")
+        far = ~touched(plane, box.grown(1 + 2 * options.soft_edge + 0.1, 8), "box")
         assert (plane.array[far] == old[far]).all()
         assert far.any()
 
 
 @pytest.mark.parametrize("soft_edge", [0.0, 0.1, 0.5])
 def test_the_edge_fades_outside_the_shape_only(soft_edge: float) -> None:
-    frame = _checkered("gray", (400, 400))
+    frame = checkered("gray", (400, 400))
     box = Box(100, 100, 300, 300)
-    Masker(_config(soft_edge=soft_edge, style="solid", color=(255, 255, 255))).mask(frame, _settled(box))
+    Masker(mask_config(soft_edge=soft_edge, style="solid", color=(255, 255, 255))).mask(frame, settled(box))
     row = planes(frame.video)[0].array[200].astype(int)
     darkest = np.minimum(row[0::2], row[1::2])  # the black half of the board, as far as it is covered
     assert (darkest[50:150] == 255).all()
@@ -144,10 +93,10 @@ def test_a_region_holds_no_more_than_cells_by_cells_averages(style: str, cells: 
     noise = np.random.default_rng(3).integers(0, 256, (300, 300), dtype=np.uint8)
     other = noise.copy()
     tile = 240 // cells  # shuffling samples within a tile leaves its average, and so the result, as it was
-    masker = Masker(_config(style=style, cells=cells, shape="box", soft_edge=0))
+    masker = Masker(mask_config(style=style, cells=cells, shape="box", soft_edge=0))
     box = Box(31.5, 31.5, 268.5, 268.5)
     video = av.VideoFrame.from_ndarray(noise, format="gray")
-    after = _copies(masker.mask(Frame(0, video, 0.0), _settled(box)))[0]
+    after = copies(masker.mask(Frame(0, video, 0.0), settled(box)))[0]
     changed = np.flatnonzero((after != noise).any(axis=0))
     start, stop = int(changed[0]), int(changed[-1]) + 1
     tile = (stop - start) // cells
@@ -156,7 +105,7 @@ def test_a_region_holds_no_more_than_cells_by_cells_averages(style: str, cells: 
             y, x = start + row * tile, start + column * tile
             other[y : y + tile, x : x + tile] = other[y : y + tile, x : x + tile][::-1, ::-1]
     assert (other != noise).any()
-    again = _copies(masker.mask(Frame(0, av.VideoFrame.from_ndarray(other, format="gray"), 0.0), _settled(box)))[0]
+    again = copies(masker.mask(Frame(0, av.VideoFrame.from_ndarray(other, format="gray"), 0.0), settled(box)))[0]
     inside = slice(start + 2, stop - 2)
     assert np.abs(after[inside, inside].astype(int) - again[inside, inside]).max() <= 1
     if style == "mosaic":
@@ -177,41 +126,41 @@ BAD = [
 @pytest.mark.parametrize("cover", [Cover.SETTLED, Cover.HELD])
 @pytest.mark.parametrize("bad", BAD, ids=str)
 def test_a_box_that_makes_no_sense_covers_the_whole_frame(bad: Box, cover: Cover) -> None:
-    frame = _checkered()
+    frame = checkered()
     verdict = Verdict(cover, (Region(Box(10, 10, 20, 20)), Region(bad)), 0.25)
-    masked = Masker(_config()).mask(frame, verdict)
+    masked = Masker(mask_config()).mask(frame, verdict)
     assert masked.cover is Cover.BLANKET
     assert masked.mask_age == 0.25
-    assert not any(_is_raw(plane).any() for plane in planes(masked.video))
+    assert not any(is_raw(plane).any() for plane in planes(masked.video))
 
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("pixel_format", FORMATS)
 @pytest.mark.parametrize("size", [(64, 48), (65, 33), (640, 360)])
 def test_blanket_leaves_a_handful_of_averages(pixel_format: str, style: str, size: tuple[int, int]) -> None:
-    frame = _checkered(pixel_format, size)
-    masked = Masker(_config(style=style, color=(128, 128, 128), cells=6)).mask(frame, BLANKET)
+    frame = checkered(pixel_format, size)
+    masked = Masker(mask_config(style=style, color=(128, 128, 128), cells=6)).mask(frame, BLANKET)
     assert masked.cover is Cover.BLANKET
     for plane in planes(masked.video):
-        assert not _is_raw(plane).any()
+        assert not is_raw(plane).any()
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS)
 def test_blanket_of_a_photograph_is_36_tiles_at_most(pixel_format: str) -> None:
-    frame = _astronaut(pixel_format, 0.25)
-    Masker(_config(style="mosaic", cells=6)).mask(frame, BLANKET)
+    frame = astronaut(pixel_format, 0.25)
+    Masker(mask_config(style="mosaic", cells=6)).mask(frame, BLANKET)
     for plane in planes(frame.video):
         samples = plane.array.reshape(-1, len(plane.channels))
         assert 1 < len(np.unique(samples, axis=0)) <= 36
 
 
 def test_a_frame_without_regions_and_zones_is_left_alone() -> None:
-    frame = _checkered()
-    before = _copies(frame)
-    masked = Masker(_config()).mask(frame, _settled())
+    frame = checkered()
+    before = copies(frame)
+    masked = Masker(mask_config()).mask(frame, settled())
     assert masked.cover is Cover.SETTLED
     assert masked.faces == 0
-    assert all((a == b).all() for a, b in zip(before, _copies(masked), strict=True))
+    assert all((a == b).all() for a, b in zip(before, copies(masked), strict=True))
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -219,38 +168,38 @@ def test_a_frame_without_regions_and_zones_is_left_alone() -> None:
 @pytest.mark.parametrize("boxes", [(), (Box(40, 30, 50, 40),), (Box(500, 500, 600, 600),)])
 def test_zones_are_covered_on_every_frame(style: str, cover: Cover, boxes: tuple[Box, ...]) -> None:
     zone = ZoneConfig(points=((0, 0), (0.5, 0), (0.5, 0.5), (0, 0.5)))
-    masker = Masker(_config(style=style, color=(128, 128, 128)), [zone])
+    masker = Masker(mask_config(style=style, color=(128, 128, 128)), [zone])
     for _ in range(2):  # drawn, and remembered
-        frame = _checkered()
+        frame = checkered()
         masked = masker.mask(frame, Verdict(cover, tuple(map(Region, boxes))))
         assert masked.faces == len(boxes)
         for plane in planes(frame.video):
             height, width = plane.array.shape[:2]
-            assert not _is_raw(plane)[: height // 2, : width // 2].any()
+            assert not is_raw(plane)[: height // 2, : width // 2].any()
             if cover is not Cover.BLANKET:
-                assert _is_raw(plane)[height // 2 + 2 :, : width // 2].all()
+                assert is_raw(plane)[height // 2 + 2 :, : width // 2].all()
 
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("style", STYLES)
 def test_where_regions_overlap_the_largest_shows_and_no_detail_comes_back(style: str, order: int) -> None:
     whole, eye = FACE.grown(1.3), Box(200, 100, 225, 125)
-    masker = Masker(_config(style=style))
-    alone = _copies(masker.mask(_astronaut(), _settled(whole)))
-    both = _copies(masker.mask(_astronaut(), _settled(*(whole, eye)[::order])))
-    twice = _copies(masker.mask(_astronaut(), _settled(whole, whole)))
-    views = planes(_astronaut().video)
+    masker = Masker(mask_config(style=style))
+    alone = copies(masker.mask(astronaut(), settled(whole)))
+    both = copies(masker.mask(astronaut(), settled(*(whole, eye)[::order])))
+    twice = copies(masker.mask(astronaut(), settled(whole, whole)))
+    views = planes(astronaut().video)
     for plane, a, b, c in zip(views, alone, both, twice, strict=True):
-        inside = _touched(plane, whole, "ellipse")
+        inside = touched(plane, whole, "ellipse")
         assert (a[inside] == b[inside]).all()
         assert (a[inside] == c[inside]).all()
 
 
 def test_averages_are_taken_before_anything_is_painted() -> None:
     left, right = Box(100, 50, 200, 150), Box(150, 50, 290, 190)
-    masker = Masker(_config(shape="box", soft_edge=0))
-    alone = _copies(masker.mask(_astronaut(), _settled(right)))[0]
-    both = _copies(masker.mask(_astronaut(), _settled(left, right)))[0]
+    masker = Masker(mask_config(shape="box", soft_edge=0))
+    alone = copies(masker.mask(astronaut(), settled(right)))[0]
+    both = copies(masker.mask(astronaut(), settled(left, right)))[0]
     assert (alone[50:190, 150:290] == both[50:190, 150:290]).all()
     assert (alone[60:140, 110:140] != both[60:140, 110:140]).any()
 
@@ -258,13 +207,13 @@ def test_averages_are_taken_before_anything_is_painted() -> None:
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 @pytest.mark.parametrize("flip", [False, True])
 def test_regions_and_zones_are_placed_in_the_upright_picture(turn: int, flip: bool) -> None:
-    frame = _checkered("gray", (120, 80))
+    frame = checkered("gray", (120, 80))
     orientation = Orientation(turn, flip)
     frame = Frame(0, frame.video, 0.0, orientation)
     zone = ZoneConfig(points=((50, 5), (70, 5), (70, 15), (50, 15)), unit="pixels")
-    Masker(_config(shape="box", soft_edge=0), [zone]).mask(frame, _settled(Box(10, 20, 30, 50)))
+    Masker(mask_config(shape="box", soft_edge=0), [zone]).mask(frame, settled(Box(10, 20, 30, 50)))
     plane = planes(frame.video)[0]
-    raw = orientation.upright(_is_raw(plane).astype(np.uint8))
+    raw = orientation.upright(is_raw(plane).astype(np.uint8))
     assert raw.shape == frame.upright_size[::-1]
     assert not raw[20:50, 10:30].any()
     assert not raw[5:15, 50:70].any()
@@ -276,8 +225,8 @@ def test_regions_and_zones_are_placed_in_the_upright_picture(turn: int, flip: bo
 @pytest.mark.parametrize("pixel_format", FORMATS)
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (220, 40, 30), (10, 60, 200)])
 def test_solid_is_the_colour_that_was_asked_for(pixel_format: str, color: tuple[int, int, int]) -> None:
-    frame = _astronaut(pixel_format)
-    Masker(_config(style="solid", color=color)).mask(frame, _settled(FACE))
+    frame = astronaut(pixel_format)
+    Masker(mask_config(style="solid", color=color)).mask(frame, settled(FACE))
     seen = frame.video.reformat(format="rgb24").to_ndarray()[100:150, 200:250].reshape(-1, 3).mean(axis=0)
     if pixel_format.startswith("gray"):
         expected = np.full(3, np.dot(color, (0.299, 0.587, 0.114)))
@@ -288,10 +237,10 @@ def test_solid_is_the_colour_that_was_asked_for(pixel_format: str, color: tuple[
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv444p12le", "gray10le"])
 def test_deep_pictures_keep_their_precision(pixel_format: str) -> None:
-    frame = _astronaut(pixel_format)
+    frame = astronaut(pixel_format)
     for plane in planes(frame.video):
         plane.array[...] = np.linspace(0, plane.max_value, plane.array.shape[1]).astype(np.uint16)
-    Masker(_config()).mask(frame, _settled(Box(50, 50, 450, 450)))
+    Masker(mask_config()).mask(frame, settled(Box(50, 50, 450, 450)))
     for plane in planes(frame.video):
         row = plane.array[plane.array.shape[0] // 2].astype(int)
         assert len(np.unique(row[row.size // 4 : -row.size // 4] % 4)) == 4
@@ -300,19 +249,19 @@ def test_deep_pictures_keep_their_precision(pixel_format: str) -> None:
 
 def test_an_outline_is_drawn_around_regions_when_asked_for() -> None:
     for shape in ("ellipse", "box"):
-        plain, lined = (_astronaut(), _astronaut())
-        Masker(_config(shape=shape)).mask(plain, _settled(FACE))
-        Masker(_config(shape=shape, outline=True)).mask(lined, _settled(FACE))
-        changed = _copies(plain)[0] != _copies(lined)[0]
+        plain, lined = (astronaut(), astronaut())
+        Masker(mask_config(shape=shape)).mask(plain, settled(FACE))
+        Masker(mask_config(shape=shape, outline=True)).mask(lined, settled(FACE))
+        changed = copies(plain)[0] != copies(lined)[0]
         assert changed[round(FACE.center[1]), round(FACE.x0)]
         assert not changed[round(FACE.center[1]), round(FACE.center[0])]
-        assert (_copies(lined)[0][changed] == 255).all()
+        assert (copies(lined)[0][changed] == 255).all()
 
 
-@pytest.mark.parametrize("verdict", [BLANKET, _settled(Box(0, 0, 9, 9))])
+@pytest.mark.parametrize("verdict", [BLANKET, settled(Box(0, 0, 9, 9))])
 def test_what_cannot_be_painted_raises_and_is_never_returned(verdict: Verdict) -> None:
     with pytest.raises(UnsupportedPictureError, match="rgba"):
-        Masker(_config()).mask(Frame(0, av.VideoFrame(64, 48, "rgba"), 0.0), verdict)
+        Masker(mask_config()).mask(Frame(0, av.VideoFrame(64, 48, "rgba"), 0.0), verdict)
 
 
 def test_painting_does_not_reach_the_decoders_references() -> None:
@@ -321,11 +270,11 @@ def test_painting_does_not_reach_the_decoders_references() -> None:
         stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "100"})
         stream.width = stream.height = 512
         for i in range(8):
-            video = _astronaut().video
+            video = astronaut().video
             video.pts = i
             out.mux(stream.encode(video))
         out.mux(stream.encode(None))
-    masker = Masker(_config())
+    masker = Masker(mask_config())
     outside = []
     for masking in (False, True):
         clip.seek(0)
@@ -334,15 +283,15 @@ def test_painting_does_not_reach_the_decoders_references() -> None:
             for i, video in enumerate(source.decode(video=0)):
                 if masking and i < 7:
                     masker.mask(Frame(i, video, 0.0), BLANKET)
-        outside.append(_copies(Frame(7, video, 0.0)))
+        outside.append(copies(Frame(7, video, 0.0)))
     assert all((a == b).all() for a, b in zip(*outside, strict=True))
 
 
 def test_a_region_at_the_edge_gets_only_its_share_of_averages() -> None:
-    masker = Masker(_config(style="mosaic", cells=6, shape="box", soft_edge=0))
-    frame = _astronaut("gray")
-    masker.mask(frame, _settled(Box(-300, 100, 60, 460)))
-    assert len(np.unique(_copies(frame)[0][104:456, :58], axis=1)[0]) <= 2
+    masker = Masker(mask_config(style="mosaic", cells=6, shape="box", soft_edge=0))
+    frame = astronaut("gray")
+    masker.mask(frame, settled(Box(-300, 100, 60, 460)))
+    assert len(np.unique(copies(frame)[0][104:456, :58], axis=1)[0]) <= 2
 
 
 @pytest.mark.parametrize("style", ["blur", "mosaic"])
@@ -351,15 +300,8 @@ def test_a_corner_of_a_few_samples_is_not_its_own_average(style: str, box: Box, 
     picture = np.zeros((48, 64), np.uint8)
     picture[-2:, -2:] = 255
     frame = Frame(0, av.VideoFrame.from_ndarray(picture, format="gray"), 0.0)
-    Masker(_config(style=style, soft_edge=soft_edge)).mask(frame, _settled(box))
+    Masker(mask_config(style=style, soft_edge=soft_edge)).mask(frame, settled(box))
     assert planes(frame.video)[0].array[-1, -1] < 160
-
-
-coordinates = st.floats(-150, 250) | st.sampled_from([0.0, 64.0, 48.0, -1e6, 1e6, math.nan, math.inf])
-boxes = st.builds(Box, coordinates, coordinates, coordinates, coordinates) | st.builds(
-    lambda x, y, w, h: Box(x, y, x + w, y + h),
-    *[st.floats(-20, 70), st.floats(-20, 50), st.floats(0.01, 80), st.floats(0.01, 80)],
-)
 
 
 @settings(max_examples=300, deadline=None)
@@ -377,15 +319,15 @@ boxes = st.builds(Box, coordinates, coordinates, coordinates, coordinates) | st.
 def test_any_boxes_never_raise_and_never_stay_raw(
     boxes: list[Box], pixel_format: str, shape: str, style: str, soft_edge: float, outline: bool
 ) -> None:
-    config = _config(shape=shape, style=style, soft_edge=soft_edge, outline=outline, color=(128, 128, 128))
-    frame = _checkered(pixel_format)
-    masked = Masker(config).mask(frame, _settled(*boxes))
+    options = mask_config(shape=shape, style=style, soft_edge=soft_edge, outline=outline, color=(128, 128, 128))
+    frame = checkered(pixel_format)
+    masked = Masker(options).mask(frame, settled(*boxes))
     for plane in planes(masked.video):
-        raw = _is_raw(plane)
+        raw = is_raw(plane)
         if masked.cover is Cover.BLANKET:
             assert not raw.any()
         elif not (outline and plane.kind != "chroma"):
             for box in boxes:
-                assert not (raw & _touched(plane, box, shape)).any()
+                assert not (raw & touched(plane, box, shape)).any()
     unsound = any(not box.is_sound() for box in boxes)
     assert (masked.cover is Cover.BLANKET) >= unsound

@@ -35,7 +35,7 @@ def _verdict(sizes: list[tuple[float, float]], round_number: int) -> Verdict:
     for i, (width, height) in enumerate(sizes):
         x, y = 40.3 + 180 * (i % 10) + shift, 60.7 + shift * 0.7
         boxes.append(Box(x, y, x + width + shift % 5, y + height + shift % 7))
-    return Verdict(Cover.SETTLED, tuple(map(Region, boxes)))
+    return Verdict(Cover.SETTLED, tuple(Region(box, i) for i, box in enumerate(boxes)))
 
 
 def _cpu_ms(work: Callable[[int], object]) -> tuple[float, float]:

@@ -1,0 +1,93 @@
+"""What regions are filled with: a few averages, kept for a while and not taken anew from every frame.
+
+Averages that follow the picture frame by frame say more about a face than those of one instant (from several frames of
+a moving mosaic, detail can be worked out), and every small change of theirs has to be encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+
+from core.picture import Samples
+from core.styles import Placed, Scratch, Span, enlarged
+
+_BUDGET: Final = 32 << 20
+"""Bytes of drawn fills that may be kept from frame to frame."""
+
+
+@dataclass(slots=True, eq=False)
+class Fill:
+    """The averages that one region shows on one plane since the time `taken` (seconds), and how they were last drawn.
+
+    `parts` are the columns and rows that were asked for.
+    """
+
+    grid: Samples
+    parts: tuple[int, int]
+    taken: float
+    drawn: Samples | None = None
+    drawn_as: Hashable = None
+    memory: Scratch = field(default_factory=Scratch)
+
+
+class Fills:
+    """The fills of one stream's regions, by name. `refresh` in seconds: 0 takes averages from every frame.
+
+    `smooth` where grids are drawn out smoothly, not as tiles.
+    """
+
+    def __init__(self, refresh: float, smooth: bool, budget: int = _BUDGET) -> None:
+        self._refresh, self._smooth, self._budget = refresh, smooth, budget
+        self._kept: dict[Hashable, Fill] = {}
+        self._used: dict[Hashable, Fill] = {}
+        self._time = 0.0
+        self._bytes = 0
+        self._shared = Scratch()
+
+    def begin(self, time: float) -> None:
+        """A frame at `time` (seconds) begins; what the frame before it did not use is forgotten."""
+        self._kept, self._used, self._time, self._bytes = self._used, {}, time, 0
+
+    def get(self, name: Hashable, parts: tuple[int, int], like: Samples, take: Callable[[], Samples]) -> Fill:
+        """The fill of the region of this name, or of one without a name (None), on a plane `like` this one.
+
+        `take` is called for averages of this frame: when there are none yet, when they are old, and when they
+        were taken for other `parts` or for another kind of samples.
+        """
+        fill = None if name is None else self._kept.get(name)
+        if (
+            fill is None
+            or fill.parts != parts
+            or fill.grid.dtype != like.dtype
+            or fill.grid.shape[2:] != like.shape[2:]
+            or not 0 <= self._time - fill.taken < self._refresh
+        ):
+            fill = Fill(take(), parts, self._time)
+        if name is not None:
+            self._used[name] = fill
+        return fill
+
+    def painted(self, fill: Fill, placed: Placed, window: Span) -> Samples:
+        """The fill drawn out over `window` and cut to what the shape covers of it, to be added to the rest.
+
+        Shaped like the shape's span; good until the next call.
+        """
+        span, cover = placed.span, placed.alpha.cover
+        top, left = span.y0 - window.y0, span.x0 - window.x0
+        shape = (window.height, window.width, *cover.shape[2:])
+        self._bytes += window.height * window.width * cover.strides[-1]
+        drawn_as = None if placed.shape is None else (placed.shape, shape, top, left)
+        if fill.drawn is not None and drawn_as is not None and drawn_as == fill.drawn_as:
+            return fill.drawn
+        keep = drawn_as is not None and self._bytes <= self._budget
+        whole = (fill.memory if keep else self._shared).array(shape, fill.grid.dtype)
+        enlarged(fill.grid, whole, self._smooth)
+        part = whole[top : top + span.height, left : left + span.width]
+        np.copyto(part, cv2.multiply(part, cover, scale=1 / 255))
+        fill.drawn, fill.drawn_as = (part, drawn_as) if keep else (None, None)
+        return part

@@ -1,0 +1,51 @@
+"""Keeps painted regions from trembling: where they may stay as they are, they do."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+from core.geometry import Box
+
+_SLACK: Final = 1.05
+"""How many times the wanted width and height a painted region may have."""
+
+
+class Steady:
+    """The painted boxes of one stream's regions, by name: never smaller than what is wanted, not always as small.
+
+    Detections waver by a few pixels from sample to sample, and regions grow and shrink between them. A region that
+    keeps its size needs no new drawing, and one that stays where it is costs next to nothing to encode.
+    """
+
+    def __init__(self, slack: float = _SLACK) -> None:
+        self._slack = slack
+        self._kept: dict[Hashable, Box] = {}
+        self._used: dict[Hashable, Box] = {}
+
+    def begin(self) -> None:
+        """A frame begins; what the frame before it did not use is forgotten."""
+        self._kept, self._used = self._used, {}
+
+    def box(self, name: Hashable, wanted: Box) -> Box:
+        """What to paint where `wanted` must be: a box around it, the same as in the frame before if that will do.
+
+        A region without a name (None) is painted as it is wanted.
+        """
+        if name is None:
+            return wanted
+        last = self._kept.get(name)
+        box = wanted if last is None else self._next(last, wanted)
+        self._used[name] = box
+        return box
+
+    def _next(self, last: Box, wanted: Box) -> Box:
+        around = last.union(wanted)
+        if around.width <= wanted.width * self._slack and around.height <= wanted.height * self._slack:
+            return around
+        (x, y), width, height = wanted.center, wanted.width, wanted.height
+        if width <= last.width <= width * self._slack:
+            width = last.width
+        if height <= last.height <= height * self._slack:
+            height = last.height
+        return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)

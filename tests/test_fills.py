@@ -1,0 +1,122 @@
+"""Averages are kept for a while, and never for longer or for something else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+import numpy as np
+import pytest
+
+from core.fills import Fill, Fills
+from core.picture import Samples
+from core.styles import Alpha, Placed, Span
+
+PARTS = (2, 2)
+BYTES: Samples = np.zeros((40, 40), np.uint8)
+
+
+class _Averages:
+    """Counts how often averages are asked for; each time they are one brighter."""
+
+    def __init__(self, like: Samples = BYTES) -> None:
+        self.taken = 0
+        self._like = like
+
+    def __call__(self) -> Samples:
+        self.taken += 1
+        return np.full((2, 2, *self._like.shape[2:]), self.taken, self._like.dtype)
+
+
+def _run(fills: Fills, averages: _Averages, times: list[float], name: Hashable = "face") -> Iterator[Fill]:
+    for time in times:
+        fills.begin(time)
+        yield fills.get(name, PARTS, BYTES, averages)
+
+
+@pytest.mark.parametrize(
+    ("refresh", "times", "expected"),
+    [
+        (1.0, [0.0, 0.5, 0.99], [1, 1, 1]),
+        (1.0, [0.0, 0.5, 1.0, 1.5, 2.5], [1, 1, 2, 2, 3]),
+        (0.0, [0.0, 0.04, 0.04], [1, 2, 3]),
+        (1.0, [5.0, 4.0], [1, 2]),  # a clock that goes back
+        (1.0, [0.0, 3600.0], [1, 2]),
+    ],
+)
+def test_averages_are_kept_for_as_long_as_was_asked(refresh: float, times: list[float], expected: list[int]) -> None:
+    fills = Fills(refresh, smooth=True)
+    assert [int(fill.grid[0, 0]) for fill in _run(fills, _Averages(), times)] == expected
+
+
+def test_a_region_without_a_name_is_never_kept() -> None:
+    averages = _Averages()
+    list(_run(Fills(1.0, smooth=True), averages, [0.0, 0.1], None))
+    assert averages.taken == 2
+
+
+def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
+    fills, averages = Fills(1.0, smooth=True), _Averages()
+    list(_run(fills, averages, [0.0]))
+    fills.begin(0.1)
+    list(_run(fills, averages, [0.2]))
+    assert averages.taken == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "like"),
+    [
+        ((1, 2), BYTES),
+        (PARTS, np.zeros((40, 40), np.uint16)),
+        (PARTS, np.zeros((40, 40, 2), np.uint8)),
+    ],
+)
+def test_averages_of_another_kind_are_taken_anew(parts: tuple[int, int], like: Samples) -> None:
+    fills = Fills(1.0, smooth=True)
+    list(_run(fills, _Averages(), [0.0]))
+    fills.begin(0.1)
+    fill = fills.get("face", parts, like, _Averages(like))
+    assert (fill.parts, fill.grid.dtype, fill.grid.shape[2:]) == (parts, like.dtype, like.shape[2:])
+    assert fill.taken == 0.1
+
+
+def _placed(span: Span, level: int, shape: Hashable) -> Placed:
+    cover = np.full((span.height, span.width), level, np.uint8)
+    return Placed(span, Alpha(cover, np.asarray(255 - cover, np.uint8)), (1.0, 1.0), shape)
+
+
+def test_what_was_drawn_is_used_again_for_the_same_shape_only() -> None:
+    fills = Fills(1.0, smooth=False)
+    fills.begin(0.0)
+    fill = fills.get("face", PARTS, BYTES, lambda: np.full((2, 2), 200, np.uint8))
+    span = Span(3, 4, 13, 24)
+    first = fills.painted(fill, _placed(span, 255, "a"), span)
+    assert (first == 200).all()
+    moved = Span(5, 8, 15, 28)
+    assert fills.painted(fill, _placed(moved, 255, "a"), moved) is first
+    half = fills.painted(fill, _placed(span, 51, "b"), span)
+    assert (half == 40).all()
+    unknown = fills.painted(fill, _placed(span, 102, None), span)
+    assert (unknown == 80).all()
+    other = fills.painted(fill, _placed(span, 153, None), span)
+    assert (other == 120).all()
+
+
+def test_drawn_fills_past_the_budget_are_not_kept() -> None:
+    span = Span(0, 0, 20, 20)
+    fills = Fills(1.0, smooth=False, budget=500)
+    fills.begin(0.0)
+    kept, dropped = (fills.get(name, PARTS, BYTES, _Averages()) for name in "ab")
+    assert (fills.painted(kept, _placed(span, 255, "a"), span) == 1).all()
+    assert (fills.painted(dropped, _placed(span, 255, "a"), span) == 1).all()
+    assert kept.drawn is not None
+    assert dropped.drawn is None
+
+
+def test_a_window_wider_than_the_shape_is_cut_to_it() -> None:
+    fills = Fills(1.0, smooth=False)
+    fills.begin(0.0)
+    fill = fills.get("face", PARTS, BYTES, lambda: np.array([[10, 20], [30, 40]], np.uint8))
+    span = Span(34, 36, 40, 40)
+    part = fills.painted(fill, _placed(span, 255, "a"), Span(32, 32, 40, 40))
+    assert part.shape == (4, 6)
+    assert part[0].tolist() == [30, 30, 40, 40, 40, 40]

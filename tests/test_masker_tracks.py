@@ -1,0 +1,72 @@
+"""What the masker keeps from frame to frame: averages for a while, places as long as they cover the face."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.frame import Cover, Frame, Region, Verdict
+from core.geometry import Box
+from core.masker import Masker
+from core.picture import FORMATS, planes
+from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, touched
+
+
+def _tracked(box: Box, track: int = 7) -> Verdict:
+    return Verdict(Cover.SETTLED, (Region(box, track),))
+
+
+@pytest.mark.parametrize(("refresh", "stays"), [(1.0, True), (0.0, False), (0.5, False)])
+def test_a_track_shows_the_same_averages_until_they_are_refreshed(refresh: float, stays: bool) -> None:
+    masker = Masker(mask_config(refresh=refresh))
+    shown = []
+    for time, level in ((0.0, 60), (0.6, 180)):
+        frame = astronaut()
+        planes(frame.video)[0].array[...] = level
+        masked = masker.mask(Frame(0, frame.video, time), _tracked(FACE))
+        shown.append(int(copies(masked)[0][125, 227]))
+    assert shown[0] == 60
+    assert shown[1] == (60 if stays else 180)
+
+
+def test_averages_of_one_track_are_not_shown_for_another() -> None:
+    masker = Masker(mask_config())
+    for level, track in ((60, 1), (180, 2)):
+        frame = astronaut("gray")
+        planes(frame.video)[0].array[...] = level
+        masked = masker.mask(frame, _tracked(FACE, track))
+        assert copies(masked)[0][125, 227] == level
+
+
+def test_a_face_that_trembles_is_painted_in_one_place() -> None:
+    masker = Masker(mask_config(style="solid", shape="box", soft_edge=0))
+    painted = []
+    for i, dx in enumerate((0, 1, 0, -1, 1, 0)):
+        frame = checkered("gray", (320, 240))
+        planes(frame.video)[0].array[...] = 200
+        masker.mask(Frame(i, frame.video, i / 25), _tracked(Box(100, 60, 180, 160).moved(dx, 0)))
+        painted.append(copies(frame)[0])
+    assert all((picture == painted[3]).all() for picture in painted[4:])
+    assert (painted[3] == 0).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(boxes.filter(Box.is_sound), max_size=3), min_size=2, max_size=6),
+    st.sampled_from(sorted(FORMATS)),
+    st.sampled_from(STYLES),
+    st.sampled_from([0.0, 0.1]),
+)
+def test_tracks_that_go_on_for_several_frames_never_stay_raw(
+    frames: list[list[Box]], pixel_format: str, style: str, soft_edge: float
+) -> None:
+    masker = Masker(mask_config(style=style, soft_edge=soft_edge, color=(128, 128, 128)))
+    for index, wanted in enumerate(frames):
+        frame = Frame(index, checkered(pixel_format).video, index / 3)
+        regions = tuple(Region(box, track % 2) for track, box in enumerate(wanted))
+        masked = masker.mask(frame, Verdict(Cover.SETTLED, regions))
+        for plane in planes(masked.video):
+            raw = is_raw(plane)
+            for box in wanted:
+                assert not (raw & touched(plane, box, "ellipse")).any()
