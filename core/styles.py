@@ -152,11 +152,12 @@ def as_alpha(cover: npt.NDArray[np.uint8], plane: Plane) -> Alpha:
 def blend(target: Samples, painted: Samples, alpha: Alpha, spare: Samples) -> None:
     """Add `painted`, already cut to alpha's cover, to the rest of `target` in place; of alpha 255 there is no rest.
 
-    All of one shape and type. `spare`, memory of the caller's, is used up.
+    All of one shape and type. `spare`, memory of the caller's, is used up. Raises ValueError when the target cannot be
+    painted in place.
     """
     kept = cv2.multiply(target, alpha.rest, dst=spare, scale=1 / 255)
-    # NumPy writes into the view itself or raises; cv2 may put its result elsewhere without a word.
-    np.add(painted, kept, out=target)
+    if cv2.add(painted, kept, dst=target) is not target:  # twice as fast as NumPy on rows that are not adjacent
+        raise ValueError("cannot paint in place")
 
 
 class Scratch:
