@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -46,7 +47,7 @@ class DetectorThread:
     def __init__(self, make_scan: Callable[[], Scan], *, depth: int = 4) -> None:
         self._make_scan = make_scan
         # Both can hold all that may be under way, so neither side ever waits to hand something over.
-        self._samples: queue.Queue[Sample] = queue.Queue(depth)
+        self._samples: queue.Queue[Sample | None] = queue.Queue(depth + 1)  # and None to wake the thread to its end
         self._verdicts: queue.Queue[SampleVerdict] = queue.Queue(depth)
         self._room = threading.Semaphore(depth)
         self._thread = OwnedThread("veilcast-detector", self._run)
@@ -81,6 +82,9 @@ class DetectorThread:
 
     def close(self, timeout: float = 5.0) -> bool:
         """Stop after the sample under way; False when the thread did not end within `timeout` seconds."""
+        self._thread.stopping.set()
+        with contextlib.suppress(queue.Full):  # closed before
+            self._samples.put_nowait(None)
         return self._thread.close(timeout)
 
     def _run(self) -> None:
@@ -95,6 +99,8 @@ class DetectorThread:
                 sample = self._samples.get(timeout=POLL)
             except queue.Empty:
                 continue
+            if sample is None:
+                break
             start = time.thread_time()
             found: list[Detection] | None = None
             problem = broken

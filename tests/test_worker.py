@@ -142,6 +142,14 @@ def test_close_twice_and_when_idle() -> None:
     assert thread.close(WAIT) and thread.close(WAIT)
 
 
+def test_an_idle_thread_is_woken_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "POLL", 3600.0)
+    with DetectorThread(lambda: lambda sample: []) as thread:
+        thread.try_submit(sample(0))
+        get(thread)
+        assert thread.close(WAIT)
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
