@@ -62,7 +62,8 @@ def _patches(outlines: Sequence[npt.NDArray[np.float64]], plane: Plane) -> list[
         inside = rasterized(outline / (1 << plane.x_shift, 1 << plane.y_shift), width, height)
         x, y, w, h = cv2.boundingRect(inside)
         if w and h:
-            patches.append(Placed(Span(x, y, x + w, y + h), as_alpha(inside[y : y + h, x : x + w], plane), (1.0, 1.0)))
+            alpha = as_alpha(inside[y : y + h, x : x + w], plane)
+            patches.append(Placed(Span(x, y, x + w, y + h), alpha, (1.0, 1.0), shape=object()))
     return patches
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.config import ZoneConfig
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masker import Masker
@@ -28,6 +29,17 @@ def test_a_track_shows_the_same_averages_until_they_are_refreshed(refresh: float
         shown.append(int(copies(masked)[0][125, 227]))
     assert shown[0] == 60
     assert shown[1] == (60 if stays else 180)
+
+
+def test_a_zone_shows_the_same_averages_until_they_are_refreshed() -> None:
+    masker = Masker(mask_config(), [ZoneConfig(points=((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)))])
+    shown = []
+    for time, level in ((0.0, 60), (0.5, 180), (1.1, 120)):
+        frame = checkered("gray", (320, 240))
+        planes(frame.video)[0].array[...] = level
+        masked = masker.mask(Frame(0, frame.video, time), Verdict(Cover.SETTLED))
+        shown.append(int(copies(masked)[0][120, 160]))
+    assert shown == [60, 60, 120]
 
 
 def test_averages_of_one_track_are_not_shown_for_another() -> None:
