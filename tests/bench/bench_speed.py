@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import av
@@ -28,8 +29,11 @@ from streamer import file_job
 from streamer.settings import load
 
 
-def plain(clip: Path, out: Path, preset: str, crf: str) -> int:
-    """Decode and encode with PyAV, nothing in between; returns the number of frames."""
+def plain(clip: Path, out: Path, preset: str, crf: str, *, frame_threads: bool = True) -> int:
+    """Decode and encode with PyAV, nothing in between; returns the number of frames.
+
+    Without `frame_threads` its encoder has the threads that PyAV gives it by itself: slices.
+    """
     count = 0
     with av.open(str(clip)) as source, av.open(str(out), "w") as target:
         video = source.streams.video[0]
@@ -37,7 +41,8 @@ def plain(clip: Path, out: Path, preset: str, crf: str) -> int:
         stream = target.add_stream("libx264", video.average_rate, {"preset": preset, "crf": crf})
         stream.width, stream.height = video.width, video.height
         stream.pix_fmt = video.pix_fmt or "yuv420p"
-        stream.codec_context.thread_type = ThreadType.FRAME
+        if frame_threads:
+            stream.codec_context.thread_type = ThreadType.FRAME
         stream.codec_context.time_base = video.time_base or stream.codec_context.time_base
         for frame in source.decode(video):
             frame.pict_type = PictureType.NONE
@@ -81,7 +86,8 @@ def child(way: str, options: argparse.Namespace) -> None:
             extra = masked(options.clip, out, options.preset, options.crf, options.config)
             frames = int(extra["frames"])
         else:
-            frames = (plain if way == "plain" else program)(options.clip, out, options.preset, options.crf)
+            transcode = {"plain": plain, "slices": partial(plain, frame_threads=False), "program": program}[way]
+            frames = transcode(options.clip, out, options.preset, options.crf)
         elapsed = time.perf_counter() - begun
         own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
@@ -97,12 +103,12 @@ def main() -> None:
     parser.add_argument("--preset", default="veryfast")
     parser.add_argument("--crf", default="20")
     parser.add_argument("--config")
-    parser.add_argument("--way", choices=("plain", "program", "masked"), help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=("plain", "slices", "program", "masked"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
         child(options.way, options)
         return
-    ways = ["plain", "masked"] + (["program"] if shutil.which("ffmpeg") else [])
+    ways = ["plain", "slices", "masked"] + (["program"] if shutil.which("ffmpeg") else [])
     results: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for _ in range(options.runs):
         for way in ways:
