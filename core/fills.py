@@ -6,6 +6,7 @@ a moving mosaic, detail can be worked out), and every small change of theirs has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final
@@ -53,20 +54,14 @@ class Fills:
         """A frame at `time` (seconds) begins; what the frame before it did not use is forgotten."""
         self._kept, self._used, self._time, self._bytes = self._used, {}, time, 0
 
-    def get(self, name: Hashable, parts: tuple[int, int], like: Samples, take: Callable[[], Samples]) -> Fill:
-        """The fill of the region of this name, or of one without a name (None), on a plane `like` this one.
+    def get(self, name: Hashable, parts: tuple[int, int], take: Callable[[], Samples]) -> Fill:
+        """The fill of the region of this name, or of one without a name (None).
 
-        `take` is called for averages of this frame: when there are none yet, when they are old, and when they
-        were taken for other `parts` or for another kind of samples.
+        A name stands for one region on one plane of one pixel format. `take` is called for averages of this frame:
+        when there are none yet, when they are old, and when they were taken for other `parts`.
         """
         fill = None if name is None else self._kept.get(name)
-        if (
-            fill is None
-            or fill.parts != parts
-            or fill.grid.dtype != like.dtype
-            or fill.grid.shape[2:] != like.shape[2:]
-            or not 0 <= self._time - fill.taken < self._refresh
-        ):
+        if fill is None or fill.parts != parts or not 0 <= self._time - fill.taken < self._refresh:
             fill = Fill(take(), parts, self._time)
         if name is not None:
             self._used[name] = fill
@@ -80,14 +75,19 @@ class Fills:
         span, cover = placed.span, placed.alpha.cover
         top, left = span.y0 - window.y0, span.x0 - window.x0
         shape = (window.height, window.width, *cover.shape[2:])
-        self._bytes += window.height * window.width * cover.strides[-1]
+        self._bytes += math.prod(shape) * cover.itemsize
         drawn_as = None if placed.shape is None else (placed.shape, shape, top, left)
         if fill.drawn is not None and drawn_as is not None and drawn_as == fill.drawn_as:
             return fill.drawn
+        # Not until the end: what is drawn half must not be taken for the whole later.
+        fill.drawn = fill.drawn_as = None
         keep = drawn_as is not None and self._bytes <= self._budget
+        if not keep:
+            fill.memory = Scratch()
         whole = (fill.memory if keep else self._shared).array(shape, fill.grid.dtype)
         enlarged(fill.grid, whole, self._smooth)
         part = whole[top : top + span.height, left : left + span.width]
         np.copyto(part, cv2.multiply(part, cover, scale=1 / 255))
-        fill.drawn, fill.drawn_as = (part, drawn_as) if keep else (None, None)
+        if keep:
+            fill.drawn, fill.drawn_as = part, drawn_as
         return part

@@ -66,6 +66,8 @@ class Masker:
         """
         if verdict.cover is not Cover.BLANKET and not all(region.box.is_sound() for region in verdict.regions):
             verdict = dataclasses.replace(verdict, cover=Cover.BLANKET)
+        self._steady.begin()
+        self._fills.begin(frame.time)
         if verdict.cover is Cover.BLANKET:
             self._blanket(frame)
         elif verdict.regions or self._zones:
@@ -81,7 +83,6 @@ class Masker:
 
     def _paint(self, frame: Frame, regions: Sequence[Region]) -> None:
         video = frame.video
-        self._steady.begin()
         named = []
         for region, name in zip(regions, _names(regions), strict=True):
             wanted = frame.orientation.to_coded(region.box, video.width, video.height)
@@ -89,7 +90,6 @@ class Masker:
         named.sort(key=lambda pair: pair[0].area)
         views = _writable_planes(frame)
         zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)
-        self._fills.begin(frame.time)
         patches: list[_Patch] = []
         placed: list[tuple[Placed | None, Hashable]] = []
         before: Plane | None = None
@@ -100,7 +100,11 @@ class Masker:
                 placed += [(zone, ("zone", number)) for number, zone in enumerate(in_plane)]
             before = plane
             solid = self._solid(frame, plane)
-            patches += [self._patch(plane, place, solid, name and (index, name)) for place, name in placed if place]
+            patches += [
+                self._patch(plane, place, solid, name and (video.format.name, index, name))
+                for place, name in placed
+                if place
+            ]
         # Only now that every average is taken may a sample change.
         for patch in patches:
             placed_here, target = patch.placed, patch.placed.span.of(patch.target)
@@ -119,7 +123,7 @@ class Masker:
         def take() -> Samples:
             return averages(window.of(plane.array), columns, rows) if solid is None else solid
 
-        return _Patch(plane.array, placed, window, self._fills.get(name, (columns, rows), plane.array, take))
+        return _Patch(plane.array, placed, window, self._fills.get(name, (columns, rows), take))
 
     def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
         """The configured colour as a grid, or None when the style shows averages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Final
 
@@ -12,7 +13,7 @@ _SLACK: Final = 1.05
 
 
 class Steady:
-    """The painted boxes of one stream's regions, by name: never smaller than what is wanted, not always as small.
+    """The painted boxes of one stream's regions, by name, and around what is wanted: box in box, ellipse in ellipse.
 
     Detections waver by a few pixels from sample to sample, and regions grow and shrink between them. A region that
     keeps its size needs no new drawing, and one that stays where it is costs next to nothing to encode.
@@ -41,6 +42,7 @@ class Steady:
 
     def _next(self, last: Box, wanted: Box) -> Box:
         around = last.union(wanted)
+        around = around.grown(max(1.0, _reach(wanted, around)))
         if around.width <= wanted.width * self._slack and around.height <= wanted.height * self._slack:
             return around
         (x, y), width, height = wanted.center, wanted.width, wanted.height
@@ -49,3 +51,10 @@ class Steady:
         if height <= last.height <= height * self._slack:
             height = last.height
         return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+
+def _reach(inner: Box, outer: Box) -> float:
+    """How many times larger `outer` must be for the ellipse in it to hold that in `inner`: at most this, not more."""
+    (ix, iy), (ox, oy) = inner.center, outer.center
+    away = math.hypot(2 * (ix - ox) / outer.width, 2 * (iy - oy) / outer.height)
+    return away + max(inner.width / outer.width, inner.height / outer.height)

@@ -262,5 +262,6 @@ class AlphaCache:
 
 def _rounded_up(half: float) -> float:
     """A half-axis grown by at most 1/32 of itself (at least to half a sample), so that near sizes share a drawing."""
+    half = max(half, 0.5)
     step = 2.0 ** (math.frexp(half)[1] - 6)
-    return max(0.5, math.ceil(half / step) * step)
+    return math.ceil(half / step) * step

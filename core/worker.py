@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
@@ -65,8 +64,8 @@ class DetectorThread:
         return self._thread.alive
 
     def try_submit(self, sample: Sample) -> bool:
-        """Hand over a sample; False when as many as may be are under way."""
-        if not self._room.acquire(blocking=False):
+        """Hand over a sample; False when as many as may be are under way, or after `close`."""
+        if self._thread.stopping.is_set() or not self._room.acquire(blocking=False):
             return False
         self._samples.put_nowait(sample)
         return True
@@ -82,8 +81,8 @@ class DetectorThread:
 
     def close(self, timeout: float = 5.0) -> bool:
         """Stop after the sample under way; False when the thread did not end within `timeout` seconds."""
-        self._thread.stopping.set()
-        with contextlib.suppress(queue.Full):  # closed before
+        if not self._thread.stopping.is_set():
+            self._thread.stopping.set()
             self._samples.put_nowait(None)
         return self._thread.close(timeout)
 

@@ -61,8 +61,8 @@ def touched(plane: Plane, box: Box, shape: str) -> npt.NDArray[np.bool_]:
     height, width = plane.array.shape[:2]
     (cx, cy), step_x, step_y = box.center, 1 << plane.x_shift, 1 << plane.y_shift
     xs, ys = np.arange(width) * step_x, np.arange(height) * step_y
-    u = np.abs(np.clip(cx, xs, xs + step_x) - cx) / (box.width / 2)
-    v = np.abs(np.clip(cy, ys, ys + step_y) - cy) / (box.height / 2)
+    u = np.abs(np.clip(cx, xs, xs + step_x) - cx) / max(box.width / 2, 1e-9)
+    v = np.abs(np.clip(cy, ys, ys + step_y) - cy) / max(box.height / 2, 1e-9)
     join = np.add if shape == "ellipse" else np.maximum
     inside: npt.NDArray[np.bool_] = join(np.minimum(v[:, None], 2) ** 2, np.minimum(u[None, :], 2) ** 2) < 1
     return inside

@@ -12,25 +12,24 @@ from core.picture import Samples
 from core.styles import Alpha, Placed, Span
 
 PARTS = (2, 2)
-BYTES: Samples = np.zeros((40, 40), np.uint8)
 
 
 class _Averages:
     """Counts how often averages are asked for; each time they are one brighter."""
 
-    def __init__(self, like: Samples = BYTES) -> None:
+    def __init__(self, channels: tuple[int, ...] = ()) -> None:
         self.taken = 0
-        self._like = like
+        self._shape = (2, 2, *channels)
 
     def __call__(self) -> Samples:
         self.taken += 1
-        return np.full((2, 2, *self._like.shape[2:]), self.taken, self._like.dtype)
+        return np.full(self._shape, self.taken, np.uint8)
 
 
 def _run(fills: Fills, averages: _Averages, times: list[float], name: Hashable = "face") -> Iterator[Fill]:
     for time in times:
         fills.begin(time)
-        yield fills.get(name, PARTS, BYTES, averages)
+        yield fills.get(name, PARTS, averages)
 
 
 @pytest.mark.parametrize(
@@ -62,21 +61,12 @@ def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
     assert averages.taken == 2
 
 
-@pytest.mark.parametrize(
-    ("parts", "like"),
-    [
-        ((1, 2), BYTES),
-        (PARTS, np.zeros((40, 40), np.uint16)),
-        (PARTS, np.zeros((40, 40, 2), np.uint8)),
-    ],
-)
-def test_averages_of_another_kind_are_taken_anew(parts: tuple[int, int], like: Samples) -> None:
+def test_averages_of_other_parts_are_taken_anew() -> None:
     fills = Fills(1.0, smooth=True)
     list(_run(fills, _Averages(), [0.0]))
     fills.begin(0.1)
-    fill = fills.get("face", parts, like, _Averages(like))
-    assert (fill.parts, fill.grid.dtype, fill.grid.shape[2:]) == (parts, like.dtype, like.shape[2:])
-    assert fill.taken == 0.1
+    fill = fills.get("face", (1, 2), _Averages())
+    assert (fill.parts, fill.taken) == ((1, 2), 0.1)
 
 
 def _placed(span: Span, level: int, shape: Hashable) -> Placed:
@@ -87,7 +77,7 @@ def _placed(span: Span, level: int, shape: Hashable) -> Placed:
 def test_what_was_drawn_is_used_again_for_the_same_shape_only() -> None:
     fills = Fills(1.0, smooth=False)
     fills.begin(0.0)
-    fill = fills.get("face", PARTS, BYTES, lambda: np.full((2, 2), 200, np.uint8))
+    fill = fills.get("face", PARTS, lambda: np.full((2, 2), 200, np.uint8))
     span = Span(3, 4, 13, 24)
     first = fills.painted(fill, _placed(span, 255, "a"), span)
     assert (first == 200).all()
@@ -101,13 +91,16 @@ def test_what_was_drawn_is_used_again_for_the_same_shape_only() -> None:
     assert (other == 120).all()
 
 
-def test_drawn_fills_past_the_budget_are_not_kept() -> None:
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_drawn_fills_past_the_budget_are_not_kept(channels: tuple[int, ...]) -> None:
     span = Span(0, 0, 20, 20)
-    fills = Fills(1.0, smooth=False, budget=500)
+    cover = np.full((20, 20, *channels), 255, np.uint8)
+    placed = Placed(span, Alpha(cover, cover), (1.0, 1.0), "shape")
+    fills = Fills(1.0, smooth=False, budget=int(1.5 * cover.nbytes))
     fills.begin(0.0)
-    kept, dropped = (fills.get(name, PARTS, BYTES, _Averages()) for name in "ab")
-    assert (fills.painted(kept, _placed(span, 255, "a"), span) == 1).all()
-    assert (fills.painted(dropped, _placed(span, 255, "a"), span) == 1).all()
+    kept, dropped = (fills.get(name, PARTS, _Averages(channels)) for name in "ab")
+    assert (fills.painted(kept, placed, span) == 1).all()
+    assert (fills.painted(dropped, placed, span) == 1).all()
     assert kept.drawn is not None
     assert dropped.drawn is None
 
@@ -115,7 +108,7 @@ def test_drawn_fills_past_the_budget_are_not_kept() -> None:
 def test_a_window_wider_than_the_shape_is_cut_to_it() -> None:
     fills = Fills(1.0, smooth=False)
     fills.begin(0.0)
-    fill = fills.get("face", PARTS, BYTES, lambda: np.array([[10, 20], [30, 40]], np.uint8))
+    fill = fills.get("face", PARTS, lambda: np.array([[10, 20], [30, 40]], np.uint8))
     span = Span(34, 36, 40, 40)
     part = fills.painted(fill, _placed(span, 255, "a"), Span(32, 32, 40, 40))
     assert part.shape == (4, 6)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import ZoneConfig
-from core.frame import Cover, Frame, Region, Verdict
+from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masker import Masker
 from core.picture import FORMATS, planes
@@ -61,6 +61,36 @@ def test_a_face_that_trembles_is_painted_in_one_place() -> None:
         painted.append(copies(frame)[0])
     assert all((picture == painted[3]).all() for picture in painted[4:])
     assert (painted[3] == 0).any()
+
+
+def test_a_large_face_that_moves_a_little_aslant_is_covered_whole() -> None:
+    masker = Masker(mask_config(soft_edge=0))
+    first = Box(60, 60, 560, 560)
+    for index, by in enumerate((0, 24, 48, 40, 20, 44)):
+        frame, box = checkered("gray", (720, 720)), first.moved(by, by)
+        masker.mask(Frame(index, frame.video, index / 25), _tracked(box))
+        plane = planes(frame.video)[0]
+        assert not (is_raw(plane) & touched(plane, box, "ellipse")).any()
+
+
+def test_a_track_that_was_away_behind_a_blanket_begins_anew() -> None:
+    masker = Masker(mask_config())
+    shown = []
+    for time, level, verdict in ((0.0, 60, _tracked(FACE)), (0.1, 90, BLANKET), (0.2, 180, _tracked(FACE))):
+        frame = astronaut("gray")
+        planes(frame.video)[0].array[...] = level
+        shown.append(int(copies(masker.mask(Frame(0, frame.video, time), verdict))[0][125, 227]))
+    assert shown == [60, 90, 180]
+
+
+def test_averages_of_one_pixel_format_are_not_shown_in_another() -> None:
+    masker = Masker(mask_config())
+    for pixel_format in ("p010le", "yuv420p10le", "rgb24", "bgr24", "yuv420p"):
+        frame = astronaut(pixel_format)
+        masker.mask(frame, _tracked(FACE))
+        alone = astronaut(pixel_format)
+        Masker(mask_config()).mask(alone, _tracked(FACE))
+        assert all((a == b).all() for a, b in zip(copies(frame), copies(alone), strict=True))
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,10 +10,8 @@ from core.geometry import Box
 from core.steady import Steady
 
 FACE = Box(100, 100, 180, 200)
-boxes = st.builds(
-    lambda x, y, w, h: Box(x, y, x + w, y + h),
-    *[st.floats(-50, 50), st.floats(-50, 50), st.floats(20, 30), st.floats(20, 30)],
-)
+steps = st.floats(-0.06, 0.06)
+wavering = st.lists(st.tuples(steps, steps, steps, steps), min_size=2, max_size=20)
 
 
 def _next(steady: Steady, wanted: Box, name: str | None = "face") -> Box:
@@ -20,16 +19,22 @@ def _next(steady: Steady, wanted: Box, name: str | None = "face") -> Box:
     return steady.box(name, wanted)
 
 
-@given(st.lists(boxes, min_size=2, max_size=20))
-def test_what_is_wanted_is_always_inside_and_little_more_is_painted(wanted: list[Box]) -> None:
-    steady = Steady(1.05)
-    for box in wanted:
-        painted = _next(steady, box)
-        around = painted.union(box)
-        assert around.width <= painted.width + 1e-9
-        assert around.height <= painted.height + 1e-9
-        assert painted.width <= box.width * 1.05 + 1e-9
-        assert painted.height <= box.height * 1.05 + 1e-9
+@given(wavering)
+def test_what_is_wanted_is_always_inside_and_little_more_is_painted(ways: list[tuple[float, ...]]) -> None:
+    steady, wanted, angles = Steady(1.05), FACE, np.linspace(0, 2 * np.pi, 64)
+    for dx, dy, wider, taller in ways:
+        (x, y), width, height = wanted.center, wanted.width * (1 + wider), wanted.height * (1 + taller)
+        x, y = x + dx * width, y + dy * height
+        wanted = Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        painted = _next(steady, wanted)
+        around = painted.union(wanted)
+        assert (around.width, around.height) <= (painted.width + 1e-9, painted.height + 1e-9)
+        assert painted.width <= width * 1.05 + 1e-9
+        assert painted.height <= height * 1.05 + 1e-9
+        # The rim of the wanted ellipse, seen from the painted one.
+        u = (x + np.cos(angles) * width / 2 - painted.center[0]) / (painted.width / 2)
+        v = (y + np.sin(angles) * height / 2 - painted.center[1]) / (painted.height / 2)
+        assert np.hypot(u, v).max() <= 1 + 1e-9
 
 
 def test_a_box_that_trembles_and_breathes_is_painted_in_one_place() -> None:

@@ -148,6 +148,7 @@ def test_an_idle_thread_is_woken_to_end(monkeypatch: pytest.MonkeyPatch) -> None
         thread.try_submit(sample(0))
         get(thread)
         assert thread.close(WAIT)
+        assert not thread.try_submit(sample(1))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from av.video.frame import PictureType
 from core.anonymizer import Anonymizer
 from streamer import file_job
 from streamer.settings import load
+
+Transcode = Callable[[Path, Path, str, str], int]
 
 
 def plain(clip: Path, out: Path, preset: str, crf: str, *, frame_threads: bool = True) -> int:
@@ -86,7 +89,8 @@ def child(way: str, options: argparse.Namespace) -> None:
             extra = masked(options.clip, out, options.preset, options.crf, options.config)
             frames = int(extra["frames"])
         else:
-            transcode = {"plain": plain, "slices": partial(plain, frame_threads=False), "program": program}[way]
+            slices = partial(plain, frame_threads=False)
+            transcode: Transcode = plain if way == "plain" else slices if way == "slices" else program
             frames = transcode(options.clip, out, options.preset, options.crf)
         elapsed = time.perf_counter() - begun
         own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
