@@ -113,7 +113,7 @@ def hls_camera(clip: Path, folder: Path) -> Iterator[str]:
         ]
     )
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30  # the first segment takes 4 s, on a loaded machine more
         while not playlist.exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("ffmpeg wrote no playlist")
