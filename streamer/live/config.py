@@ -63,6 +63,9 @@ class LiveConfig(Section):
     min_interval: Annotated[float, Field(ge=0, le=5)] = 0.06
     """Seconds between two samples while the picture moves, in place of sample.min_interval: a face that comes into
     view is masked from `look_ahead` before it is first found, so it must be looked for more often than in a file."""
+    hold: Annotated[float, Field(ge=0, le=5)] = 0.36
+    """Seconds for which a box is carried past its last detection, where track.hold is shorter: a file's look-ahead
+    finds a face again later, a camera's hardly."""
     source: SourceConfig = SourceConfig()
     encoder: LiveEncoderConfig = LiveEncoderConfig()
     rtsp: Address | None = None
@@ -118,7 +121,7 @@ class LiveSettings(Settings):
         return EngineConfig(
             detect=self.detect,
             sample=self.sample.model_copy(update={"min_interval": live.min_interval}),
-            track=self.track,
+            track=self.track.model_copy(update={"hold": max(self.track.hold, live.hold)}),
             timeline=timeline,
             mask=stream.mask or self.mask,
             zones=self.zones if stream.zones is None else stream.zones,

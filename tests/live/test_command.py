@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 import pytest
 
-from core.config import SampleConfig
+from core.config import SampleConfig, TrackConfig
 from core.frame import Cover
 from streamer.cli import main
 from streamer.errors import ConfigError
@@ -63,6 +63,7 @@ def test_the_command_line_goes_on_top_of_the_file(tmp_path: Path) -> None:
     engine = settings.engine(stream)
     assert engine.timeline.look_ahead == 0.3 and engine.mask.style == "solid"
     assert engine.sample.min_interval == live.min_interval < SampleConfig().min_interval
+    assert engine.track.hold == live.hold > TrackConfig().hold
     assert "secret" not in repr(settings) and "u:p" not in repr(settings) and "long token" not in repr(settings)
 
 
