@@ -64,7 +64,7 @@ class TrackConfig(Section):
     sure_score: Share = 0.6
     """Only a track lately seen with this score is bridged over longer than `hold`, and carried for all of it."""
     hold: Seconds = 0.28
-    """A box is carried this long past its last detection; half as long if it was never sure."""
+    """A box is carried this long past its last detection, or up to the next sample; half as long if never sure."""
     back_fill: Seconds = 0.1
     """A new track is masked back to the sample before it and this much further."""
     margin: Annotated[float, Field(ge=1, le=4)] = 1.3
@@ -100,7 +100,7 @@ class ScaleConfig(Section):
     long_side: Annotated[int, Field(ge=64, le=4096)]
     """Longer side in pixels that the picture, or each tile of it, is scaled to."""
     every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Used on the first sample of a scene and on every n-th after it."""
+    """Used on the first sample of a scene and on every n-th after it, sooner where samples are far apart."""
     rows: Annotated[int, Field(ge=1, le=8)] = 1
     columns: Annotated[int, Field(ge=1, le=8)] = 1
     """The picture is cut into rows x columns overlapping tiles."""

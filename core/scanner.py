@@ -23,6 +23,7 @@ MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
 EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
 DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
+USUAL_INTERVAL = 0.125  # s: a sample further from the last counts for several, so that no size is used too seldom
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class Scanner:
         self._detector, self._config = detector, config
         self._scales = config.scales or default_scales(config.detector)
         self._known: list[_Known] = []
+        self._last = -math.inf
         self._count = 0
+        self._used: dict[ScaleConfig, int] = {}
 
     def scan(self, frame: Frame, time: float, *, scene_start: bool) -> list[Detection]:
         """All faces of `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
@@ -48,13 +51,21 @@ class Scanner:
         Whatever the detector raises is passed on.
         """
         if scene_start:
-            self._known, self._count = [], 0
-        due = [scale for scale in self._scales if self._count % scale.every == 0]
-        self._count += 1
+            self._known, self._used = [], {}
+        due = self._due(time)
         found = merge(self._look(frame, due))
         found = merge([*found, *self._follow_up(frame, found)])
         self._remember(time, found)
         return found
+
+    def _due(self, time: float) -> list[ScaleConfig]:
+        """The sizes to look at now: each again after its number of samples, or the time that so many usually take."""
+        apart = time - self._last
+        self._count += max(1, round(apart / USUAL_INTERVAL)) if math.isfinite(apart) else 1
+        self._last = time
+        due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every]
+        self._used.update(dict.fromkeys(due, self._count))
+        return due
 
     def _look(self, frame: Frame, scales: Sequence[ScaleConfig]) -> list[Detection]:
         width, height = frame.upright_size

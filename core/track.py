@@ -35,6 +35,7 @@ class Track:
     `strong_time` is when a detection last was good enough to start a track, `born_after` the time of the last
     sample of the scene in which it was not seen yet, or None when its first observation lies on the scene's
     first sample. Nothing is painted outside its scene, which begins at `scene_start` and ends before `scene_end`.
+    `missed` is the time of the first sample since the last observation: the face was not seen in it.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Track:
     born_after: float | None = None
     scene_start: float = -math.inf
     scene_end: float = math.inf
+    missed: float | None = None
 
     @property
     def first(self) -> Observation:
@@ -63,6 +65,7 @@ class Track:
     def add(self, observation: Observation, strong: bool) -> None:
         """Append an observation that is later than all others; `strong` if it could have started a track."""
         self.observations.append(observation)
+        self.missed = None
         if strong:
             self.strong_time = observation.time
 
@@ -75,6 +78,11 @@ class Track:
         """Drop observations that no instant from `time` on needs."""
         keep = max(0, bisect_right(self.observations, time, key=_time) - RECENT)
         del self.observations[:keep]
+
+    def miss(self, time: float) -> None:
+        """The sample at `time` lacks this face."""
+        if self.missed is None:
+            self.missed = time
 
     def predict(self, time: float) -> Box:
         """Where the box should be after the last observation, at constant velocity, damped and never far."""
@@ -111,7 +119,11 @@ class Track:
 
     def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Box]:
         age = time - self.last.time
-        hold = config.hold if self.recent_score >= config.sure_score else config.hold / 2
+        hold = config.hold
+        # One sample without it does not end a face, however far apart samples are.
+        if self.missed is not None and self.missed - self.last.time <= config.bridge:
+            hold = max(hold, self.missed - self.last.time)
+        hold = hold if self.recent_score >= config.sure_score else hold / 2
         if min(time, heard) - self.last.time > hold * (2 if self.last.cut else 1):
             return []
         blind = max(0.0, time - max(heard, self.last.time))

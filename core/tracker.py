@@ -70,6 +70,9 @@ class Tracker:
         self._ended += [t for t in self._tracks if time - t.last.time > config.bridge]
         self._tracks = [t for t in self._tracks if time - t.last.time <= config.bridge]
         free = self._link(time, sound)
+        for track in self._tracks:
+            if track.last.time < time:
+                track.miss(time)
         weak = [d for d in free if d.score < config.birth_score]
         for detection in free:
             if detection.score >= config.birth_score:
@@ -123,8 +126,9 @@ class Tracker:
         strong = detection.score >= config.birth_score
         if not strong and time - track.strong_time > config.weak:
             return math.inf
-        # Across a long gap only faces that were plain to see at both ends are taken for the same.
-        if patience > config.hold and min(detection.score, track.recent_score) < config.sure_score:
+        # Across a sample without it and a long gap, only faces plain to see at both ends are taken for the same.
+        sure = min(detection.score, track.recent_score) >= config.sure_score
+        if track.missed is not None and patience > config.hold and not sure:
             return math.inf
         if far and not (strong and patience <= config.leap and track.last.score >= config.birth_score):
             return math.inf
@@ -142,11 +146,13 @@ class Tracker:
         )
         self._next_id += 1
         # Now that the face is certain, weak finds of earlier samples where it should have been are it, too.
+        later = time
         for back in range(len(self._seen) - 1, -1, -1):
             seen = self._seen[back]
             patience = track.first.time - seen.time
-            if patience > self._config.hold:
+            if patience > self._config.hold and track.first.time > later:
                 break
+            later = seen.time
             predicted = _spot(track.predict_back(seen.time))
             costs = [(_distance(predicted, _spot(d.box), patience), i) for i, d in enumerate(seen.weak)]
             if costs and min(costs)[0] < 1:
@@ -166,7 +172,7 @@ class Tracker:
 
     def forget_before(self, time: float) -> None:
         """Drop what no instant from `time` on needs, so that memory stays flat."""
-        longest, heard = 2 * self._config.hold, min(time, self._heard)
+        longest, heard = 2 * max(self._config.hold, self._config.bridge), min(time, self._heard)
         self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= heard]
         for track in self._ended + self._tracks:
             track.forget_before(time)

@@ -139,6 +139,27 @@ def test_each_size_has_its_own_rate_and_starts_with_the_scene() -> None:
     assert widths == [[256, 128], [128], [128], [256, 128], [128], [256, 128], [128], [128]]
 
 
+@pytest.mark.parametrize(
+    ("interval", "large"),
+    [
+        pytest.param(0.06, [0, 5, 10], id="often: every fifth sample"),
+        pytest.param(0.16, [0, 5, 10], id="nearly as usual: the same"),
+        pytest.param(0.2, [0, 3, 6, 9], id="seldom: as often in time"),
+        pytest.param(1.0, list(range(12)), id="very seldom: every time"),
+    ],
+)
+def test_no_size_is_used_too_seldom_where_samples_are_far_apart(interval: float, large: list[int]) -> None:
+    config = DetectConfig(scales=(ScaleConfig(long_side=128), ScaleConfig(long_side=256, every=5)), follow_up=0)
+    recorder = Recorder()
+    scanner = Scanner(recorder, config)
+    seen = []
+    for index in range(12):
+        recorder.calls.clear()
+        scanner.scan(dark(640, 320), index * interval, scene_start=index == 0)
+        seen += [index for call in recorder.calls if call[0][0] == 256]
+    assert seen == large
+
+
 FACE = Box(100, 100, 140, 140)
 FOLLOW = DetectConfig(scales=(ScaleConfig(long_side=320),), follow_up=2, follow_up_side=96, memory=0.5)
 

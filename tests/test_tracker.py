@@ -149,6 +149,32 @@ def test_hold(score: float, age: float, masked: bool) -> None:
     assert is_masked(tracker, age, at(100)) == masked
 
 
+@pytest.mark.parametrize(
+    ("score", "age", "masked"),
+    [(0.9, 0.5, True), (0.9, 0.51, False), (0.6, 0.25, True), (0.6, 0.26, False)],
+)
+def test_one_sample_without_it_does_not_end_a_face_however_far_apart_samples_are(
+    score: float, age: float, masked: bool
+) -> None:
+    """Recordings of two pictures a second exist: `hold` alone would uncover a face that one sample lacks."""
+    tracker = tracked((0, [at(100, score)]), (0.5, []), (1.0, []))
+    assert is_masked(tracker, age, at(100)) == masked
+
+
+def test_a_sample_far_from_the_last_says_nothing_of_a_face_before_it() -> None:
+    tracker = tracked((0, [at(100)]), (1.5, []))
+    assert is_masked(tracker, 0.29, at(100)) and not is_masked(tracker, 0.31, at(100))
+
+
+def test_successive_samples_link_unsure_faces_however_far_apart_they_are() -> None:
+    tracker = tracked((0.0, [at(100, 0.6)]), (0.35, [at(110, 0.4)]))
+    assert tracker.born == 1 and is_masked(tracker, 0.35, at(110))
+    tracker = tracked((0.0, [at(100, 0.4)]), (0.35, [at(110, 0.6)]))
+    assert is_masked(tracker, 0.0, at(100)), "and backwards"
+    tracker = tracked((0.0, [at(100, 0.4)]), (0.35, []), (0.7, [at(110, 0.6)]))
+    assert not is_masked(tracker, 0.0, at(100)), "not across a sample without it"
+
+
 def test_a_face_is_not_taken_for_gone_while_the_detector_is_silent() -> None:
     tracker = tracked((0, [at(100)]))
     assert is_masked(tracker, 5.0, at(100)), "past `max_mask_age` the whole frame is masked"
@@ -164,7 +190,8 @@ def test_what_reaches_the_edge_is_masked_for_longer(x: float, longer: bool) -> N
     tracker = Tracker(CONFIG)
     tracker.cut(-math.inf)
     tracker.update(1.0, [at(x)], (640.0, 360.0))
-    tracker.update(1.9, [], (640.0, 360.0))
+    for time in (1.1, 1.9):
+        tracker.update(time, [], (640.0, 360.0))
     assert is_masked(tracker, 1.2, at(x)) and is_masked(tracker, 0.95, at(x))
     assert is_masked(tracker, 1.0 + 1.2 * CONFIG.hold, at(x)) == longer
     assert is_masked(tracker, 1.0 - 1.2 * CONFIG.back_fill, at(x)) == longer
@@ -183,7 +210,7 @@ def test_a_held_box_covers_where_the_face_was_and_where_it_was_heading() -> None
 )
 def test_back_fill(time: float, masked: bool) -> None:
     """From the sample before the first sighting, and `back_fill` further, up to the end of `hold`."""
-    tracker = tracked((0, []), (0.5, []), (1.0, [at(100)]), (1.9, []))
+    tracker = tracked((0, []), (0.5, []), (1.0, [at(100)]), (1.1, []), (1.9, []))
     assert is_masked(tracker, time, at(100)) == masked
 
 
