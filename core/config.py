@@ -113,7 +113,7 @@ class DetectConfig(Section):
     scales: tuple[ScaleConfig, ...] = ()
     """Sizes at which samples are looked at; none: those that suit the detector."""
     follow_up: Annotated[int, Field(ge=0, le=64)] = 8
-    """At most this many faces that a sample lacks are looked for again, each in a small crop."""
+    """At most this many small faces that a sample lacks are looked for again, each in a crop."""
     follow_up_side: Annotated[int, Field(ge=64, le=640)] = 128
     """Side in pixels of such a crop, which shows three times the face's size."""
     memory: Seconds = 0.6

@@ -21,6 +21,7 @@ CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
 SAME_IOU = 0.4
 MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
 EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
+PLAIN_SIDE = 28  # px: where a face this large was not found, a closer look only finds other things
 DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
 USUAL_INTERVAL = 0.125  # s: a sample further from the last counts for several, so that no size is used too seldom
@@ -54,7 +55,8 @@ class Scanner:
             self._known, self._used = [], {}
         due = self._due(time)
         found = merge(self._look(frame, due))
-        found = merge([*found, *self._follow_up(frame, found)])
+        finest = max((_whole_side(scale) for scale in due), default=0) / max(frame.upright_size)
+        found = merge([*found, *self._follow_up(frame, found, finest)])
         self._remember(time, found)
         return found
 
@@ -71,8 +73,8 @@ class Scanner:
         width, height = frame.upright_size
         images: dict[int, BgrImage] = {}
         found: dict[int, list[Detection]] = {}
-        for scale in sorted(scales, key=lambda s: -s.long_side * max(s.rows, s.columns)):
-            image = _whole(frame, scale.long_side * max(scale.rows, scale.columns), images)
+        for scale in sorted(scales, key=lambda s: -_whole_side(s)):
+            image = _whole(frame, _whole_side(scale), images)
             factor = (width / image.shape[1], height / image.shape[0])
             parts = tiles(image.shape[1], image.shape[0], scale)
             answers = self._detector.detect([image[y0:y1, x0:x1] for x0, y0, x1, y1 in parts])
@@ -83,13 +85,18 @@ class Scanner:
             found.setdefault(image.shape[1], [])
         return cross_check(found, width)
 
-    def _follow_up(self, frame: Frame, found: Sequence[Detection]) -> Iterator[Detection]:
-        """Look again, closely, for the faces that earlier samples had and this one lacks."""
+    def _follow_up(self, frame: Frame, found: Sequence[Detection], finest: float) -> Iterator[Detection]:
+        """Look again, closely, for the small faces that earlier samples had and this one lacks.
+
+        `finest` is the scale of the largest picture that was looked at: what was plain to see in that is not looked
+        for again.
+        """
         side = self._config.follow_up_side
         width, height = frame.upright_size
-        missing = unmatched([k.box for k in self._known], [d.box for d in found])
+        missing = [self._known[i] for i in unmatched([k.box for k in self._known], [d.box for d in found])]
+        small = [known for known in missing if known.box.side * finest < PLAIN_SIDE]
         areas: list[tuple[Box, _Known]] = []
-        for known in sorted((self._known[i] for i in missing), key=lambda k: -k.seen)[: self._config.follow_up]:
+        for known in sorted(small, key=lambda k: -k.seen)[: self._config.follow_up]:
             (x, y), half = known.box.center, known.box.side * CROP_FACES / 2
             area = Box(x - half, y - half, x + half, y + half)
             if area.clipped(width, height).area > 0:
@@ -112,6 +119,11 @@ class Scanner:
         missing = unmatched([k.box for k in self._known], [k.box for k in current])
         kept = [self._known[i] for i in missing if 0 <= time - self._known[i].seen <= self._config.memory]
         self._known = current + kept
+
+
+def _whole_side(scale: ScaleConfig) -> int:
+    """The longer side of the whole picture that the scale's tiles are cut from, in pixels."""
+    return scale.long_side * max(scale.rows, scale.columns)
 
 
 def _whole(frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImage:

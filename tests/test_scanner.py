@@ -176,6 +176,18 @@ def crops(second: float, *, config: DetectConfig = FOLLOW, scene_start: bool = F
     return sum(len(call) for call in recorder.calls[1:])
 
 
+@pytest.mark.parametrize(("side", "looked_for"), [(50, 1), (60, 0)])
+def test_only_what_the_picture_was_too_small_for_is_looked_for_again(side: int, looked_for: int) -> None:
+    """A face of 30 px in the scaled picture is plain to see: if it is not found there, it is hidden or gone."""
+    recorder = Recorder()
+    scanner = Scanner(recorder, FOLLOW)
+    scanner.scan(dark(640, 320, Box(100, 100, 100 + side, 100 + side)), 0.0, scene_start=True)
+    recorder.calls.clear()
+    recorder.blind = True
+    scanner.scan(dark(640, 320), 0.1, scene_start=False)
+    assert len(recorder.calls) == 1 + looked_for
+
+
 def test_a_missing_face_is_looked_for_again() -> None:
     assert crops(0.1) == 1
     assert crops(0.1, blind=False) == 0, "it was found: nothing to look for"
