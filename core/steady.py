@@ -8,8 +8,11 @@ from typing import Final
 
 from core.geometry import Box
 
-_SLACK: Final = 1.05
+_SLACK: Final = 1.2
 """How many times the wanted width and height a painted region may have."""
+
+_ROOM: Final = 1.04
+"""How many times the wanted width or height it gets when it is new or that must change: room to stay."""
 
 
 class Steady:
@@ -19,8 +22,8 @@ class Steady:
     keeps its size needs no new drawing, and one that stays where it is costs next to nothing to encode.
     """
 
-    def __init__(self, slack: float = _SLACK) -> None:
-        self._slack = slack
+    def __init__(self, slack: float = _SLACK, room: float = _ROOM) -> None:
+        self._slack, self._room = slack, room
         self._kept: dict[Hashable, Box] = {}
         self._used: dict[Hashable, Box] = {}
 
@@ -36,21 +39,17 @@ class Steady:
         if name is None:
             return wanted
         last = self._kept.get(name)
-        box = wanted if last is None else self._next(last, wanted)
+        if last is None:
+            box = wanted.grown(self._room)
+        else:
+            width, height = self._side(last.width, wanted.width), self._side(last.height, wanted.height)
+            (x, y), kept = wanted.center, (width, height) == (last.width, last.height) and _reach(wanted, last) <= 1
+            box = last if kept else Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         self._used[name] = box
         return box
 
-    def _next(self, last: Box, wanted: Box) -> Box:
-        around = last.union(wanted)
-        around = around.grown(max(1.0, _reach(wanted, around)))
-        if around.width <= wanted.width * self._slack and around.height <= wanted.height * self._slack:
-            return around
-        (x, y), width, height = wanted.center, wanted.width, wanted.height
-        if width <= last.width <= width * self._slack:
-            width = last.width
-        if height <= last.height <= height * self._slack:
-            height = last.height
-        return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    def _side(self, last: float, wanted: float) -> float:
+        return last if wanted <= last <= wanted * self._slack else wanted * self._room
 
 
 def _reach(inner: Box, outer: Box) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.config import ZoneConfig
@@ -59,8 +59,8 @@ def test_a_face_that_trembles_is_painted_in_one_place() -> None:
         planes(frame.video)[0].array[...] = 200
         masker.mask(Frame(i, frame.video, i / 25), _tracked(Box(100, 60, 180, 160).moved(dx, 0)))
         painted.append(copies(frame)[0])
-    assert all((picture == painted[3]).all() for picture in painted[4:])
-    assert (painted[3] == 0).any()
+    assert all((picture == painted[0]).all() for picture in painted[1:])
+    assert (painted[0] == 0).any()
 
 
 def test_a_large_face_that_moves_a_little_aslant_is_covered_whole() -> None:
@@ -93,7 +93,7 @@ def test_averages_of_one_pixel_format_are_not_shown_in_another() -> None:
         assert all((a == b).all() for a, b in zip(copies(frame), copies(alone), strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.lists(st.lists(boxes.filter(Box.is_sound), max_size=3), min_size=2, max_size=6),
     st.sampled_from(sorted(FORMATS)),

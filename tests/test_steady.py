@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ def _next(steady: Steady, wanted: Box, name: str | None = "face") -> Box:
 
 @given(wavering)
 def test_what_is_wanted_is_always_inside_and_little_more_is_painted(ways: list[tuple[float, ...]]) -> None:
-    steady, wanted, angles = Steady(1.05), FACE, np.linspace(0, 2 * np.pi, 64)
+    steady, wanted, angles = Steady(1.2, 1.04), FACE, np.linspace(0, 2 * np.pi, 64)
     for dx, dy, wider, taller in ways:
         (x, y), width, height = wanted.center, wanted.width * (1 + wider), wanted.height * (1 + taller)
         x, y = x + dx * width, y + dy * height
@@ -29,8 +30,8 @@ def test_what_is_wanted_is_always_inside_and_little_more_is_painted(ways: list[t
         painted = _next(steady, wanted)
         around = painted.union(wanted)
         assert (around.width, around.height) <= (painted.width + 1e-9, painted.height + 1e-9)
-        assert painted.width <= width * 1.05 + 1e-9
-        assert painted.height <= height * 1.05 + 1e-9
+        assert painted.width <= width * 1.2 + 1e-9
+        assert painted.height <= height * 1.2 + 1e-9
         # The rim of the wanted ellipse, seen from the painted one.
         u = (x + np.cos(angles) * width / 2 - painted.center[0]) / (painted.width / 2)
         v = (y + np.sin(angles) * height / 2 - painted.center[1]) / (painted.height / 2)
@@ -39,30 +40,31 @@ def test_what_is_wanted_is_always_inside_and_little_more_is_painted(ways: list[t
 
 def test_a_box_that_trembles_and_breathes_is_painted_in_one_place() -> None:
     steady = Steady()
-    _next(steady, FACE.grown(1.03))
-    painted = [_next(steady, FACE.moved(dx, 0).grown(1 + dx / 100)) for dx in (1, -1, 0.5, 1, 0, -1)]
-    assert len(set(painted[1:])) == 1
+    painted = [_next(steady, FACE.moved(dx, 0).grown(1 + dx / 200)) for dx in (0, 1, -1, 0.5, 1, 0, -1)]
+    assert len(set(painted)) == 1
 
 
 def test_a_box_that_moves_on_keeps_its_size_and_moves_with_the_face() -> None:
     steady = Steady()
-    first = _next(steady, FACE.grown(1.04))
+    first = _next(steady, FACE)
     moved = _next(steady, FACE.moved(30, 0))
     assert moved.center == FACE.moved(30, 0).center
     assert (moved.width, moved.height) == (first.width, first.height)
 
 
-def test_a_box_that_shrinks_is_followed() -> None:
+@pytest.mark.parametrize("factor", [0.8, 1.2])
+def test_another_size_is_followed_with_a_little_room(factor: float) -> None:
     steady = Steady()
     _next(steady, FACE)
-    assert _next(steady, FACE.grown(0.8)) == FACE.grown(0.8)
+    painted, wanted = _next(steady, FACE.grown(factor)), FACE.grown(factor)
+    assert wanted.width < painted.width < 1.1 * wanted.width and wanted.height < painted.height < 1.1 * wanted.height
 
 
 def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
     steady = Steady()
-    _next(steady, FACE.grown(1.03))
+    _next(steady, FACE.grown(1.1))
     steady.begin()
-    assert _next(steady, FACE) == FACE
+    assert _next(steady, FACE) == _next(Steady(), FACE)
 
 
 def test_a_region_without_a_name_is_painted_as_it_is_wanted() -> None:
