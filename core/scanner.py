@@ -24,7 +24,7 @@ EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
 PLAIN_SIDE = 28  # px: where a face this large was not found, a closer look only finds other things
 DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
-USUAL_INTERVAL = 0.125  # s: a sample further from the last counts for several, so that no size is used too seldom
+USUAL_INTERVAL = 0.15  # s: a sample further from the last counts for more than one, so that no size is used too seldom
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Scanner:
         self._scales = config.scales or default_scales(config.detector)
         self._known: list[_Known] = []
         self._last = -math.inf
-        self._count = 0
-        self._used: dict[ScaleConfig, int] = {}
+        self._count = 0.0
+        self._used: dict[ScaleConfig, float] = {}
 
     def scan(self, frame: Frame, time: float, *, scene_start: bool) -> list[Detection]:
         """All faces of `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
@@ -63,9 +63,9 @@ class Scanner:
     def _due(self, time: float) -> list[ScaleConfig]:
         """The sizes to look at now: each again after its number of samples, or the time that so many usually take."""
         apart = time - self._last
-        self._count += max(1, round(apart / USUAL_INTERVAL)) if math.isfinite(apart) else 1
+        self._count += max(1.0, apart / USUAL_INTERVAL) if math.isfinite(apart) else 1.0
         self._last = time
-        due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every]
+        due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
         self._used.update(dict.fromkeys(due, self._count))
         return due
 

@@ -144,7 +144,8 @@ def test_each_size_has_its_own_rate_and_starts_with_the_scene() -> None:
     [
         pytest.param(0.06, [0, 5, 10], id="often: every fifth sample"),
         pytest.param(0.16, [0, 5, 10], id="nearly as usual: the same"),
-        pytest.param(0.2, [0, 3, 6, 9], id="seldom: as often in time"),
+        pytest.param(0.2, [0, 4, 8], id="seldom: as often in time"),
+        pytest.param(0.4, [0, 2, 4, 6, 8, 10], id="more seldom: the same"),
         pytest.param(1.0, list(range(12)), id="very seldom: every time"),
     ],
 )
