@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import setproctitle
@@ -13,6 +14,8 @@ def main() -> int:
     """Run the command line; returns the exit code."""
     # The command line of a process is there for every user of the machine to read.
     setproctitle.setproctitle(redacted(" ".join(["veilcast", *sys.argv[1:]])))
+    # NumPy's linear algebra is not used here; its threads would begin by waiting busily for a tenth of a second.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from streamer.cli import main as run
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from core.detectors import find
 from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
+from streamer.opencv_threads import one_opencv_thread
 from streamer.output import MaskedFile, check_target, default_output
 from streamer.reader_thread import ReaderThread
 from streamer.report import Coverage, Report, WeightsUsed, digest, versions
@@ -51,10 +52,12 @@ def anonymize_file(
     Every frame is kept with its time stamp. The target appears when it is complete or not at all. `on_progress` is
     called after every frame written, `on_warning` once for each kind of trouble; `make_detector` stands in for the
     configured detector; once `interrupt` is set, the job stops, nothing is left of the target, and
-    InterruptedJobError is raised. Raises InputError or OutputError, both with one clear line.
+    InterruptedJobError is raised. Raises InputError or OutputError, both with one clear line. OpenCV is left with
+    one thread, in the whole process.
     """
     source = Path(source)
     settings = settings or Settings()
+    one_opencv_thread()
     begun = time.monotonic()
     warnings = WarningLog(on_warning)
     with FileSource(source, warnings=warnings) as reader:

@@ -26,6 +26,7 @@ from streamer.live.source_url import SourceUrlError
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream import LiveStream
 from streamer.live.web_server import WebServer
+from streamer.opencv_threads import one_opencv_thread
 
 START_TIMEOUT: Final = 10.0  # seconds
 SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of a kind to end
@@ -85,6 +86,7 @@ class LiveService:
         self._network: LoopThread | None = None
 
     def __enter__(self) -> LiveService:
+        one_opencv_thread()
         try:
             self._start()
         except BaseException:
