@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 FARTHEST = 1e6  # pixels; no picture is that large, so a box that reaches further was made by a fault
+THINNEST = 1e-6  # px: what is thinner has no area that could be counted with
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Box:
 
     def is_sound(self) -> bool:
         """Whether the box has an area and every coordinate is a number that a picture could have, finite above all."""
-        farthest = max(map(abs, (self.x0, self.y0, self.x1, self.y1)))
-        return all(map(math.isfinite, (self.x0, self.y0, self.x1, self.y1))) and farthest <= FARTHEST and self.area > 0
+        corners = (self.x0, self.y0, self.x1, self.y1)
+        if not all(map(math.isfinite, corners)) or max(map(abs, corners)) > FARTHEST:
+            return False
+        return min(self.width, self.height) > THINNEST
 
     def grown(self, factor: float, pad: float = 0.0) -> Box:
         """The same middle, both sides times `factor`, plus `pad` pixels on every edge."""

@@ -28,6 +28,7 @@ def test_measures() -> None:
         (Box(1e200, 0, 1.1e200, 10), False),
         (Box(10, 10, 10, 20), False),
         (Box(30, 20, 10, 60), False),
+        (Box(0, 0, 10, 1e-9), False),
         # Both sides negative: their product is an area, but this is no box.
         (Box(30, 60, 10, 20), False),
         (Box(math.nan, 0, 10, 10), False),

@@ -158,6 +158,7 @@ def test_an_unsound_crop_or_size_is_refused() -> None:
 @settings(max_examples=60, deadline=None)
 @example(Box(64.6, 10, 65.6, 20), "yuv420p", 50, 50)  # rounds to nothing at the right edge
 @example(Box(10, 48.7, 20, 60), "nv12", 50, 50)
+@example(Box(10, 20, 20, 20.00001), "yuv420p", 50, 50)
 @given(
     st.tuples(*[st.floats(-300, 300)] * 4).map(lambda c: Box(*c)).filter(Box.is_sound),
     st.sampled_from(["yuv420p", "p010le", "bgr24", "gray"]),
