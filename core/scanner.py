@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from core import picture
@@ -137,7 +136,7 @@ def _whole(frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImag
     if larger is not None:
         upright = images[larger]
         size = frame.orientation.upright_size(*size)
-        image = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(picture.scaled(upright, *size), np.uint8)
     else:
         image = frame.orientation.upright(picture.shrink(video, *size))
     images[long_side] = image

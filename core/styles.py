@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -175,21 +176,36 @@ class Scratch:
         return array
 
 
+def outside(offsets: npt.NDArray[np.generic], half: float) -> npt.NDArray[np.float32]:
+    """Squared distance of samples from the middle, along one axis of a shape, in units of that half-axis.
+
+    A sample's width counts as inside.
+    """
+    beyond = np.maximum(np.abs(offsets.astype(np.float32)) - 1, 0)
+    squared: npt.NDArray[np.float32] = np.square(beyond / np.float32(half))
+    return squared
+
+
+@functools.lru_cache(maxsize=1024)
+def _outside_from_middle(count: int, half: float) -> npt.NDArray[np.float32]:
+    distances = outside(np.arange(count), half)
+    distances.setflags(write=False)
+    return distances
+
+
 def coverage(
-    dx: npt.NDArray[np.float32], dy: npt.NDArray[np.float32], rx: float, ry: float, soft_edge: float, shape: Shape
+    u: npt.NDArray[np.float32], v: npt.NDArray[np.float32], soft_edge: float, shape: Shape
 ) -> npt.NDArray[np.uint8]:
-    """Coverage of samples at `dx`, `dy` from the middle of a shape with half-axes `rx`, `ry`: (len(dy), len(dx)).
+    """Coverage of samples that lie `outside` by `u` along x and by `v` along y: (len(v), len(u)).
 
     255 on every sample that comes within one sample's width of the shape, falling to 0 outside it over `soft_edge`
     times its width and height.
     """
-    u = np.square(np.maximum(np.abs(dx) - 1, 0) / np.float32(rx))
-    v = np.square(np.maximum(np.abs(dy) - 1, 0) / np.float32(ry))
     join = np.add if shape == "ellipse" else np.maximum
-    outside = join(v[:, None], u[None, :])
+    away = join(v[:, None], u[None, :])
     rim = max((1 + 2 * soft_edge) ** 2 - 1, 1e-3)  # a hard edge is a very steep one
     slope = 255 / rim
-    return np.asarray(cv2.addWeighted(outside, -slope, outside, 0, 255 + slope, dtype=cv2.CV_8U), np.uint8)
+    return np.asarray(cv2.addWeighted(away, -slope, away, 0, 255 + slope, dtype=cv2.CV_8U), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,7 +247,7 @@ class AlphaCache:
         share = span.width / (2 * nx + 1), span.height / (2 * ny + 1)
         if 2 * plane.array.itemsize * len(plane.channels) * (2 * nx + 1) * (2 * ny + 1) > self._budget // 4:
             xs, ys = np.arange(span.x0, span.x1) + (0.5 - x), np.arange(span.y0, span.y1) + (0.5 - y)
-            return Placed(span, as_alpha(self._draw(xs, ys, rx, ry), plane), share)
+            return Placed(span, as_alpha(self._draw(outside(xs, rx), outside(ys, ry)), plane), share)
         # A stored shape's middle is the middle of a sample: half a sample off at most, within `coverage`'s margin.
         whole = self._stored(plane, rx, ry, nx, ny)
         rows, columns = slice(span.y0 - top, span.y1 - top), slice(span.x0 - left, span.x1 - left)
@@ -245,7 +261,7 @@ class AlphaCache:
             self._held.move_to_end(key)
             return alpha
         # A quarter is drawn, the others mirror it.
-        quarter = self._draw(np.arange(nx + 1), np.arange(ny + 1), rx, ry)
+        quarter = self._draw(_outside_from_middle(nx + 1, rx), _outside_from_middle(ny + 1, ry))
         whole = np.asarray(cv2.copyMakeBorder(quarter, ny, 0, nx, 0, cv2.BORDER_REFLECT_101), np.uint8)
         alpha = as_alpha(whole, plane)
         self._held[key] = alpha
@@ -254,10 +270,8 @@ class AlphaCache:
             self._bytes -= self._held.popitem(last=False)[1].nbytes
         return alpha
 
-    def _draw(
-        self, dx: npt.NDArray[np.generic], dy: npt.NDArray[np.generic], rx: float, ry: float
-    ) -> npt.NDArray[np.uint8]:
-        return coverage(dx.astype(np.float32), dy.astype(np.float32), rx, ry, self._soft_edge, self._shape)
+    def _draw(self, u: npt.NDArray[np.float32], v: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        return coverage(u, v, self._soft_edge, self._shape)
 
 
 def _rounded_up(half: float) -> float:
