@@ -64,11 +64,11 @@ class TrackConfig(Section):
     sure_score: Share = 0.6
     """Only a track lately seen with this score is bridged over longer than `hold`, and carried for all of it."""
     hold: Seconds = 0.28
-    """A box is carried this long past its last detection, or up to the next sample; half as long if never sure."""
+    """A box is carried this long past its last detection, or up to the next sample; half as long if not sure lately."""
     back_fill: Seconds = 0.1
     """A new track is masked back to the sample before it and this much further."""
     margin: Annotated[float, Field(ge=1, le=4)] = 1.3
-    """A painted region's size as a multiple of the detection box."""
+    """A painted region's least size as a multiple of the detection box; up to a fifth more, to stay as it is."""
     growth: Annotated[float, Field(ge=0, le=10)] = 0.6
     """What the margin gains with every second away from a detection ..."""
     blind_growth: Annotated[float, Field(ge=0, le=20)] = 3.0

@@ -181,7 +181,10 @@ def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> n
 
 
 def scaled(view: Samples, width: int, height: int) -> Samples:
-    """Samples of shape (height, width) or (height, width, channels) at another size, without aliasing."""
+    """Samples of shape (height, width) or (height, width, channels) at another size.
+
+    Halved as often as possible, then linear: nearly no aliasing, and much faster than averages at an odd ratio.
+    """
     # At exactly half the size linear is the average of two, twenty times faster than INTER_AREA at an odd ratio.
     while (tall := view.shape[0] >= 2 * height) | (wide := view.shape[1] >= 2 * width):
         rows, columns = view.shape[0] >> tall, view.shape[1] >> wide

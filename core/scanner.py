@@ -1,4 +1,4 @@
-"""Looks at one sample: the whole picture at several sizes, then small crops where a known face is missing."""
+"""Looks at one sample: the whole picture at several sizes, then small crops where a small face is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from core import picture
 from core.config import DetectConfig, ScaleConfig
 from core.detection import BgrImage, Detection, Detector
-from core.detectors import default_scales
+from core.detectors import default_scales, find
 from core.frame import Frame
 from core.geometry import Box, iou
 
@@ -20,10 +20,10 @@ CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
 SAME_IOU = 0.4
 MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
 EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
-PLAIN_SIDE = 28  # px: where a face this large was not found, a closer look only finds other things
 DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
 USUAL_INTERVAL = 0.15  # s: a sample further from the last counts for more than one, so that no size is used too seldom
+MOST_COUNTED = 2.0  # and for no more than this: where it is the detector that is slow, it must not be made slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Scanner:
     def __init__(self, detector: Detector, config: DetectConfig) -> None:
         self._detector, self._config = detector, config
         self._scales = config.scales or default_scales(config.detector)
+        self._plain_side = find(config.detector).plain_side
         self._known: list[_Known] = []
         self._last = -math.inf
         self._count = 0.0
@@ -54,6 +55,7 @@ class Scanner:
             self._known, self._used = [], {}
         due = self._due(time)
         found = merge(self._look(frame, due))
+        self._used.update(dict.fromkeys(due, self._count))  # a look that fails has not used them
         finest = max((_whole_side(scale) for scale in due), default=0) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
         self._remember(time, found)
@@ -62,11 +64,9 @@ class Scanner:
     def _due(self, time: float) -> list[ScaleConfig]:
         """The sizes to look at now: each again after its number of samples, or the time that so many usually take."""
         apart = time - self._last
-        self._count += max(1.0, apart / USUAL_INTERVAL) if math.isfinite(apart) else 1.0
+        self._count += min(max(1.0, apart / USUAL_INTERVAL), MOST_COUNTED)
         self._last = time
-        due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
-        self._used.update(dict.fromkeys(due, self._count))
-        return due
+        return [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
 
     def _look(self, frame: Frame, scales: Sequence[ScaleConfig]) -> list[Detection]:
         width, height = frame.upright_size
@@ -93,7 +93,7 @@ class Scanner:
         side = self._config.follow_up_side
         width, height = frame.upright_size
         missing = [self._known[i] for i in unmatched([k.box for k in self._known], [d.box for d in found])]
-        small = [known for known in missing if known.box.side * finest < PLAIN_SIDE]
+        small = [known for known in missing if known.box.side * finest < self._plain_side]
         areas: list[tuple[Box, _Known]] = []
         for known in sorted(small, key=lambda k: -k.seen)[: self._config.follow_up]:
             (x, y), half = known.box.center, known.box.side * CROP_FACES / 2

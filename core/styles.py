@@ -24,6 +24,9 @@ _FINEST: Final = 3
 _LARGE_TILE: Final = 32
 """Tiles of at least this many samples a side are averaged from a picture of half the size."""
 
+_WIDEST: Final = 8192
+"""Half a shape's width or height in samples from which on it is not kept for others of its size."""
+
 _BLUR_STEPS: Final = 4
 """Each average becomes this many cubic steps a side before the linear enlargement: no creases."""
 
@@ -245,7 +248,8 @@ class AlphaCache:
         if span.width <= 0 or span.height <= 0:
             return None
         share = span.width / (2 * nx + 1), span.height / (2 * ny + 1)
-        if 2 * plane.array.itemsize * len(plane.channels) * (2 * nx + 1) * (2 * ny + 1) > self._budget // 4:
+        size = 2 * plane.array.itemsize * len(plane.channels) * (2 * nx + 1) * (2 * ny + 1)
+        if size > self._budget // 4 or max(nx, ny) > _WIDEST:
             xs, ys = np.arange(span.x0, span.x1) + (0.5 - x), np.arange(span.y0, span.y1) + (0.5 - y)
             return Placed(span, as_alpha(self._draw(outside(xs, rx), outside(ys, ry)), plane), share)
         # A stored shape's middle is the middle of a sample: half a sample off at most, within `coverage`'s margin.

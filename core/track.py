@@ -18,7 +18,9 @@ class Observation:
     """A detection that was linked to a track; `time` in seconds.
 
     `far` where it lies so far from the observation before that they may be two faces; `cut` where it reaches the
-    edge of the picture: what is left of a face there is hard to find, so it is masked for longer.
+    edge of the picture: what is left of a face there is hard to find, so it is masked for longer. `since` is the time
+    of the sample before this one; `missed` that of the first sample after the observation before that lacked the
+    face, if one did.
     """
 
     time: float
@@ -26,6 +28,8 @@ class Observation:
     score: float
     far: bool = False
     cut: bool = False
+    since: float | None = None
+    missed: float | None = None
 
 
 @dataclass(slots=True)
@@ -111,18 +115,22 @@ class Track:
         boxes = [_between(before, following, time, config)]
         if gap > config.hold or following.far:
             # The two ends may be two faces: keep what each alone would have covered.
-            if time - before.time <= config.hold:
+            until = following.time if following.missed is None else following.missed
+            since = following.time if following.since is None else following.since - config.back_fill
+            if time <= max(before.time + config.hold, until):
                 boxes.append(before.box.grown(_growth(time - before.time, config)))
-            if following.time - time <= config.hold:
+            if time >= min(following.time - config.hold, since):
                 boxes.append(following.box.grown(_growth(following.time - time, config)))
         return boxes
 
     def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Box]:
         age = time - self.last.time
         hold = config.hold
-        # One sample without it does not end a face, however far apart samples are.
-        if self.missed is not None and self.missed - self.last.time <= config.bridge:
-            hold = max(hold, self.missed - self.last.time)
+        if self.missed is None:
+            heard = self.last.time  # what the detector says of other scenes is nothing of this face
+        else:
+            # One sample without it does not end a face, however far apart samples are.
+            hold = max(hold, min(self.missed - self.last.time, config.bridge))
         hold = hold if self.recent_score >= config.sure_score else hold / 2
         if min(time, heard) - self.last.time > hold * (2 if self.last.cut else 1):
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from core.config import TrackConfig
@@ -67,7 +67,10 @@ class Tracker:
         self._size, self._heard = size, time
         config = self._config
         sound = [d for d in detections if d.box.is_sound() and d.score >= config.keep_score]
-        self._ended += [t for t in self._tracks if time - t.last.time > config.bridge]
+        ended = [t for t in self._tracks if time - t.last.time > config.bridge]
+        for track in ended:
+            track.miss(time)
+        self._ended += ended
         self._tracks = [t for t in self._tracks if time - t.last.time <= config.bridge]
         free = self._link(time, sound)
         for track in self._tracks:
@@ -102,16 +105,19 @@ class Tracker:
                 if t not in linked and d in free:
                     linked.add(t)
                     free.remove(d)
-                    found = detections[d]
-                    single[t].add(self._observation(time, found, far), found.score >= self._config.birth_score)
+                    found = self._observation(time, detections[d], far, single[t].missed)
+                    single[t].add(found, found.score >= self._config.birth_score)
             single = [track for t, track in enumerate(single) if t not in linked]
         return [detections[d] for d in free]
 
-    def _observation(self, time: float, detection: Detection, far: bool = False) -> Observation:
+    def _observation(
+        self, time: float, detection: Detection, far: bool = False, missed: float | None = None
+    ) -> Observation:
         box, (width, height) = detection.box, self._size
         near = EDGE * box.side
         cut = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
-        return Observation(time, box, detection.score, far, cut)
+        since = self._seen[-1].time if self._seen else None
+        return Observation(time, box, detection.score, far, cut, since, missed)
 
     def _cost(
         self, track: Track, ends: Sequence[_Spot], detection: Detection, spot: _Spot, time: float, far: bool
@@ -158,7 +164,7 @@ class Tracker:
             if costs and min(costs)[0] < 1:
                 found = seen.weak.pop(min(costs)[1])
                 earlier = self._seen[back - 1].time if back else None
-                track.prepend(self._observation(seen.time, found), earlier)
+                track.prepend(replace(self._observation(seen.time, found), since=earlier), earlier)
         self._tracks.append(track)
 
     def regions(self, time: float) -> tuple[Region, ...]:

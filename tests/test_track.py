@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,9 @@ def test_adding_at_both_ends() -> None:
     ("time", "painted"), [(0.89, False), (0.91, True), (1.0, True), (1.29, True), (1.31, False), (5.0, False)]
 )
 def test_the_life_of_a_single_sighting(time: float, painted: bool) -> None:
-    assert bool(track_of(seen(1.0)).boxes_at(time, CONFIG)) == painted
+    track = track_of(seen(1.0))
+    track.miss(1.1)
+    assert bool(track.boxes_at(time, CONFIG)) == painted
 
 
 @pytest.mark.parametrize(("time", "painted"), [(0.9, False), (1.0, True), (1.15, True), (1.2, False), (1.25, False)])
@@ -72,7 +76,7 @@ def test_between_sightings_the_face_is_covered_wherever_it_is_on_the_straight_li
 
 
 def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
-    a, b = seen(0.0, 500), seen(0.8, 540)
+    a, b = seen(0.0, 500), replace(seen(0.8, 540), since=0.7, missed=0.1)
     track = track_of(a, b)
     assert holds(track.boxes_at(0.29, CONFIG), a.box) and holds(track.boxes_at(0.51, CONFIG), b.box)
     assert len(track.boxes_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
@@ -81,6 +85,7 @@ def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
 def test_while_the_detector_is_silent_a_face_may_have_gone_anywhere_near() -> None:
     face = seen(1.0, 500, 40)
     track = track_of(face)
+    track.miss(1.0)
     away = 40 * 1.25 * 0.4  # at a speed that nobody has seen yet: one and a quarter sides a second
     [told], [untold] = (track.boxes_at(1.4, CONFIG.model_copy(update={"hold": 0.5}), heard) for heard in (1.4, 1.0))
     assert holds([untold], face.box.moved(away, 0)) and holds([untold], face.box.moved(-away, 0))

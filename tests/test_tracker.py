@@ -161,9 +161,35 @@ def test_one_sample_without_it_does_not_end_a_face_however_far_apart_samples_are
     assert is_masked(tracker, age, at(100)) == masked
 
 
-def test_a_sample_far_from_the_last_says_nothing_of_a_face_before_it() -> None:
+def test_a_detector_that_was_silent_for_long_has_not_seen_the_face_go() -> None:
     tracker = tracked((0, [at(100)]), (1.5, []))
-    assert is_masked(tracker, 0.29, at(100)) and not is_masked(tracker, 0.31, at(100))
+    assert is_masked(tracker, 0.9, at(100)) and not is_masked(tracker, 1.1, at(100)), "for `bridge` at most"
+
+
+def test_what_is_said_of_the_next_scene_is_nothing_of_a_face_in_this_one() -> None:
+    tracker = tracked((0, [at(100)]))
+    tracker.cut(0.5)
+    tracker.update(0.5, [])
+    assert is_masked(tracker, 0.45, at(100)) and not is_masked(tracker, 0.5, at(100))
+
+
+def test_two_unsure_faces_taken_for_one_are_both_covered_all_the_time_between_two_samples() -> None:
+    tracker = tracked((0.0, [at(100, 0.6)]), (0.35, [at(135, 0.6)]))
+    assert tracker.born == 1
+    for time in (0.01, 0.2, 0.34):
+        assert is_masked(tracker, time, at(100)) and is_masked(tracker, time, at(135))
+
+
+def test_a_face_found_again_is_covered_where_it_was_up_to_the_sample_that_lacked_it() -> None:
+    tracker = tracked((0.0, [at(100)]), (0.35, []), (0.7, [at(130)]))
+    assert tracker.born == 1
+    assert is_masked(tracker, 0.35, at(100)) and is_masked(tracker, 0.35, at(130))
+
+
+def test_a_face_that_is_still_held_is_not_forgotten() -> None:
+    tracker = tracked((0.0, [at(100)]), (0.9, []), (1.1, []))
+    tracker.forget_before(0.65)
+    assert is_masked(tracker, 0.8, at(100))
 
 
 def test_successive_samples_link_unsure_faces_however_far_apart_they_are() -> None:

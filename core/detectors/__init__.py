@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ class DetectorEntry:
     make: Callable[[float], Detector]
     weights: Weights
     scales: tuple[ScaleConfig, ...]
+    plain_side: float = math.inf
+    """Side in pixels from which on a face that is not found is hidden or gone: a closer look finds other things."""
 
 
 _YUNET_SCALES = (ScaleConfig(long_side=320), ScaleConfig(long_side=640), ScaleConfig(long_side=1280, every=5))
@@ -31,7 +34,7 @@ _BLAZEFACE_SCALES = (
 )
 
 DETECTORS: dict[str, DetectorEntry] = {
-    "yunet": DetectorEntry(YuNet, YUNET, _YUNET_SCALES),
+    "yunet": DetectorEntry(YuNet, YUNET, _YUNET_SCALES, plain_side=28),
     "mediapipe": DetectorEntry(MediaPipe, BLAZEFACE_FULL, _BLAZEFACE_SCALES),
     "mediapipe-short": DetectorEntry(partial(MediaPipe, full_range=False), BLAZEFACE_SHORT, _BLAZEFACE_SCALES),
 }
