@@ -65,6 +65,9 @@ def _back(rig: Rig) -> None:
     rig.camera.restart(rig.footage.large)
 
 
+NOTICED: Final = 10.0
+"""Seconds after its end within which a fault must show in the metrics."""
+
 _BLANKET: Final = "frames_total{blanket}"
 _SLATE: Final = "frames_total{slate}"
 _CLEAN: Final = Faults()
@@ -126,12 +129,15 @@ def inject(rig: Rig, fault: Fault, seconds: float) -> Injection:
     # What was seen before it was mended could still be on its way.
     time.sleep(0.5)
     rig.settle()
-    after = rig.live.metrics()
 
     def growth(name: str) -> float:
-        return after.get(name, 0.0) - before.get(name, 0.0)
+        return rig.live.metrics().get(name, 0.0) - before.get(name, 0.0)
 
-    proven = fault.proof is None or growth(fault.proof) > 0
+    # A connection that broke may be noticed only now, and all look well until then.
+    deadline = time.monotonic() + NOTICED
+    while not (proven := fault.proof is None or growth(fault.proof) > 0) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        rig.settle()
     return Injection(fault, begun, ended, time.time(), proven, growth("skipped_frames_total"))
 
 
