@@ -55,7 +55,6 @@ class Scanner:
             self._known, self._used = [], {}
         due = self._due(time)
         found = merge(self._look(frame, due))
-        self._used.update(dict.fromkeys(due, self._count))  # a look that fails has not used them
         finest = max((_whole_side(scale) for scale in due), default=0) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
         self._remember(time, found)
@@ -66,7 +65,10 @@ class Scanner:
         apart = time - self._last
         self._count += min(max(1.0, apart / USUAL_INTERVAL), MOST_COUNTED)
         self._last = time
-        return [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
+        due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
+        # Before the look: a detector that fails at one size must not fail at it every time.
+        self._used.update(dict.fromkeys(due, self._count))
+        return due
 
     def _look(self, frame: Frame, scales: Sequence[ScaleConfig]) -> list[Detection]:
         width, height = frame.upright_size
