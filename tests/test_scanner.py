@@ -127,15 +127,21 @@ def test_a_face_on_its_side_is_seen_upright(turn: int) -> None:
     assert iou(detection.box, face) > 0.55
 
 
-def test_each_size_has_its_own_rate_and_starts_with_the_scene() -> None:
-    config = DetectConfig(scales=(ScaleConfig(long_side=128), ScaleConfig(long_side=256, every=3)), follow_up=0)
+def looked_at(every: int, interval: float, samples: int, starts: Sequence[int] = (0,)) -> list[list[int]]:
+    """The widths each sample was looked at in, 256 px `every` so often; a scene begins at each of `starts`."""
+    config = DetectConfig(scales=(ScaleConfig(long_side=128), ScaleConfig(long_side=256, every=every)), follow_up=0)
     recorder = Recorder()
     scanner = Scanner(recorder, config)
     widths = []
-    for index in range(8):
+    for index in range(samples):
         recorder.calls.clear()
-        scanner.scan(dark(640, 320), index / 10, scene_start=index in (0, 5))
+        scanner.scan(dark(640, 320), index * interval, scene_start=index in starts)
         widths.append([call[0][0] for call in recorder.calls])
+    return widths
+
+
+def test_each_size_has_its_own_rate_and_starts_with_the_scene() -> None:
+    widths = looked_at(3, 0.1, 8, starts=(0, 5))
     assert widths == [[256, 128], [128], [128], [256, 128], [128], [256, 128], [128], [128]]
 
 
@@ -149,15 +155,7 @@ def test_each_size_has_its_own_rate_and_starts_with_the_scene() -> None:
     ],
 )
 def test_no_size_is_used_too_seldom_where_samples_are_far_apart(interval: float, large: list[int]) -> None:
-    config = DetectConfig(scales=(ScaleConfig(long_side=128), ScaleConfig(long_side=256, every=5)), follow_up=0)
-    recorder = Recorder()
-    scanner = Scanner(recorder, config)
-    seen = []
-    for index in range(12):
-        recorder.calls.clear()
-        scanner.scan(dark(640, 320), index * interval, scene_start=index == 0)
-        seen += [index for call in recorder.calls if call[0][0] == 256]
-    assert seen == large
+    assert [index for index, widths in enumerate(looked_at(5, interval, 12)) if 256 in widths] == large
 
 
 def test_a_size_at_which_the_detector_fails_does_not_spoil_every_look() -> None:
