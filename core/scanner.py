@@ -55,7 +55,7 @@ class Scanner:
             self._known, self._used = [], {}
         due = self._due(time)
         found = merge(self._look(frame, due))
-        finest = max((_whole_side(scale) for scale in due), default=0) / max(frame.upright_size)
+        finest = max(map(_whole_side, due)) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
         self._remember(time, found)
         return found
@@ -66,6 +66,7 @@ class Scanner:
         self._count += min(max(1.0, apart / USUAL_INTERVAL), MOST_COUNTED)
         self._last = time
         due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
+        due = due or [self._scales[0]]  # a sample that nothing was looked for in would pass for one without faces
         # Before the look: a detector that fails at one size must not fail at it every time.
         self._used.update(dict.fromkeys(due, self._count))
         return due

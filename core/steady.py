@@ -43,8 +43,11 @@ class Steady:
             box = wanted.grown(self._room)
         else:
             width, height = self._side(last.width, wanted.width), self._side(last.height, wanted.height)
-            (x, y), kept = wanted.center, (width, height) == (last.width, last.height) and _reach(wanted, last) <= 1
-            box = last if kept else Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            if (width, height) == (last.width, last.height) and _reach(wanted, last) <= 1:
+                box = last
+            else:
+                x, y = wanted.center
+                box = Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         self._used[name] = box
         return box
 

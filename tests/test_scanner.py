@@ -158,6 +158,14 @@ def test_no_size_is_used_too_seldom_where_samples_are_far_apart(interval: float,
     assert [index for index, widths in enumerate(looked_at(5, interval, 12)) if 256 in widths] == large
 
 
+def test_every_sample_is_looked_at_whatever_the_rates_of_the_sizes() -> None:
+    recorder = Recorder()
+    scanner = Scanner(recorder, DetectConfig(scales=(ScaleConfig(long_side=128, every=5),), follow_up=0))
+    for index in range(4):
+        scanner.scan(dark(640, 320), index / 10, scene_start=index == 0)
+    assert len(recorder.calls) == 4
+
+
 def test_a_size_at_which_the_detector_fails_does_not_spoil_every_look() -> None:
     class Failing(Recorder):
         def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
