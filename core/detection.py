@@ -34,5 +34,8 @@ class Detector(Protocol):
         ...
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
-        """One list of detections a picture, boxes in that picture's pixels."""
+        """One list of detections a picture, boxes in that picture's pixels.
+
+        The pictures are overwritten later: they must not be kept.
+        """
         ...

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from core.picture import Samples
-from core.styles import Placed, Scratch, Span, enlarged
+from core.scratch import Scratch
+from core.styles import Placed, Span, enlarged
 
 _BUDGET: Final = 32 << 20
 """Bytes of drawn fills that may be kept from frame to frame."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -17,8 +18,12 @@ from core.geometry import Box
 Samples = npt.NDArray[np.uint8 | np.uint16]
 """Samples of one plane, shape (height, width) or (height, width, channels), uint8 or uint16."""
 
+Allocate = Callable[[tuple[int, ...], np.dtype[np.uint8 | np.uint16]], Samples]
+"""Makes an array of a shape and a type, with anything in it."""
+
 Kind = Literal["luma", "chroma", "packed"]
 
+_BYTE: Final = np.dtype(np.uint8)
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 
 
@@ -113,6 +118,11 @@ def planes(video: av.VideoFrame) -> tuple[Plane, ...]:
     return tuple(views)
 
 
+def fresh(shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
+    """An array of its own."""
+    return np.empty(shape, dtype)
+
+
 def copied(video: av.VideoFrame) -> av.VideoFrame:
     """A picture of its own with the same samples: what is painted on the one does not show on the other.
 
@@ -131,21 +141,22 @@ def is_full_range(video: av.VideoFrame) -> bool:
     return video.format.name.startswith(("yuvj", "gray", "bgr", "rgb")) or video.color_range == _FULL_RANGE
 
 
-def shrink(video: av.VideoFrame, width: int, height: int) -> BgrImage:
+def shrink(video: av.VideoFrame, width: int, height: int, new: Allocate = fresh) -> BgrImage:
     """The whole coded picture at `width` x `height` pixels: (height, width, 3), uint8, not turned upright.
 
-    Only planes of the wanted size are converted to BGR. Raises UnsupportedPictureError as `planes` does, and
-    ValueError when the size is not positive.
+    Only planes of the wanted size are converted to BGR. `new` makes the arrays on the way and the result. Raises
+    UnsupportedPictureError as `planes` does, and ValueError when the size is not positive.
     """
     _check_size(width, height)
-    return _resample(video, (0, 0, video.width, video.height), width, height)
+    return _resample(video, (0, 0, video.width, video.height), width, height, new)
 
 
-def crop(video: av.VideoFrame, box: Box, width: int, height: int) -> BgrImage:
+def crop(video: av.VideoFrame, box: Box, width: int, height: int, new: Allocate = fresh) -> BgrImage:
     """The part of the coded picture in `box` (coded pixels) at `width` x `height`: (height, width, 3), uint8.
 
     What lies outside the picture is black. Edges fall on whole pixels of the picture, up to half a pixel off.
-    Raises UnsupportedPictureError as `planes` does, and ValueError for an unsound box or a size that is not positive.
+    `new` makes the arrays on the way and the result. Raises UnsupportedPictureError as `planes` does, and ValueError
+    for an unsound box or a size that is not positive.
     """
     _check_size(width, height)
     if not box.is_sound():
@@ -155,13 +166,14 @@ def crop(video: av.VideoFrame, box: Box, width: int, height: int) -> BgrImage:
     x0, y0 = min(round(inside.x0), video.width - 1), min(round(inside.y0), video.height - 1)
     source = (x0, y0, max(x0 + 1, round(inside.x1)), max(y0 + 1, round(inside.y1)))
     if inside == box:
-        return _resample(video, source, width, height)
-    picture: BgrImage = np.zeros((height, width, 3), np.uint8)
+        return _resample(video, source, width, height, new)
+    picture: BgrImage = np.asarray(new((height, width, 3), _BYTE), np.uint8)
+    picture[...] = 0
     fx, fy = width / box.width, height / box.height
     left, right = round((inside.x0 - box.x0) * fx), round((inside.x1 - box.x0) * fx)
     top, bottom = round((inside.y0 - box.y0) * fy), round((inside.y1 - box.y0) * fy)
     if right > left and bottom > top:
-        picture[top:bottom, left:right] = _resample(video, source, right - left, bottom - top)
+        picture[top:bottom, left:right] = _resample(video, source, right - left, bottom - top, new)
     return picture
 
 
@@ -172,7 +184,7 @@ def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> n
     `planes` does.
     """
     plane = planes(video)[0]
-    step = max(1, plane.array.shape[0] // (height * 6))
+    step = max(1, plane.array.shape[0] // (height * 3))
     rows = plane.array[::step]
     small = np.asarray(cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA), rows.dtype)
     if small.ndim == 3:
@@ -180,19 +192,22 @@ def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> n
     return _to_byte(small, 2.0**-plane.depth_shift, 0.0)
 
 
-def scaled(view: Samples, width: int, height: int) -> Samples:
-    """Samples of shape (height, width) or (height, width, channels) at another size.
+def scaled(view: Samples, width: int, height: int, new: Allocate = fresh) -> Samples:
+    """Samples of shape (height, width) or (height, width, channels) at another size; the same where that is theirs.
 
     Halved as often as possible, then linear: nearly no aliasing, and much faster than averages at an odd ratio.
+    `new` makes the arrays on the way and the result.
     """
+
+    def linear(source: Samples, columns: int, rows: int) -> Samples:
+        out = new((rows, columns, *source.shape[2:]), source.dtype)
+        return np.asarray(cv2.resize(source, (columns, rows), dst=out, interpolation=cv2.INTER_LINEAR), source.dtype)
+
     # At exactly half the size linear is the average of two, twenty times faster than INTER_AREA at an odd ratio.
     while (tall := view.shape[0] >= 2 * height) | (wide := view.shape[1] >= 2 * width):
         rows, columns = view.shape[0] >> tall, view.shape[1] >> wide
-        whole = view[: rows << tall, : columns << wide]
-        view = np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_LINEAR), view.dtype)
-    if view.shape[:2] == (height, width):
-        return view
-    return np.asarray(cv2.resize(view, (width, height), interpolation=cv2.INTER_LINEAR), view.dtype)
+        view = linear(view[: rows << tall, : columns << wide], columns, rows)
+    return view if view.shape[:2] == (height, width) else linear(view, width, height)
 
 
 def _check_size(width: int, height: int) -> None:
@@ -200,7 +215,9 @@ def _check_size(width: int, height: int) -> None:
         raise ValueError(f"size must be positive, not {width} x {height}")
 
 
-def _resample(video: av.VideoFrame, part: tuple[int, int, int, int], width: int, height: int) -> BgrImage:
+def _resample(
+    video: av.VideoFrame, part: tuple[int, int, int, int], width: int, height: int, new: Allocate
+) -> BgrImage:
     """The rectangle `x0, y0, x1, y1` of the picture, inside it, at another size."""
     x0, y0, x1, y1 = part
     even = width + width % 2, height + height % 2  # chroma of the small picture is half its size
@@ -214,23 +231,26 @@ def _resample(video: av.VideoFrame, part: tuple[int, int, int, int], width: int,
         ]
         to_byte = 2.0**-plane.depth_shift
         if plane.kind == "packed":
-            small = _to_byte(scaled(view, width, height), to_byte, 0.0)
+            small = _to_byte(scaled(view, width, height, new), to_byte, 0.0)
             return small if plane.channels == "bgr" else np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), np.uint8)
         # The conversion below expects television range.
         if plane.kind == "luma":
             gain, offset = (219 / 255, 16.0) if full else (1.0, 0.0)
-            luma = _to_byte(scaled(view, width, height), to_byte * gain, offset)
+            luma = _to_byte(scaled(view, width, height, new), to_byte * gain, offset)
         else:
             gain, offset = (224 / 255, 128 * 31 / 255) if full else (1.0, 0.0)
-            chroma.append(_to_byte(scaled(view, even[0] // 2, even[1] // 2), to_byte * gain, offset))
+            chroma.append(_to_byte(scaled(view, even[0] // 2, even[1] // 2, new), to_byte * gain, offset))
     assert luma is not None  # every format that is not packed has luma
     if not chroma:
         chroma = [np.full((even[1] // 2, even[0] // 2, 2), 128, np.uint8)]
-    both = chroma[0] if len(chroma) == 1 else np.asarray(cv2.merge(chroma), np.uint8)
+    both = chroma[0]
+    if len(chroma) > 1:
+        both = np.asarray(cv2.merge(chroma, dst=new((*both.shape, 2), _BYTE)), np.uint8)
     if even != (width, height):
         edge = 0, even[1] - height, 0, even[0] - width
         luma = np.asarray(cv2.copyMakeBorder(luma, *edge, cv2.BORDER_REPLICATE), np.uint8)
-    picture = np.asarray(cv2.cvtColorTwoPlane(luma, both, cv2.COLOR_YUV2BGR_NV12), np.uint8)
+    out = new((even[1], even[0], 3), _BYTE)
+    picture = np.asarray(cv2.cvtColorTwoPlane(luma, both, cv2.COLOR_YUV2BGR_NV12, dst=out), np.uint8)
     return np.ascontiguousarray(picture[:height, :width])
 
 

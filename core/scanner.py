@@ -14,6 +14,7 @@ from core.detection import BgrImage, Detection, Detector
 from core.detectors import default_scales, find
 from core.frame import Frame
 from core.geometry import Box, iou
+from core.scratch import Arena
 
 TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
 CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
@@ -45,12 +46,14 @@ class Scanner:
         self._last = -math.inf
         self._count = 0.0
         self._used: dict[ScaleConfig, float] = {}
+        self._memory = Arena()
 
     def scan(self, frame: Frame, time: float, *, scene_start: bool) -> list[Detection]:
         """All faces of `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
 
         Whatever the detector raises is passed on.
         """
+        self._memory.begin()
         if scene_start:
             self._known, self._used = [], {}
         due = self._due(time)
@@ -76,7 +79,7 @@ class Scanner:
         images: dict[int, BgrImage] = {}
         found: dict[int, list[Detection]] = {}
         for scale in sorted(scales, key=lambda s: -_whole_side(s)):
-            image = _whole(frame, _whole_side(scale), images)
+            image = self._whole(frame, _whole_side(scale), images)
             factor = (width / image.shape[1], height / image.shape[0])
             parts = tiles(image.shape[1], image.shape[0], scale)
             answers = self._detector.detect([image[y0:y1, x0:x1] for x0, y0, x1, y1 in parts])
@@ -86,6 +89,23 @@ class Scanner:
                     found.setdefault(image.shape[1], []).append(replace(detection, box=box))
             found.setdefault(image.shape[1], [])
         return cross_check(found, width)
+
+    def _whole(self, frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImage:
+        """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
+        video = frame.video
+        scale = long_side / max(video.width, video.height)
+        size = fitted(video.width * scale), fitted(video.height * scale)
+        larger = min((side for side in images if side >= long_side), default=None)
+        if larger == long_side:
+            return images[long_side]
+        if larger is not None:
+            upright = images[larger]
+            size = frame.orientation.upright_size(*size)
+            image = np.asarray(picture.scaled(upright, *size, self._memory.array), np.uint8)
+        else:
+            image = frame.orientation.upright(picture.shrink(video, *size, self._memory.array))
+        images[long_side] = image
+        return image
 
     def _follow_up(self, frame: Frame, found: Sequence[Detection], finest: float) -> Iterator[Detection]:
         """Look again, closely, for the small faces that earlier samples had and this one lacks.
@@ -114,7 +134,7 @@ class Scanner:
     def _crop(self, frame: Frame, area: Box) -> BgrImage:
         side = self._config.follow_up_side
         coded = frame.orientation.to_coded(area, frame.video.width, frame.video.height)
-        return frame.orientation.upright(picture.crop(frame.video, coded, side, side))
+        return frame.orientation.upright(picture.crop(frame.video, coded, side, side, self._memory.array))
 
     def _remember(self, time: float, found: Sequence[Detection]) -> None:
         current = [_Known(d.box, time) for d in found if d.score >= REMEMBER_SCORE]
@@ -126,24 +146,6 @@ class Scanner:
 def _whole_side(scale: ScaleConfig) -> int:
     """The longer side of the whole picture that the scale's tiles are cut from, in pixels."""
     return scale.long_side * max(scale.rows, scale.columns)
-
-
-def _whole(frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImage:
-    """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
-    video = frame.video
-    scale = long_side / max(video.width, video.height)
-    size = fitted(video.width * scale), fitted(video.height * scale)
-    larger = min((side for side in images if side >= long_side), default=None)
-    if larger == long_side:
-        return images[long_side]
-    if larger is not None:
-        upright = images[larger]
-        size = frame.orientation.upright_size(*size)
-        image = np.asarray(picture.scaled(upright, *size), np.uint8)
-    else:
-        image = frame.orientation.upright(picture.shrink(video, *size))
-    images[long_side] = image
-    return image
 
 
 def fitted(length: float) -> int:

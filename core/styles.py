@@ -159,24 +159,10 @@ def blend(target: Samples, painted: Samples, alpha: Alpha, spare: Samples) -> No
     All of one shape and type. `spare`, memory of the caller's, is used up. Raises ValueError when the target cannot be
     painted in place.
     """
-    kept = cv2.multiply(target, alpha.rest, dst=spare, scale=1 / 255)
+    np.copyto(spare, target)  # the picture is long out of the caches: copying fetches it a third faster than arithmetic
+    kept = cv2.multiply(spare, alpha.rest, dst=spare, scale=1 / 255)
     if cv2.add(painted, kept, dst=target) is not target:  # twice as fast as NumPy on rows that are not adjacent
         raise ValueError("cannot paint in place")
-
-
-class Scratch:
-    """Memory to paint with, used over and over: fresh arrays for every patch would be cold, and cost page faults."""
-
-    def __init__(self) -> None:
-        self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
-        """An array of this kind with nothing sensible in it, good until the next one is asked for."""
-        size = math.prod(shape) * dtype.itemsize
-        if self._memory.size < size:
-            self._memory = np.empty(size, np.uint8)
-        array: Samples = self._memory[:size].view(dtype).reshape(shape)
-        return array
 
 
 def outside(offsets: npt.NDArray[np.generic], half: float) -> npt.NDArray[np.float32]:

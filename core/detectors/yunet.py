@@ -13,6 +13,7 @@ import onnxruntime as ort
 from core.detection import BgrImage, Detection
 from core.detectors.onnx_graph import without_outputs
 from core.geometry import Box
+from core.scratch import Scratch
 from core.weights import YUNET, WeightsError
 
 FloatArray = npt.NDArray[np.float32]
@@ -52,6 +53,7 @@ class YuNet:
         model = without_outputs(with_free_size(YUNET.read()), KEY_POINTS)
         self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._input = np.zeros(0, np.float32)
+        self._plane = Scratch()
         self._min_score, self._nms_iou = min_score, nms_iou
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
@@ -106,8 +108,9 @@ class YuNet:
         blob = self._input[:size].reshape(1, 3, tall, wide)
         blob[:, :, height:] = 0
         blob[:, :, :, width:] = 0
-        for channel, plane in enumerate(cv2.split(picture)):
-            blob[0, channel, :height, :width] = plane
+        plane = self._plane.array((height, width), picture.dtype)
+        for channel in range(3):
+            blob[0, channel, :height, :width] = cv2.extractChannel(picture, channel, dst=plane)
         return blob
 
 

@@ -1,0 +1,60 @@
+"""Memory that is used over and over: fresh arrays for every picture are cold, and the system clears their pages."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from core.picture import Samples
+
+_ALIGNED: Final = 64
+"""Arrays begin at a multiple of this many bytes, as caches and vector instructions like it."""
+
+
+class Scratch:
+    """Memory for one array at a time."""
+
+    def __init__(self) -> None:
+        self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
+        """An array of this kind with nothing sensible in it, good until the next one is asked for."""
+        size = math.prod(shape) * dtype.itemsize
+        if self._memory.size < size:
+            self._memory = np.empty(size, np.uint8)
+        array: Samples = self._memory[:size].view(dtype).reshape(shape)
+        return array
+
+
+class Arena:
+    """Memory for all arrays of one piece of work, such as the pictures of one look; the next begins anew in it.
+
+    It is as large as the largest piece of work so far.
+    """
+
+    def __init__(self) -> None:
+        self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._used = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self._memory.nbytes
+
+    def begin(self) -> None:
+        """The next piece of work begins: every array given out so far may be overwritten."""
+        if self._used > self._memory.size:
+            self._memory = np.empty(self._used, np.uint8)
+        self._used = 0
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
+        """An array of this kind with nothing sensible in it, good until the next `begin`."""
+        size = math.prod(shape) * dtype.itemsize
+        start, self._used = self._used, self._used + size + -size % _ALIGNED
+        if self._used > self._memory.size:  # not large enough yet: from the next `begin` on it is
+            return np.empty(shape, dtype)
+        array: Samples = self._memory[start : start + size].view(dtype).reshape(shape)
+        return array
