@@ -11,8 +11,11 @@ from core.geometry import Box
 _SLACK: Final = 1.2
 """How many times the wanted width and height a painted region may have."""
 
-_ROOM: Final = 1.04
-"""How many times the wanted width or height it gets when it is new or that must change: room to stay."""
+_ROOM: Final = 1.03
+"""How many times the wanted width or height it gets at least when it is new or that must change: room to stay ..."""
+
+_STEPS: Final = 24
+"""... and then the next larger of this many sizes from one to twice of it: shapes of one size are drawn once."""
 
 
 class Steady:
@@ -40,19 +43,24 @@ class Steady:
             return wanted
         last = self._kept.get(name)
         if last is None:
-            box = wanted.grown(self._room)
+            box = _around(wanted, self._roomy(wanted.width), self._roomy(wanted.height))
         else:
             width, height = self._side(last.width, wanted.width), self._side(last.height, wanted.height)
-            if (width, height) == (last.width, last.height) and _reach(wanted, last) <= 1:
-                box = last
-            else:
-                x, y = wanted.center
-                box = Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            stays = (width, height) == (last.width, last.height) and _reach(wanted, last) <= 1
+            box = last if stays else _around(wanted, width, height)
         self._used[name] = box
         return box
 
     def _side(self, last: float, wanted: float) -> float:
-        return last if wanted <= last <= wanted * self._slack else wanted * self._room
+        return last if wanted <= last <= wanted * self._slack else self._roomy(wanted)
+
+    def _roomy(self, wanted: float) -> float:
+        return float(2 ** (math.ceil(math.log2(wanted * self._room) * _STEPS) / _STEPS))
+
+
+def _around(wanted: Box, width: float, height: float) -> Box:
+    x, y = wanted.center
+    return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
 def _reach(inner: Box, outer: Box) -> float:

@@ -49,7 +49,7 @@ def test_a_box_that_moves_on_keeps_its_size_and_moves_with_the_face() -> None:
     first = _next(steady, FACE)
     moved = _next(steady, FACE.moved(30, 0))
     assert moved.center == FACE.moved(30, 0).center
-    assert (moved.width, moved.height) == (first.width, first.height)
+    assert (moved.width, moved.height) == pytest.approx((first.width, first.height))
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.2])
@@ -58,6 +58,12 @@ def test_another_size_is_followed_with_a_little_room(factor: float) -> None:
     _next(steady, FACE)
     painted, wanted = _next(steady, FACE.grown(factor)), FACE.grown(factor)
     assert wanted.width < painted.width < 1.1 * wanted.width and wanted.height < painted.height < 1.1 * wanted.height
+
+
+def test_faces_of_nearly_one_size_are_painted_in_few() -> None:
+    sizes = {round(_next(Steady(), Box(0, 0, side, side)).width, 9) for side in np.linspace(60, 120, 200)}
+    assert len(sizes) <= 26
+    assert all(any(1.029 * side <= size <= 1.07 * side for size in sizes) for side in np.linspace(60, 120, 200))
 
 
 def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
