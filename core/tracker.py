@@ -22,6 +22,7 @@ EDGE = 0.05  # of a box side: nearer than this to the picture's edge, a face is 
 NEARLY_SAME = 0.5  # overlap of boxes that are cheaper to paint as one
 MAX_RATIO = 2.5  # of the sizes of two boxes that may be the same face
 MAX_RATIO_FAR = 1.5
+STRIDE, STRIDES_A_SECOND, LONGEST = 0.6, 1.5, 0.4  # how far a face gets, in its sizes: at once, a second, up to s
 
 
 @dataclass(slots=True)
@@ -94,11 +95,14 @@ class Tracker:
         spots = [_spot(detection.box) for detection in detections]
         ends = {track.id: (_spot(track.predict(time)), _spot(track.last.box)) for track in single}
         for far in (False, True):
+            limit = self._config.reach if far else 1
             pairs = []
             for t, track in enumerate(single):
                 for d in free:
+                    if _out_of_reach(ends[track.id], spots[d], limit):  # most pairs: the rest takes much longer
+                        continue
                     cost = self._cost(track, ends[track.id], detections[d], spots[d], time, far)
-                    if cost < (self._config.reach if far else 1):
+                    if cost < limit:
                         pairs.append((cost - 0.3 * detections[d].score, t, d))
             linked: set[int] = set()
             for _, t, d in sorted(pairs):
@@ -200,21 +204,31 @@ def joined(boxes: Sequence[Box]) -> list[Box]:
 def without_covered(regions: Sequence[Region]) -> list[Region]:
     """The regions less those whose ellipse lies wholly in another's: they would be painted for nothing."""
     kept: list[Region] = []
+    ellipses: list[_Ellipse] = []
     for region in sorted(regions, key=lambda r: -r.box.area):
-        if not any(_ellipse_within(region.box, other.box) for other in kept):
+        ellipse = _Ellipse(*region.box.center, region.box.width / 2, region.box.height / 2)
+        if not any(_within(ellipse, other) for other in ellipses):
             kept.append(region)
+            ellipses.append(ellipse)
     return kept
 
 
-def _ellipse_within(inner: Box, outer: Box) -> bool:
-    """Whether the ellipse in `inner` lies in that in `outer`: certain when True, for all corners of an octagon do."""
-    (x, y), (ox, oy) = inner.center, outer.center
-    rx, ry, dx, dy = outer.width / 2, outer.height / 2, x - ox, y - oy
+class _Ellipse(NamedTuple):
+    """An ellipse's middle and half-axes."""
+
+    x: float
+    y: float
+    rx: float
+    ry: float
+
+
+def _within(inner: _Ellipse, outer: _Ellipse) -> bool:
+    """Whether `inner` lies in `outer`: certain when True, for all corners of an octagon do."""
+    ox, oy, rx, ry = outer
+    dx, dy = inner.x - ox, inner.y - oy
     if not (-rx <= dx <= rx and -ry <= dy <= ry):  # most pairs: not even the middle does
         return False
-    return all(
-        ((dx + c * inner.width / 2) / rx) ** 2 + ((dy + s * inner.height / 2) / ry) ** 2 <= 1 for c, s in _OCTAGON
-    )
+    return all(((dx + c * inner.rx) / rx) ** 2 + ((dy + s * inner.ry) / ry) ** 2 <= 1 for c, s in _OCTAGON)
 
 
 class _Spot(NamedTuple):
@@ -236,9 +250,19 @@ def _distance(a: _Spot, b: _Spot, patience: float, max_ratio: float = MAX_RATIO)
     ratio = large / max(1e-6, small)
     if ratio > max_ratio:
         return math.inf
-    reach = (0.6 + 1.5 * min(patience, 0.4)) * large
+    reach = (STRIDE + STRIDES_A_SECOND * min(patience, LONGEST)) * large
     dx, dy = b.x - a.x, b.y - a.y
     away = math.hypot(dx, dy) / reach
     # Middles further apart than the longer side: boxes that do not touch.
     shared = iou(a.box, b.box) if abs(dx) < large and abs(dy) < large else 0.0
     return (min(away, 1 - shared) if shared > 0 else away) + 0.2 * (ratio - 1)
+
+
+def _out_of_reach(ends: Sequence[_Spot], spot: _Spot, limit: float) -> bool:
+    """Whether `_distance` cannot be below `limit` to any of the ends, however much time has passed."""
+    farthest = limit * (STRIDE + STRIDES_A_SECOND * LONGEST)
+    for end in ends:
+        far = farthest * max(spot.side, end.side)
+        if -far <= spot.x - end.x <= far and -far <= spot.y - end.y <= far:
+            return False
+    return True

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.config import TrackConfig
 from core.detection import Detection
 from core.geometry import Box
-from core.tracker import Tracker
+from core.tracker import Tracker, _distance, _out_of_reach, _spot
 from tests.fakes import found
 
 CONFIG = TrackConfig(
@@ -334,3 +336,17 @@ def test_order_of_detections_does_not_matter() -> None:
         return [sorted((r.box.x0, r.box.x1) for r in tracker.regions(i / 20)) for i in range(16)]
 
     assert painted(one) == painted(other)
+
+
+sides = st.floats(1, 300)
+places = st.floats(-2000, 2000)
+
+
+@given(sides, sides, places, places, st.floats(0, 2), st.sampled_from([1.0, 4.0]))
+def test_only_pairs_that_could_not_be_linked_are_passed_over(
+    a: float, b: float, x: float, y: float, patience: float, limit: float
+) -> None:
+    end, spot = _spot(Box(0, 0, a, a)), _spot(Box(x, y, x + b, y + b))
+    if _out_of_reach([end], spot, limit):
+        assert _distance(end, spot, patience) >= limit
+    assert not _out_of_reach([end, spot], spot, limit)
