@@ -144,7 +144,7 @@ def is_full_range(video: av.VideoFrame) -> bool:
 def shrink(video: av.VideoFrame, width: int, height: int, new: Allocate = fresh) -> BgrImage:
     """The whole coded picture at `width` x `height` pixels: (height, width, 3), uint8, not turned upright.
 
-    Only planes of the wanted size are converted to BGR. `new` makes the arrays on the way and the result. Raises
+    Only planes of the wanted size are converted to BGR. `new` makes most of the arrays that this takes. Raises
     UnsupportedPictureError as `planes` does, and ValueError when the size is not positive.
     """
     _check_size(width, height)
@@ -155,7 +155,7 @@ def crop(video: av.VideoFrame, box: Box, width: int, height: int, new: Allocate 
     """The part of the coded picture in `box` (coded pixels) at `width` x `height`: (height, width, 3), uint8.
 
     What lies outside the picture is black. Edges fall on whole pixels of the picture, up to half a pixel off.
-    `new` makes the arrays on the way and the result. Raises UnsupportedPictureError as `planes` does, and ValueError
+    `new` makes most of the arrays that this takes. Raises UnsupportedPictureError as `planes` does, and ValueError
     for an unsound box or a size that is not positive.
     """
     _check_size(width, height)
@@ -184,7 +184,7 @@ def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> n
     `planes` does.
     """
     plane = planes(video)[0]
-    step = max(1, plane.array.shape[0] // (height * 3))
+    step = max(1, plane.array.shape[0] // (height * 3))  # three rows to a point: reading them is what takes time
     rows = plane.array[::step]
     small = np.asarray(cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA), rows.dtype)
     if small.ndim == 3:
@@ -196,7 +196,7 @@ def scaled(view: Samples, width: int, height: int, new: Allocate = fresh) -> Sam
     """Samples of shape (height, width) or (height, width, channels) at another size; the same where that is theirs.
 
     Halved as often as possible, then linear: nearly no aliasing, and much faster than averages at an odd ratio.
-    `new` makes the arrays on the way and the result.
+    `new` makes most of the arrays that this takes.
     """
 
     def linear(source: Samples, columns: int, rows: int) -> Samples:

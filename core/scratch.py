@@ -11,7 +11,7 @@ import numpy.typing as npt
 from core.picture import Samples
 
 _ALIGNED: Final = 64
-"""Arrays begin at a multiple of this many bytes, as caches and vector instructions like it."""
+"""Arrays lie a multiple of this many bytes apart: none shares a cache line with another for long."""
 
 
 class Scratch:

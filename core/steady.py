@@ -15,7 +15,7 @@ _ROOM: Final = 1.03
 """How many times the wanted width or height it gets at least when it is new or that must change: room to stay ..."""
 
 _STEPS: Final = 24
-"""... and then the next larger of this many sizes from one to twice of it: shapes of one size are drawn once."""
+"""... and then the next of the sizes that all regions share, so many to every doubling: each is drawn only once."""
 
 
 class Steady:
@@ -25,8 +25,7 @@ class Steady:
     keeps its size needs no new drawing, and one that stays where it is costs next to nothing to encode.
     """
 
-    def __init__(self, slack: float = _SLACK, room: float = _ROOM) -> None:
-        self._slack, self._room = slack, room
+    def __init__(self) -> None:
         self._kept: dict[Hashable, Box] = {}
         self._used: dict[Hashable, Box] = {}
 
@@ -43,19 +42,21 @@ class Steady:
             return wanted
         last = self._kept.get(name)
         if last is None:
-            box = _around(wanted, self._roomy(wanted.width), self._roomy(wanted.height))
+            box = _around(wanted, _roomy(wanted.width), _roomy(wanted.height))
         else:
-            width, height = self._side(last.width, wanted.width), self._side(last.height, wanted.height)
+            width, height = _side(last.width, wanted.width), _side(last.height, wanted.height)
             stays = (width, height) == (last.width, last.height) and _reach(wanted, last) <= 1
             box = last if stays else _around(wanted, width, height)
         self._used[name] = box
         return box
 
-    def _side(self, last: float, wanted: float) -> float:
-        return last if wanted <= last <= wanted * self._slack else self._roomy(wanted)
 
-    def _roomy(self, wanted: float) -> float:
-        return float(2 ** (math.ceil(math.log2(wanted * self._room) * _STEPS) / _STEPS))
+def _side(last: float, wanted: float) -> float:
+    return last if wanted <= last <= wanted * _SLACK else _roomy(wanted)
+
+
+def _roomy(wanted: float) -> float:
+    return float(2 ** (math.ceil(math.log2(wanted * _ROOM) * _STEPS) / _STEPS))
 
 
 def _around(wanted: Box, width: float, height: float) -> Box:

@@ -268,4 +268,5 @@ def _rounded_up(half: float) -> float:
     """A half-axis grown by at most 1/32 of itself (at least to half a sample), so that near sizes share a drawing."""
     half = max(half, 0.5)
     step = 2.0 ** (math.frexp(half)[1] - 6)
-    return math.ceil(half / step) * step
+    # A millionth may be missing: sizes that lie on a step come with rounding errors, and must not flip between two.
+    return math.ceil(half / step - 1e-6) * step

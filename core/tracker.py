@@ -259,7 +259,7 @@ def _distance(a: _Spot, b: _Spot, patience: float, max_ratio: float = MAX_RATIO)
 
 
 def _out_of_reach(ends: Sequence[_Spot], spot: _Spot, limit: float) -> bool:
-    """Whether `_distance` cannot be below `limit` to any of the ends, however much time has passed."""
+    """Whether `_distance` cannot be below `limit`, of at least 1, to any of the ends, however much time has passed."""
     farthest = limit * (STRIDE + STRIDES_A_SECOND * LONGEST)
     for end in ends:
         far = farthest * max(spot.side, end.side)

@@ -16,6 +16,7 @@ from core.detectors import create
 from core.frame import Frame
 from core.geometry import Box, iou
 from core.orientation import Orientation
+from core.picture import planes
 from core.scanner import Scanner, cross_check, merge, tiles
 from tests.faces import shot
 from tests.fakes import found
@@ -216,6 +217,43 @@ def test_a_missing_face_is_looked_for_again() -> None:
     assert crops(0.1, blind=False) == 0, "it was found: nothing to look for"
     assert crops(0.1, scene_start=True) == 0, "another scene, other faces"
     assert crops(0.1, config=FOLLOW.model_copy(update={"follow_up": 0})) == 0
+
+
+class Keeper(Recorder):
+    """Keeps the pictures it is shown, which a real detector must not, and copies of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[tuple[BgrImage, BgrImage]] = []
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+        self.shown += [(picture, picture.copy()) for picture in pictures]
+        return super().detect(pictures)
+
+    def _find(self, picture: BgrImage) -> list[Detection]:
+        if len(picture) == 96:
+            return []
+        return [found(50, 50, 70, 70), found(250, 50, 270, 70)]
+
+
+def test_pictures_of_one_look_do_not_share_memory_and_the_next_look_uses_it_again() -> None:
+    keeper = Keeper()
+    scanner = Scanner(keeper, FOLLOW)
+    rising = dark(640, 320)
+    view = planes(rising.video)[0].array
+    view[...] = np.arange(640, dtype=np.uint16)[None, :, None] // 3
+    looks = []  # all kept, so that memory is not the same only because it was free again
+    for index in range(4):
+        keeper.shown = []
+        keeper.blind = index > 0
+        scanner.scan(rising, index / 10, scene_start=index == 0)
+        assert all((picture == copy).all() for picture, copy in keeper.shown)
+        looks.append(keeper.shown)
+    places = [[picture.ctypes.data for picture, _ in look] for look in looks]
+    first, second = (picture for picture, _ in keeper.shown[1:])
+    assert first.shape == second.shape == (96, 96, 3) and not np.shares_memory(first, second)
+    assert (first != second).any()
+    assert places[2] == places[3]
 
 
 def test_a_missing_face_is_looked_for_only_so_long() -> None:

@@ -1,4 +1,4 @@
-"""Memory that is used again holds what was put there until the next piece of work, and no longer costs anything."""
+"""Memory that is used again holds what was put there until the next piece of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.picture import fresh, planes, shrink
+from core.geometry import Box
+from core.picture import Samples, crop, planes, shrink
 from core.scratch import Arena, Scratch
 
 BYTE, WORD = np.dtype(np.uint8), np.dtype(np.uint16)
@@ -49,12 +50,17 @@ def test_scratch_gives_out_the_same_memory_again() -> None:
     assert (small.shape, small.dtype) == ((7, 5, 3), BYTE)
 
 
+@pytest.mark.parametrize("size", [(320, 192), (321, 181), (650, 370)])
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "yuvj444p", "nv12", "gray", "bgr24", "rgb24"])
-def test_pictures_made_in_an_arena_are_those_made_anew(pixel_format: str) -> None:
-    arena, video, random = Arena(), av.VideoFrame(650, 370, pixel_format), np.random.default_rng(1)
+def test_pictures_made_in_used_memory_are_those_made_anew(pixel_format: str, size: tuple[int, int]) -> None:
+    video, random = av.VideoFrame(650, 370, pixel_format), np.random.default_rng(1)
     for plane in planes(video):
         plane.array[...] = random.integers(0, plane.max_value, plane.array.shape)
-    for _ in range(3):
-        arena.begin()
-        assert (shrink(video, 320, 192, arena.array) == shrink(video, 320, 192, fresh)).all()
-    assert arena.nbytes > 320 * 192 * 2
+
+    def dirty(shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
+        return np.full(shape, 171, dtype)
+
+    beyond = Box(-20.0, 50.0, 100.0, 400.0)
+    assert (shrink(video, *size, dirty) == shrink(video, *size)).all()
+    assert (crop(video, beyond, *size, dirty) == crop(video, beyond, *size)).all()
+    assert (crop(video, beyond, *size, dirty)[:, :20] == 0).all()
