@@ -2,7 +2,7 @@
 
     python -m tests.bench.bench_speed CLIP [--runs 5] [--preset veryfast] [--crf 20] [--config NAME]
 
-Every run is a process of its own, so that its CPU time and peak memory are its own.
+Every run is a process of its own, so that its CPU time and peak memory are its own. Each round begins with another way.
 """
 
 from __future__ import annotations
@@ -114,8 +114,9 @@ def main() -> None:
         return
     ways = ["plain", "slices", "masked"] + (["program"] if shutil.which("ffmpeg") else [])
     results: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
-    for _ in range(options.runs):
-        for way in ways:
+    for turn in range(options.runs):
+        first = turn % len(ways)  # what ran just before has an influence: each way follows each other in turn
+        for way in ways[first:] + ways[:first]:
             command = [sys.executable, "-m", "tests.bench.bench_speed", *sys.argv[1:], "--way", way]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ)
             results[way].append(json.loads(done.stdout.splitlines()[-1]))
