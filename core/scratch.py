@@ -11,7 +11,7 @@ import numpy.typing as npt
 from core.picture import Samples
 
 _ALIGNED: Final = 64
-"""Arrays lie a multiple of this many bytes apart: none shares a cache line with another for long."""
+"""Every array begins a multiple of this many bytes after the first, so that each can be viewed as any type."""
 
 
 class Scratch:
