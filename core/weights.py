@@ -45,8 +45,8 @@ class Weights:
 YUNET = Weights(
     "yunet-2023mar",
     "core",
-    "weights/face_detection_yunet_2023mar.onnx",
-    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    "weights/yunet_2023mar_one_head.onnx",  # made by tests/yunet_weights.py from the published file, same weights
+    "8d4a02d9ea4e04aa9afbf706ea7577eec0393be9bd50bfe5237a6cb5ff2aa8bf",
     "MIT (OpenCV Zoo, libfacedetection)",
 )
 

@@ -12,8 +12,7 @@ import pytest
 
 from core import weights
 from core.detectors import DETECTORS
-from core.detectors.yunet import with_free_size
-from core.weights import YUNET, Weights, WeightsError
+from core.weights import Weights, WeightsError
 
 
 @pytest.mark.parametrize("entry", [entry.weights for entry in DETECTORS.values()], ids=lambda w: w.name)
@@ -72,13 +71,6 @@ def test_a_detector_is_not_made_from_other_weights(name: str, module: str, monke
     monkeypatch.setattr(module, dataclasses.replace(entry.weights, sha256="0" * 64))
     with pytest.raises(WeightsError, match="expected 0000"):
         entry.make(0.5)
-
-
-def test_only_the_known_network_is_given_a_free_size() -> None:
-    model = YUNET.read()
-    assert len(with_free_size(model)) == len(model)
-    with pytest.raises(WeightsError, match="640x640"):
-        with_free_size(b"another network altogether")
 
 
 def test_looking_for_weights_imports_nothing_slow() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,30 +12,15 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from core.detection import BgrImage, Detection
-from core.detectors.onnx_graph import without_outputs
 from core.geometry import Box
 from core.scratch import Scratch
-from core.weights import YUNET, WeightsError
+from core.weights import YUNET
 
 FloatArray = npt.NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
 SMALL = 160  # px: pictures up to this side are run together
 MULTIPLE = 32  # the network halves its input five times
-KEY_POINTS = tuple(f"kps_{stride}" for stride in STRIDES)  # eyes, nose, mouth: nothing here reads them
-
-# The file fixes its input at 640x640 though the graph runs at any multiple of 32. In the protobuf a dimension
-# of 640 and a named one-letter dimension take the same number of bytes, so they can be swapped in place.
-_FIXED = b"\x0a\x03\x08\x80\x05"
-_NAMED = (b"\x0a\x03\x12\x01h", b"\x0a\x03\x12\x01w")
-
-
-def with_free_size(model: bytes) -> bytes:
-    """The YuNet model with height and width of its input left open. Raises WeightsError on another file."""
-    at = model.find(_FIXED + _FIXED, model.rfind(b"\x0a\x05input"))
-    if at < 0:
-        raise WeightsError("weights yunet: no fixed 640x640 input found")
-    return model[:at] + _NAMED[0] + _NAMED[1] + model[at + 2 * len(_FIXED) :]
 
 
 class YuNet:
@@ -49,9 +35,8 @@ class YuNet:
     def __init__(self, min_score: float = 0.25, nms_iou: float = 0.45) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # it warns of every output whose declared size was 640's
-        model = without_outputs(with_free_size(YUNET.read()), KEY_POINTS)
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        options.enable_mem_pattern = False  # its one block per size of picture takes more memory and is no faster
+        self._session = ort.InferenceSession(YUNET.read(), options, providers=["CPUExecutionProvider"])
         self._input = np.zeros(0, np.float32)
         self._plane = Scratch()
         self._min_score, self._nms_iou = min_score, nms_iou
@@ -82,8 +67,8 @@ class YuNet:
 
     def _detect(self, picture: BgrImage) -> list[Detection]:
         blob = self._blob(picture)
-        outputs: list[FloatArray] = self._session.run(None, {"input": blob})
-        boxes, scores = decode(outputs, blob.shape[3], self._min_score)
+        heads: list[FloatArray] = self._session.run(None, {"input": blob})
+        boxes, scores = decode(heads, self._min_score)
         keep = cv2.dnn.NMSBoxes(
             [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes.tolist()],
             scores.tolist(),
@@ -114,24 +99,31 @@ class YuNet:
         return blob
 
 
-def decode(outputs: Sequence[FloatArray], width: int, min_score: float) -> tuple[FloatArray, FloatArray]:
-    """Boxes (n, 4) as x0, y0, x1, y1 and scores (n,) from the network's nine outputs, for an input `width` px wide.
+def decode(heads: Sequence[FloatArray], min_score: float) -> tuple[FloatArray, FloatArray]:
+    """Boxes (n, 4) as x0, y0, x1, y1 and scores (n,) from the network's outputs for strides 8, 16 and 32.
 
-    Outputs come as class, objectness and box, each for strides 8, 16 and 32; the score is the
-    geometric mean of class and objectness, a box is its cell's offset and the logarithm of its size.
+    Each is (1, channels, rows, columns): the logits of class and objectness, then the box; what else there is is not
+    read. The score is the geometric mean of class and objectness, a box is its cell's offset and the logarithm of its
+    size.
     """
-    boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
-    for level, stride in enumerate(STRIDES):
-        # The root of a few cells instead of all: thousands of cells hold no face.
-        square = outputs[level][0, :, 0] * outputs[len(STRIDES) + level][0, :, 0]
-        cells = np.nonzero(square >= min_score * min_score)[0]
-        if not cells.size:
-            continue
-        score = np.sqrt(np.minimum(square[cells], 1.0))
-        raw = outputs[2 * len(STRIDES) + level][0][cells]
-        columns = width // stride
-        center = (np.stack([cells % columns, cells // columns], 1) + raw[:, :2]) * stride
-        half = np.exp(raw[:, 2:]) * (stride / 2)
-        boxes.append(np.concatenate([center - half, center + half], 1).astype(np.float32))
-        scores.append(score)
-    return np.concatenate(boxes), np.concatenate(scores)
+    # A factor is at least as large as the product: objectness alone rules out nearly all of thousands of cells.
+    least = min(max(min_score * min_score, 1e-6), 1 - 1e-6)
+    least_logit = math.log(least / (1 - least)) - 1e-3
+    values, places = [], []
+    for stride, head in zip(STRIDES, heads, strict=True):
+        channels = head.reshape(head.shape[1], -1)
+        cells = np.flatnonzero(channels[1] >= least_logit)
+        if cells.size:
+            values.append(channels[:6, cells])
+            rows, columns = np.divmod(cells, head.shape[3])
+            places.append(np.stack([columns, rows, np.full_like(cells, stride)]))
+    if not values:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    found, place = np.concatenate(values, axis=1), np.concatenate(places, axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # far below zero: a score of zero
+        class_score, objectness = 1 / (1 + np.exp(-found[:2]))
+    scores = np.sqrt(class_score * objectness)
+    sure = scores >= min_score
+    corner, stride_of = place[:2, sure], place[2, sure]
+    center, half = (corner + found[2:4, sure]) * stride_of, np.exp(found[4:6, sure]) * (stride_of / 2)
+    return np.concatenate([center - half, center + half]).T, scores[sure]
