@@ -44,21 +44,31 @@ def test_what_is_shipped_is_made_from_it() -> None:
     assert one_head(PUBLISHED.read_bytes()) == YUNET.read()
 
 
+def any_size(published: bytes) -> bytes:
+    """The published network with the size of its input left open."""
+    model = onnx.load_model_from_string(published)
+    for axis, name in ((2, "height"), (3, "width")):
+        (picture,) = (value for value in model.graph.input if value.name == "input")
+        picture.type.tensor_type.shape.dim[axis].dim_param = name
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 640), (320, 192), (640, 352), (1280, 704)])
 @pytest.mark.parametrize("what", ["face", "scenery", "noise"])
-def test_both_say_the_same(what: str) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (640, 640, 3), np.uint8)
+def test_both_say_the_same(what: str, width: int, height: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
     picture = {"face": astronaut(), "scenery": scenery(), "noise": noise}[what]
-    image = planes(np.asarray(cv2.resize(picture, (640, 640)), np.uint8))
-    before, after = run(PUBLISHED.read_bytes(), image), run(YUNET.read(), image)
+    image = planes(np.asarray(cv2.resize(picture, (width, height)), np.uint8))
+    before, after = run(any_size(PUBLISHED.read_bytes()), image), run(YUNET.read(), image)
     assert sorted(after) == ["head_16", "head_32", "head_8"]
     for stride in STRIDES:
         head = after[f"head_{stride}"]
-        assert head.shape == (1, CHANNELS, 640 // stride, 640 // stride)
+        assert head.shape == (1, CHANNELS, height // stride, width // stride)
         cells = head[0].reshape(CHANNELS, -1).T.astype(np.float64)
         for channel, name in ((0, "cls"), (1, "obj")):
             score = 1 / (1 + np.exp(-cells[:, channel]))
             assert np.abs(score - before[f"{name}_{stride}"][0, :, 0]).max() < 1e-6
-        assert np.abs(cells[:, 2:6] - before[f"bbox_{stride}"][0]).max() < 1e-4
+        assert np.abs(cells[:, 2:6] - before[f"bbox_{stride}"][0]).max() < 1e-5
         assert not cells[:, 6:].any()
 
 
@@ -109,7 +119,11 @@ def test_limits_of_the_score_are_allowed() -> None:
     assert len(decode(heads({(16, 3, 1): (9, 9, 0, 0, 0, 0)}), 1.0)[0]) == 0
     boxes, scores = decode(heads({}), 1.0)
     assert boxes.shape == (0, 4) and scores.shape == (0,)
-    assert len(decode(heads({(16, 3, 1): (0, 0, 0, 0, 0, 0)}), 0.0)[0]) >= 1
+    assert len(decode(heads({(16, 3, 1): (9, -14, 0, 0, 0, 0)}), 0.0)[0]) == 1
+
+
+def test_rounding_loses_no_cell() -> None:
+    assert len(decode(heads({(16, 3, 1): (60, 0, 0, 0, 0, 0)}), math.sqrt(0.5))[0]) == 1
 
 
 def test_a_face_is_found_through_it() -> None:

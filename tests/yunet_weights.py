@@ -7,11 +7,11 @@ class, objectness, box, key points, each one convolution of 1x1 and one of 3x3 a
 
 - key points, which nothing reads, are left out;
 - the other three branches are one: their weights side by side, filled up with zeros to 16 channels, which is what the
-  runtime rounds up to for every branch anyway; a stride's output is (1, 16, rows, columns): the logits of class and
-  objectness, the box, and ten empty channels;
+  runtime rounds up to for every branch on cores with AVX-512; a stride's output is (1, 16, rows, columns): the logits
+  of class and objectness, the box, and ten empty channels;
 - height and width are free (multiples of 32).
 
-Weights and arithmetic stay as they are.
+Weights stay as they are; the sigmoid is left to whoever reads the logits.
 """
 
 from __future__ import annotations
@@ -24,13 +24,18 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-STRIDES = (8, 16, 32)
+from core.detectors.yunet import STRIDES
+
 BRANCHES = ("cls", "obj", "bbox")
 CHANNELS = 16
 
 
 def one_head(published: bytes) -> bytes:
-    """The ONNX model with one head a stride, outputs `head_8`, `head_16` and `head_32`. Raises KeyError for another."""
+    """The ONNX model with one head a stride; takes and gives serialised models. Raises KeyError for another network.
+
+    Its input is float32 (1, 3, height, width), BGR of 0 to 255; its outputs `head_8`, `head_16` and `head_32` are
+    float32 (1, 16, rows, columns).
+    """
     model = onnx.load_model_from_string(published)
     graph = model.graph
     weights = {tensor.name: np.asarray(numpy_helper.to_array(tensor), np.float32) for tensor in graph.initializer}

@@ -100,15 +100,15 @@ class YuNet:
 
 
 def decode(heads: Sequence[FloatArray], min_score: float) -> tuple[FloatArray, FloatArray]:
-    """Boxes (n, 4) as x0, y0, x1, y1 and scores (n,) from the network's outputs for strides 8, 16 and 32.
+    """Boxes (n, 4) as x0, y0, x1, y1 in pixels of the network's input and scores (n,), float32, of its three outputs.
 
-    Each is (1, channels, rows, columns): the logits of class and objectness, then the box; what else there is is not
-    read. The score is the geometric mean of class and objectness, a box is its cell's offset and the logarithm of its
-    size.
+    Those are float32 (1, channels, rows, columns) for strides 8, 16 and 32: the logits of class and objectness, then
+    the box; what else there is is not read. The score is the geometric mean of class and objectness, a box is its
+    cell's offset and the logarithm of its size.
     """
     # A factor is at least as large as the product: objectness alone rules out nearly all of thousands of cells.
-    least = min(max(min_score * min_score, 1e-6), 1 - 1e-6)
-    least_logit = math.log(least / (1 - least)) - 1e-3
+    least = min(max(min_score * min_score, 1e-36), 1 - 1e-6)  # within these the logarithm is finite
+    least_logit = math.log(least / (1 - least)) - 1e-3  # a hair less, so that rounding loses no cell
     values, places = [], []
     for stride, head in zip(STRIDES, heads, strict=True):
         channels = head.reshape(head.shape[1], -1)
@@ -123,7 +123,7 @@ def decode(heads: Sequence[FloatArray], min_score: float) -> tuple[FloatArray, F
     with np.errstate(over="ignore"):  # far below zero: a score of zero
         class_score, objectness = 1 / (1 + np.exp(-found[:2]))
     scores = np.sqrt(class_score * objectness)
-    sure = scores >= min_score
-    corner, stride_of = place[:2, sure], place[2, sure]
-    center, half = (corner + found[2:4, sure]) * stride_of, np.exp(found[4:6, sure]) * (stride_of / 2)
-    return np.concatenate([center - half, center + half]).T, scores[sure]
+    kept = scores >= min_score
+    corner, stride_of = place[:2, kept], place[2, kept]
+    center, half = (corner + found[2:4, kept]) * stride_of, np.exp(found[4:6, kept]) * (stride_of / 2)
+    return np.concatenate([center - half, center + half]).T, scores[kept]
