@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from core.config import EngineConfig
 from core.detection import Detector
-from core.engine import Engine, Stats
+from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from core.timeline import Moment
 from core.worker import DetectorThread, Sample, SampleVerdict
 
 MIN_FRAMES, MAX_FRAMES = 8, 256
@@ -69,11 +68,12 @@ class Anonymizer:
         taken = self._engine.take(frame)
         out: list[MaskedFrame] = []
         if taken.new_scene and previous is not None:
-            out += self._sample(previous.frame, previous.moment)
+            out += self._sample(previous)
         far = self._sampled is None or frame.index - self._sampled >= max(1, self._capacity // 4)
         time = taken.moment.time
-        if frame.trusted and self._engine.sampler.wants(time, taken.thumbnail, forced=taken.new_scene or far):
-            out += self._sample(frame, taken.moment)
+        wants = self._engine.sampler.wants
+        if frame.trusted and wants(time, taken.thumbnail, forced=taken.new_scene or far, sparse=taken.sparse):
+            out += self._sample(taken)
         while self._under_way and len(self._timeline) >= self._capacity:
             out += self._await_verdict()
         if self._worker is None:
@@ -86,17 +86,18 @@ class Anonymizer:
         """No more frames: waits for the detector and returns all that are still held."""
         out: list[MaskedFrame] = []
         if (last := self._engine.previous) is not None:
-            out += self._sample(last.frame, last.moment)
+            out += self._sample(last)
         while self._under_way:
             out += self._await_verdict()
         return out + self._engine.release(float("inf"))
 
-    def _sample(self, frame: Frame, moment: Moment) -> list[MaskedFrame]:
-        """Have the detector look at `frame` unless it already did; may wait for room."""
+    def _sample(self, taken: Taken) -> list[MaskedFrame]:
+        """Have the detector look at the frame unless it already did; may wait for room."""
+        frame, moment = taken.frame, taken.moment
         if self._worker is None or not frame.trusted or self._sampled == frame.index:
             return []
         out: list[MaskedFrame] = []
-        sample = Sample(frame, moment, scene_start=moment.time == moment.scene_start)
+        sample = Sample(frame, moment, scene_start=moment.time == moment.scene_start, alone=taken.alone)
         while self._worker is not None and not self._worker.try_submit(sample):
             out += self._await_verdict()
         if self._worker is not None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 
 FIRST_STEP = 0.04  # seconds: before a rate is known
+SHORTEST_STEP = 1 / 65  # seconds: stamps closer than this are wrong, or those of slow motion ...
+ASSUMED_STEP = 1 / 30  # ... and then this much is taken to lie between two pictures
+LONGEST_STEP = 3600.0  # seconds: adding a step to a far greater number would change nothing
 
 
 class StreamClock:
-    """Seconds of stream time, strictly increasing: repeated, missing or backward stamps count as one usual step."""
+    """Seconds of stream time, strictly increasing: repeated, missing or backward stamps count as one usual step.
+
+    A thousand pictures a second are no reason to pass over most of them: steps too short count as `ASSUMED_STEP`.
+    """
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -24,6 +30,7 @@ class StreamClock:
             if not step > 0 or not math.isfinite(step):
                 step = self._step
             else:
+                step = min(step, LONGEST_STEP) if step >= SHORTEST_STEP else ASSUMED_STEP
                 # One long pause must not become the step that is assumed later.
                 self._step = min(step, 2 * self._step)
         self._stamp = stamp

@@ -92,6 +92,12 @@ class SampleConfig(Section):
     """Grey levels by which a point of the 64x36 thumbnail must differ from the last sample to have moved."""
     change_share: Share = 0.004
     """Share of points that must have moved for the picture to count as moving."""
+    change_most: Share = 0.4
+    """A picture of which more than this share of points has moved is looked at whatever its time stamp says."""
+    sparse: Share = 0.57
+    """One step brings more than this share of the change of two: moving pictures are too far apart to skip any."""
+    alone: Share = 0.66
+    """The same from which on the pictures around say nothing about a picture: it is looked at in all sizes."""
 
 
 class ScaleConfig(Section):

@@ -15,6 +15,7 @@ from core.detectors import create
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
+from core.pace import Pace
 from core.picture import luma_thumbnail
 from core.sampler import Sampler
 from core.scanner import Scanner
@@ -47,12 +48,18 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """A frame that was taken in, what it looks like, and whether a scene begins with it."""
+    """A frame that was taken in, what it looks like, and whether a scene begins with it.
+
+    `sparse` where moving pictures are so far apart that none may be passed over; `alone` where they are so far apart
+    that one says little about the next.
+    """
 
     frame: Frame
     moment: Moment
     thumbnail: Thumbnail
     new_scene: bool
+    sparse: bool = False
+    alone: bool = False
 
 
 class Engine:
@@ -71,6 +78,7 @@ class Engine:
         self._make_detector = make_detector or (lambda: create(config.detect.detector, config.track.keep_score))
         self._clock = StreamClock()
         self._cuts = CutDetector()
+        self._pace = Pace()
         self._scene = 0
         self._scene_start = 0.0
 
@@ -79,7 +87,9 @@ class Engine:
 
         def make_scan() -> Scan:
             scanner = Scanner(self._make_detector(), self._config.detect)
-            return lambda sample: scanner.scan(sample.frame, sample.moment.time, scene_start=sample.scene_start)
+            return lambda sample: scanner.scan(
+                sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.alone
+            )
 
         return DetectorThread(make_scan, depth=depth)
 
@@ -90,11 +100,14 @@ class Engine:
         thumbnail = luma_thumbnail(frame.video)
         previous = self.previous
         # Damage ends a scene, too: what was seen before it says little of what comes after.
+        pace = self._pace.update(thumbnail)
         new_scene = self._cuts.update(thumbnail) or (previous is not None and not previous.frame.trusted) or cut
         self.stats.cpu["look"] += thread_time() - begun
         if new_scene:
             self._scene, self._scene_start = self._scene + 1, time
-        taken = Taken(frame, Moment(time, self._scene, self._scene_start), thumbnail, new_scene)
+        sample = self._config.sample
+        moment = Moment(time, self._scene, self._scene_start)
+        taken = Taken(frame, moment, thumbnail, new_scene, pace > sample.sparse, pace > sample.alone)
         self.timeline.add(frame, taken.moment)
         self.previous = taken
         return taken

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detection import Detector
-from core.engine import Engine, Stats
+from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
@@ -93,12 +93,12 @@ class LiveAnonymizer:
         self._deadlines.append((now + self._config.timeline.look_ahead, taken.moment, frame.index))
         known = max(self._released, self._sampled)
         if taken.new_scene and not cut and previous is not None and previous.frame.index > known:
-            self._sample(previous.frame, previous.moment, now, DEPTH - 1)
+            self._sample(previous, now, DEPTH - 1)
         if not frame.trusted:
             return
-        wanted = self._engine.sampler.wants(taken.moment.time, taken.thumbnail, forced=taken.new_scene or self._owed)
-        if wanted:
-            self._owed = not self._sample(frame, taken.moment, now, DEPTH if taken.new_scene else 1)
+        forced = taken.new_scene or self._owed
+        if self._engine.sampler.wants(taken.moment.time, taken.thumbnail, forced=forced, sparse=taken.sparse):
+            self._owed = not self._sample(taken, now, DEPTH if taken.new_scene else 1)
             self.samples_skipped += self._owed
 
     def poll(self, now: float) -> list[MaskedFrame]:
@@ -122,8 +122,9 @@ class LiveAnonymizer:
         self._released = due[2]
         return self._engine.release(due[1].time)
 
-    def _sample(self, frame: Frame, moment: Moment, now: float, depth: int) -> bool:
+    def _sample(self, taken: Taken, now: float, depth: int) -> bool:
         """Have the detector look at a copy of the frame, which may be painted before it does; False if it is busy."""
+        frame, moment = taken.frame, taken.moment
         if self._worker is None or not frame.trusted or self._under_way >= depth:
             return False
         picture = replace(frame, video=copied(frame.video))

@@ -10,9 +10,11 @@ from core.cuts import Thumbnail
 
 
 class Sampler:
-    """A rate that follows motion: never slower than `max_interval`, never faster than `min_interval`.
+    """A rate that follows motion: never slower than `max_interval`; faster than `min_interval` only where it must be.
 
-    Between the two, a frame is sampled as soon as enough of its thumbnail differs from the last sample's.
+    Between the two, a frame is sampled as soon as enough of its thumbnail differs from the last sample's. Time stamps
+    can be wrong, so pictures have the last word: where most of the picture has changed, or where moving pictures are
+    far apart (`sparse`), no interval keeps a frame from being sampled.
     """
 
     def __init__(self, config: SampleConfig) -> None:
@@ -20,14 +22,20 @@ class Sampler:
         self._last: npt.NDArray[np.int16] | None = None
         self._last_time = 0.0
 
-    def wants(self, time: float, thumbnail: Thumbnail, *, forced: bool = False) -> bool:
-        """Whether the frame at `time` (seconds) is to be sampled; `forced` where a scene begins."""
+    def wants(self, time: float, thumbnail: Thumbnail, *, forced: bool = False, sparse: bool = False) -> bool:
+        """Whether the frame at `time` (seconds) is to be sampled; `forced` where a scene begins.
+
+        `sparse` where so much time lies between the pictures that what moves is somewhere else in each.
+        """
         current = thumbnail.astype(np.int16)
         since = time - self._last_time
         due = forced or self._last is None or not 0 <= since < self._config.max_interval - 1e-6
-        if not due and self._last is not None and since >= self._config.min_interval - 1e-6:
-            changed = np.abs(current - self._last) > self._config.change_level
-            due = float(changed.mean()) >= self._config.change_share
+        if not due and self._last is not None:
+            changed = float((np.abs(current - self._last) > self._config.change_level).mean())
+            moved = changed >= self._config.change_share
+            due = changed > self._config.change_most or (
+                moved and (sparse or since >= self._config.min_interval - 1e-6)
+            )
         if due:
             self._last, self._last_time = current, time
         return due

@@ -48,33 +48,34 @@ class Scanner:
         self._used: dict[ScaleConfig, float] = {}
         self._memory = Arena()
 
-    def scan(self, frame: Frame, time: float, *, scene_start: bool) -> list[Detection]:
+    def scan(self, frame: Frame, time: float, *, scene_start: bool, alone: bool = False) -> list[Detection]:
         """All faces of `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
 
-        Whatever the detector raises is passed on.
+        `alone` where no other sample shows the same faces nearby: every size is looked at, and no
+        find is doubted. Whatever the detector raises is passed on.
         """
         self._memory.begin()
         if scene_start:
             self._known, self._used = [], {}
-        due = self._due(time)
-        found = merge(self._look(frame, due))
+        due = self._due(time, alone)
+        found = merge(self._look(frame, due, 1.0 if alone else DOUBT))
         finest = max(map(_whole_side, due)) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
         self._remember(time, found)
         return found
 
-    def _due(self, time: float) -> list[ScaleConfig]:
+    def _due(self, time: float, alone: bool) -> list[ScaleConfig]:
         """The sizes to look at now: each again after its number of samples, or the time that so many usually take."""
         apart = time - self._last
         self._count += min(max(1.0, apart / USUAL_INTERVAL), MOST_COUNTED)
         self._last = time
-        due = [s for s in self._scales if s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
+        due = [s for s in self._scales if alone or s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
         due = due or [self._scales[0]]  # a sample that nothing was looked for in would pass for one without faces
         # Before the look: a detector that fails at one size must not fail at it every time.
         self._used.update(dict.fromkeys(due, self._count))
         return due
 
-    def _look(self, frame: Frame, scales: Sequence[ScaleConfig]) -> list[Detection]:
+    def _look(self, frame: Frame, scales: Sequence[ScaleConfig], doubt: float) -> list[Detection]:
         width, height = frame.upright_size
         images: dict[int, BgrImage] = {}
         found: dict[int, list[Detection]] = {}
@@ -88,7 +89,7 @@ class Scanner:
                     box = detection.box.moved(x0, y0).scaled(*factor)
                     found.setdefault(image.shape[1], []).append(replace(detection, box=box))
             found.setdefault(image.shape[1], [])
-        return cross_check(found, width)
+        return cross_check(found, width, doubt)
 
     def _whole(self, frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImage:
         """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
@@ -173,18 +174,19 @@ def merge(detections: Iterable[Detection]) -> list[Detection]:
     return kept
 
 
-def cross_check(found: Mapping[int, Sequence[Detection]], width: int) -> list[Detection]:
+def cross_check(found: Mapping[int, Sequence[Detection]], width: int, doubt: float = DOUBT) -> list[Detection]:
     """The detections of several sizes of one picture, doubted where a size that should have seen them did not.
 
     `found` maps the width that the picture of `width` px was scaled to onto what was seen there. Enlarged
-    blobs look like faces; a face that is easily large enough for a smaller size is seen there, too.
+    blobs look like faces; a face that is easily large enough for a smaller size is seen there, too. `doubt` is what is
+    left of such a score.
     """
     checked = []
     for scaled, detections in found.items():
         for detection in detections:
             judges = [w for w in found if w < scaled and detection.box.side * w / width >= EASY_SIDE]
             seen = any(iou(detection.box, other.box) > 0.3 for w in judges for other in found[w])
-            checked.append(detection if seen or not judges else replace(detection, score=detection.score * DOUBT))
+            checked.append(detection if seen or not judges else replace(detection, score=detection.score * doubt))
     return checked
 
 

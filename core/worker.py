@@ -16,11 +16,12 @@ from core.timeline import Moment
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A frame that the detector is to look at."""
+    """A frame that the detector is to look at; `alone` where the pictures around it say little about it."""
 
     frame: Frame
     moment: Moment
     scene_start: bool
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

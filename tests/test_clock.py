@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.clock import FIRST_STEP, StreamClock
+from core.clock import ASSUMED_STEP, FIRST_STEP, LONGEST_STEP, StreamClock
 
 NAN, INF = math.nan, math.inf
 
@@ -26,6 +26,9 @@ NAN, INF = math.nan, math.inf
         pytest.param([NAN, NAN, NAN], [0, FIRST_STEP, 2 * FIRST_STEP], id="nothing but no numbers"),
         pytest.param([0, 0, 0], [0, FIRST_STEP, 2 * FIRST_STEP], id="no clock at all"),
         pytest.param([0, 60, 60.1], [0, 60, 60.1], id="a pause counts"),
+        pytest.param([0, 1 / 60, 2 / 60], [0, 1 / 60, 2 / 60], id="60 a second are believed"),
+        pytest.param([0, 0.001, 0.002], [0, ASSUMED_STEP, 2 * ASSUMED_STEP], id="1000 a second are not"),
+        pytest.param([0, 1e14, 1e14 + 0.05], [0, LONGEST_STEP, LONGEST_STEP + 0.05], id="a jump does not stop it"),
         pytest.param([0, 0.05, 60.05, 60.05], [0, 0.05, 60.05, 60.15], id="a pause is not the usual step"),
     ],
 )

@@ -71,6 +71,23 @@ def test_forced_frames_are_sampled_and_start_the_count_anew() -> None:
     assert wanted == [0, 3, 11, 19]
 
 
+@pytest.mark.parametrize("rate", [25, 1000])
+def test_no_time_stamp_keeps_a_picture_that_is_quite_another_from_being_sampled(rate: int) -> None:
+    sampler = Sampler(CONFIG)
+    pictures = [np.full((36, 64), 100 + index % 2 * 50, np.uint8) for index in range(6)]
+    assert all(sampler.wants(index / rate, picture) for index, picture in enumerate(pictures))
+
+
+def test_moving_pictures_far_apart_are_all_sampled() -> None:
+    sampler = Sampler(CONFIG)
+    assert [i for i in range(6) if sampler.wants(i / 1000, moving(i), sparse=True)] == list(range(6))
+
+
+def test_still_pictures_are_not_looked_at_more_often_for_being_far_apart() -> None:
+    sampler = Sampler(CONFIG)
+    assert [i for i in range(9) if sampler.wants(i * STEP, still(i), sparse=True)] == [0, 8]
+
+
 def test_a_clock_that_goes_back_is_no_reason_to_wait() -> None:
     sampler = Sampler(CONFIG)
     assert sampler.wants(100, still(0))

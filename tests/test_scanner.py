@@ -17,7 +17,7 @@ from core.frame import Frame
 from core.geometry import Box, iou
 from core.orientation import Orientation
 from core.picture import planes
-from core.scanner import Scanner, cross_check, merge, tiles
+from core.scanner import DOUBT, Scanner, cross_check, merge, tiles
 from tests.faces import shot
 from tests.fakes import found
 
@@ -267,6 +267,24 @@ def test_a_missing_face_is_looked_for_only_so_long() -> None:
         scanner.scan(dark(640, 320), index / 10, scene_start=False)
         looked.append(len(recorder.calls) - 1)
     assert looked[:5] == [1] * 5 and looked[-1] == 0
+
+
+def test_a_picture_alone_is_looked_at_in_all_sizes_and_nothing_in_it_is_doubted() -> None:
+    # Seen in the large picture only: a smaller one should have shown it, so it is worth less beside other samples.
+    class OnlyLarge(Recorder):
+        def _find(self, picture: BgrImage) -> list[Detection]:
+            return [found(20, 20, 140, 140)] if picture.shape[1] == 256 else []
+
+    config = DetectConfig(scales=(ScaleConfig(long_side=128), ScaleConfig(long_side=256, every=2)), follow_up=0)
+    recorder = OnlyLarge()
+    scanner = Scanner(recorder, config)
+    scores = []
+    for index, alone in enumerate([False, False, True]):
+        recorder.calls.clear()
+        detections = scanner.scan(dark(640, 320), index / 10, scene_start=index == 0, alone=alone)
+        scores.append((len(recorder.calls), [round(d.score, 2) for d in detections]))
+    full = found(0, 0, 1, 1).score
+    assert scores == [(2, [round(full * DOUBT, 2)]), (1, []), (2, [full])]
 
 
 class Shy(Recorder):
