@@ -22,10 +22,8 @@ from pathlib import Path
 
 from tests.bench.fuzz.mutations import MUTATIONS
 from tests.bench.fuzz.runs import damaged, run_all
-from tests.bench.fuzz.seeds import SEEDS
+from tests.bench.fuzz.seeds import SEEDS, cache
 from tests.bench.fuzz.verdict import FINDINGS, Result
-
-SEEDS_FOLDER = Path(tempfile.gettempdir()) / "veilcast-fuzz-seeds"
 
 
 def say(text: str) -> None:
@@ -88,9 +86,8 @@ def main() -> int:
     parser.add_argument("--write", nargs=2, metavar=("RUN", "FILE"))
     parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
-    SEEDS_FOLDER.mkdir(exist_ok=True)
     if options.write:
-        Path(options.write[1]).write_bytes(damaged(int(options.write[0]), SEEDS_FOLDER))
+        Path(options.write[1]).write_bytes(damaged(int(options.write[0]), cache()))
         return 0
     wanted: Iterable[int] = options.only or range(options.first, options.first + options.runs)
     results = load(options.results)
@@ -111,7 +108,7 @@ def main() -> int:
                     bad = sum(bool(r.findings) for r in results)
                     say(f"{count} runs, {bad} bad, {time.monotonic() - begun:.0f} s")
 
-            run_all(todo, Path(folder), SEEDS_FOLDER, options.lanes, report)
+            run_all(todo, Path(folder), cache(), options.lanes, report)
     for line in table(sorted(results, key=lambda result: result.index)):
         say(line)
     return 1 if any(result.findings for result in results) else 0

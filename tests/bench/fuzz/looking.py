@@ -58,7 +58,7 @@ def shown_faces(source: Reading, copy: Reading, originals: Sequence[Bgr], chance
             grey = _grey(after)
             sources = [_bgr(source.pictures[other], size) for other in _candidates(copy, source, index)]
             sources += [np.asarray(cv2.resize(picture, size), np.uint8) for picture in originals]
-            share = max(_visible(_grey(before), grey, box) for before in sources)
+            share = max((_visible(_grey(before), grey, box) for before in sources), default=0.0)
             if share > VISIBLE:
                 found.append(f"picture {index} of the copy has a face in it (score {score:.2f}, {share:.0%} of one)")
     return found
@@ -73,11 +73,16 @@ def _some(count: int, looks: int, chance: Random) -> list[int]:
 
 
 def _candidates(one: Reading, other: Reading, index: int) -> list[int]:
-    """Pictures of `other` that can be picture `index` of `one`: of that number, or shown at that time."""
+    """Pictures of `other` that can be picture `index` of `one`: that of its number, or those shown about that time.
+
+    A neighbour is no match: after damage it can hold a ghost of a face that nobody, and no detector, sees in this one.
+    """
     count = len(other.pictures)
-    found = {index, index - 1, index + 1} if len(one.pictures) == count else {index}
+    if len(one.pictures) == count:
+        return [index]
+    found = {index}
     start, when = one.seconds[0], one.seconds[index]
-    if start is not None and when is not None and other.seconds[0] is not None:
+    if start is not None and when is not None and other.seconds and other.seconds[0] is not None:
         first = other.seconds[0]
         times = np.array([np.inf if s is None else abs(s - first - (when - start)) for s in other.seconds])
         found |= {int(i) for i in np.argsort(times, kind="stable")[:2]}

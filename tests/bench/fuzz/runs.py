@@ -63,7 +63,7 @@ class Lane:
         source, copy = folder / f"in{seed.suffix}", folder / f"out{_kind_of_copy(seed)}"
         source.write_bytes(damaged(index, self._seeds) if data is None else data)
         result = Result(index, seed.name, mutation, None)
-        job = {"index": index, "input": str(source), "output": str(copy), "log": str(log), "talking": seed.carphone}
+        job = {"index": index, "input": str(source), "output": str(copy), "log": str(log), "scene": seed.scene}
         try:
             answer = self._program.do(job)
             result.code, result.seconds = int(answer["code"]), answer["seconds"]

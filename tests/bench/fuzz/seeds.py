@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import math
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import av
 import cv2
@@ -20,6 +23,7 @@ from av.video.stream import VideoStream
 from core.detection import BgrImage
 from tests.faces import carphone, shot
 
+Scene = Literal["walking", "talking", "hopping"]
 RATE: Final = 25
 SIZE: Final = (320, 240)
 PICTURES: Final = 30
@@ -37,7 +41,7 @@ class Seed:
     pixels: str
     options: tuple[tuple[str, str], ...] = ()
     sound: str | None = None
-    carphone: bool = False
+    scene: Scene = "walking"
     bit_rate: int = 0
 
 
@@ -58,23 +62,32 @@ SEEDS: Final = (
         "yuv420p",
         (("deadline", "realtime"), ("cpu-used", "8"), ("crf", "20"), ("b", "0"), ("g", "10")),
         "libopus",
-        True,
+        "talking",
     ),
     Seed(
         "webm-av1", ".webm", "webm", "libsvtav1", "yuv420p",
         (("preset", "10"), ("crf", "24"), ("g", "15"), ("svtav1-params", "lp=1")),
     ),
     Seed(
-        "avi-mpeg4-mp3", ".avi", "avi", "mpeg4", "yuv420p", (("g", "10"), ("bf", "0")), "libmp3lame", True, 1_500_000
+        "avi-mpeg4-mp3", ".avi", "avi", "mpeg4", "yuv420p",
+        (("g", "10"), ("bf", "0")), "libmp3lame", "talking", 1_500_000,
     ),
-    Seed("mov-prores-pcm", ".mov", "mov", "prores_ks", "yuv422p10le", (("profile", "0"),), "pcm_s16le"),
-    Seed("ts-h264-aac", ".ts", "mpegts", "libx264", "yuv420p", _X264, "aac", True),
+    Seed("mov-prores-pcm", ".mov", "mov", "prores_ks", "yuv422p10le", (("profile", "0"),), "pcm_s16le", "hopping"),
+    Seed("ts-h264-aac", ".ts", "mpegts", "libx264", "yuv420p", _X264, "aac", "talking"),
     Seed("flv-h264-aac", ".flv", "flv", "libx264", "yuv420p", _X264, "aac"),
-    Seed("gif", ".gif", "gif", "gif", "rgb8"),
-    Seed("mjpeg", ".mjpeg", "mjpeg", "mjpeg", "yuvj420p", (), None, True, 4_000_000),
-    Seed("mp4-hevc-aac", ".mp4", "mp4", "libx265", "yuv420p", _X265, "aac", True),
-    Seed("mov-mjpeg-pcm", ".mov", "mov", "mjpeg", "yuvj420p", (), "pcm_s16le", False, 4_000_000),
+    Seed("gif", ".gif", "gif", "gif", "rgb8", scene="hopping"),
+    Seed("mjpeg", ".mjpeg", "mjpeg", "mjpeg", "yuvj420p", (), None, "talking", 4_000_000),
+    Seed("mp4-hevc-aac", ".mp4", "mp4", "libx265", "yuv420p", _X265, "aac", "talking"),
+    Seed("mov-mjpeg-pcm", ".mov", "mov", "mjpeg", "yuvj420p", (), "pcm_s16le", "hopping", 4_000_000),
 )  # fmt: skip
+
+
+def cache() -> Path:
+    """A folder for the files, another one whenever they would be made in another way."""
+    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"veilcast-fuzz-{recipe}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def make(seed: Seed, folder: Path) -> Path:
@@ -98,7 +111,7 @@ def _write(seed: Seed, path: Path) -> None:
         if seed.bit_rate:
             video.bit_rate = seed.bit_rate
         sound = None if seed.sound is None else _sound_stream(container, seed.sound)
-        for number, bgr in enumerate(pictures(seed.carphone)):
+        for number, bgr in enumerate(pictures(seed.scene)):
             frame = av.VideoFrame.from_ndarray(bgr, "bgr24").reformat(format=seed.pixels, threads=1)
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(video.encode(frame))
@@ -110,10 +123,13 @@ def _write(seed: Seed, path: Path) -> None:
 
 
 @functools.cache
-def pictures(talking: bool) -> Sequence[BgrImage]:
-    """The man in the car if `talking`, else the astronaut, who goes by, is hidden for a moment and comes back."""
-    if talking:
+def pictures(scene: Scene) -> Sequence[BgrImage]:
+    """A talking man in a car; or the astronaut, who walks by, or is tossed about so fast that time must be right."""
+    if scene == "talking":
         large: Sequence[BgrImage] = carphone().pictures[:PICTURES]
+    elif scene == "hopping":
+        places = [(240 + 110 * math.sin(i / 3), 170 + 40 * math.sin(i / 2)) for i in range(PICTURES)]
+        large = [shot(x, y, 90)[0] for x, y in places]
     else:
         shots = [shot(150 + 6 * i if i < 17 else 390 - 6 * i, 130 + i, 130 if i < 17 else 100) for i in range(PICTURES)]
         large = [picture for picture, _ in shots]

@@ -73,7 +73,7 @@ def run_judge(job: dict[str, Any]) -> dict[str, Any]:
         answer |= {"copy_packets": copy.packets, "copy_frames": copy.count, "copy_damaged": copy.damaged}
         # Some looks at what any player shows, some at what is only shown by those that conceal nothing.
         chance = Random(job["index"])
-        answer["faces"] = shown_faces(source, copy, pictures(job["talking"]), chance)
+        answer["faces"] = shown_faces(source, copy, pictures(job["scene"]), chance)
         if more.count != source.count:
             answer["faces"] += shown_faces(more, copy, [], chance)
         answer["looked"] = source.complete and copy.complete and bool(source.pictures)

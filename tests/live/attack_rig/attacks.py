@@ -144,21 +144,38 @@ async def random_bytes(target: Target) -> None:
 
 
 async def _noise_over_udp(target: Target, chance: random.Random) -> None:
-
-    loop = asyncio.get_running_loop()
-    ports = target.udp_ports()
-    target.tally["UDP ports"] = len(ports)
-    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0))
+    """To the ports of WebRTC viewers, and of an RTSP viewer over UDP that is made for it."""
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0)
+    )
     try:
-        while not target.over:
-            for place in ports:
-                # Noise, what looks like STUN, DTLS, RTP and RTCP, and nothing at all.
-                kind = chance.choice((b"", b"\0\1\0\x08\x21\x12\xa4\x42", b"\x16\xfe\xfd", b"\x80\x60", b"\x80\xc8"))
-                transport.sendto(kind + chance.randbytes(chance.choice((0, 20, 200, 1400))), place)
-                target.tally["datagrams"] += 1
-            await asyncio.sleep(0.002)
+        async with target.connected(target.rtsp) as (reader, writer):
+            how = "Transport: RTP/AVP;unicast;client_port=20000-20001\r\n"
+            writer.write(_request("SETUP", target, how, "door/trackID=0"))
+            await target.answer(reader)
+            ports = [("127.0.0.1" if host == "0.0.0.0" else host, port) for host, port in target.listening("udp")]
+            target.tally["UDP ports"] = len(ports)
+            while not target.over:
+                for place in ports:
+                    # Noise, what looks like STUN, DTLS, RTP and RTCP, and nothing at all.
+                    kind = chance.choice(
+                        (b"", b"\0\1\0\x08\x21\x12\xa4\x42", b"\x16\xfe\xfd", b"\x80\x60", b"\x80\xc8")
+                    )
+                    transport.sendto(kind + chance.randbytes(chance.choice((0, 20, 200, 1400))), place)
+                    target.tally["datagrams"] += 1
+                await asyncio.sleep(0.002)
     finally:
         transport.close()
+
+
+async def open_ports(target: Target) -> None:
+    """Whether it listens anywhere but on the address that it was told: this machine alone."""
+    while not target.over:
+        for kind in ("tcp", "tcp6", "udp", "udp6"):
+            for host in {host for host, _ in target.listening(kind)}:
+                if host not in ("127.0.0.1", "::1"):
+                    target.tally[f"listens on {host} ({kind[:3]})"] += 1
+        await asyncio.sleep(1.0)
 
 
 async def giant_headers(target: Target) -> None:
@@ -250,17 +267,20 @@ class Kind:
     """An attack; `locked`: against a service that asks for credentials. `descriptors`: all that the service may have.
 
     `quiet`: once it stands, it costs the service nothing, so that processor time it takes then is spinning.
+    `camera_returns`: the camera is switched off and on again meanwhile.
     """
 
     attack: Attack
     locked: bool = True
     descriptors: int | None = None
     quiet: bool = False
+    camera_returns: bool = False
 
 
 ATTACKS: Final[dict[str, Kind]] = {
     "long-digest": Kind(long_digest),
     "half-http": Kind(half_requests, descriptors=1024, quiet=True),
+    "camera-returns": Kind(half_requests, descriptors=1024, camera_returns=True),
     "drip-headers": Kind(drip_headers, quiet=True),
     "drip-bodies": Kind(drip_body, locked=False, quiet=True),
     "idle-rtsp": Kind(idle_rtsp, quiet=True),
@@ -271,8 +291,9 @@ ATTACKS: Final[dict[str, Kind]] = {
     "guess-basic": Kind(guess_basic),
     "guess-digest": Kind(guess_digest),
     "guess-bearer": Kind(guess_bearer),
+    "open-ports": Kind(open_ports, locked=False),
     "foreign-host": Kind(visit_by_another_name, locked=False),
-    "random-bytes": Kind(random_bytes),
+    "random-bytes": Kind(random_bytes, locked=False),
     "giant-headers": Kind(giant_headers),
     "interleaved-garbage": Kind(interleaved_garbage),
     "setup-flood": Kind(setup_flood, locked=False),

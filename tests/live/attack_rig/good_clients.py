@@ -4,7 +4,8 @@
 
 `rtsp` and `whep` watch the stream `door` and come back when they are thrown out: {"at": time, "event": "picture"} for
 every picture. `newcomers` come once a second, over RTSP, to the page and over WebRTC, and leave again when they are
-served: {"at", "event": "rtsp"|"page"|"whep", "took": seconds or null, "why"}. CREDENTIALS is USER:PASSWORD:TOKEN.
+served: {"at", "event": "comes", "who": "rtsp"|"page"|"whep", "began": time}, then {"at", "event": who, "began", "took":
+seconds or null, "why"}. CREDENTIALS is USER:PASSWORD:TOKEN.
 """
 
 from __future__ import annotations
@@ -184,6 +185,7 @@ async def _stay(watch: Callable[[Where, Callable[[], bool]], Coroutine[None, Non
 async def _come_and_go(kind: str, visit: Callable[[], Coroutine[None, None, None]]) -> None:
     while True:
         begun, why, took = time.time(), "", None
+        tell("comes", who=kind, began=begun)
         try:
             await asyncio.wait_for(visit(), NEWCOMER_WAITS)
             took = round(time.time() - begun, 3)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from tests.live.attack_rig.offers import an_offer
 from tests.live.attack_rig.target import PAUSE, Target
 
-HALF_REQUESTS = 1000
+HALF_REQUESTS = 1100  # more than the descriptors of a process with the usual limit
 _SLOW = 150
 
 
 async def half_requests(target: Target) -> None:
-    """A thousand requests that never end: with nothing said, half a line, half a header."""
+    """More than a thousand requests that never end: with nothing said, half a line, half a header."""
 
     async def one(number: int) -> None:
         async with target.connected(target.web) as (reader, writer):
@@ -91,14 +92,18 @@ async def guess_bearer(target: Target) -> None:
 async def visit_by_another_name(target: Target) -> None:
     """What a page does whose name begins to point here while it is open in someone's browser (DNS rebinding)."""
     names = ("evil.example", f"evil.example:{target.web}", "127.0.0.1.evil.example", "[::ffff:7f00:1].evil.example")
+    offer = (await an_offer()).encode()
 
     async def one(number: int) -> None:
         async with target.connected(target.web) as (reader, writer):
             for host in names:
-                for path in ("api/streams", "door", "metrics"):
-                    writer.write(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-                    if await target.answer(reader) == 200:
-                        target.tally[f"served /{path} to a stranger's page"] += 1
+                writer.write(f"GET /api/streams HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                if await target.answer(reader) == 200:
+                    target.tally["served /api/streams to a stranger's page"] += 1
+            head = f"POST /whep/door HTTP/1.1\r\nHost: {names[0]}\r\nContent-Type: application/sdp\r\n"
+            writer.write(f"{head}Content-Length: {len(offer)}\r\n\r\n".encode() + offer)
+            if await target.answer(reader, 20) == 201:
+                target.tally["served the picture to a stranger's page"] += 1
         await asyncio.sleep(1.0)
 
     await target.many(1, one)

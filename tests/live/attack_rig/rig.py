@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from tests.live.attack_rig.attacks import ATTACKS
 from tests.live.attack_rig.push_target import PushTarget
 from tests.live.attack_rig.recorded import recorded_rate
 from tests.live.camera_rig.coded_clip import coded_clip
@@ -42,7 +43,10 @@ _LOCKED: Final = f"""\
   rtsp_access: {{user: {USER}, password: {PASSWORD}}}
   web: {{token: {TOKEN}}}
 """
+PATIENCE: Final = 4.0
+"""Seconds for which the attack goes on for the sake of newcomers who are still waiting."""
 _ENDS: Final = 20.0
+_REST: Final = 1.0  # seconds for what is said late
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Outcome:
     """What an attack did. `rates`: pictures a second before and during it, by client; `gaps`: longest without one, s.
 
     `newcomers`: those that were served, those that came, and the longest wait in seconds, by kind. `cpu`: cores before,
-    during, and near the end of it. `ended`: seconds from SIGTERM to the end, None where none was sent.
+    during, and near the end of it. `camera_back`: it was connected to anew. `ended`: seconds from SIGTERM to the end,
+    None where none was sent.
     """
 
     attack: str
@@ -62,6 +67,8 @@ class Outcome:
     descriptors: int
     tally: dict[str, int]
     said: tuple[str, ...]
+    camera_back: bool = False
+    tracebacks: int = 0
     crashed: str = ""
     thrown_out: int = 0
     ended: float | None = None
@@ -94,30 +101,31 @@ class Rig:
         before = time.time()
         cpu_before = self._cpu_over(calm)
         begun = time.time()
-        longer = seconds + (_ENDS if then_stop else 0.0)
+        longer = seconds + PATIENCE + (_ENDS if then_stop else 0.0)
         ports = str(self._rtsp), str(self._web)
         command = [sys.executable, "-m", "tests.live.attack_rig.attackers", name, *ports, str(self.live.pid)]
         attackers = subprocess.Popen([*command, str(longer), *sources], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             cpu_during = self._cpu_over(seconds / 2)
+            if ATTACKS[name].camera_returns:
+                self.camera.restart()
             cpu_late = self._cpu_over(seconds / 2)
             over, descriptors = time.time(), self._open_descriptors()
+            answered = self._until_newcomers_know(begun, over)
             crashed = "" if self.live.exit_code is None else f"exit code {self.live.exit_code}"
             ended = self._stop() if then_stop and not crashed else None
-            if then_stop or crashed:
-                attackers.terminate()
+            attackers.terminate()
             out, problems = attackers.communicate(timeout=longer + 30)
         finally:
             attackers.kill()
             attackers.wait(10)
         if attackers.returncode:
             raise RuntimeError(f"the attackers failed: {problems.decode()[-2000:]}")
-        time.sleep(0.2)
+        time.sleep(0.2 if then_stop else _REST)
         said = list(self.live.said)[said_before:]
-        crashed = crashed or ("a traceback in the log" if any("Traceback" in line for line in said) else "")
         return self._outcome(
             name,
-            (before, begun, over),
+            (before, begun, over, answered),
             (cpu_before, cpu_during, cpu_late),
             crashed,
             ended,
@@ -133,7 +141,7 @@ class Rig:
     def _outcome(
         self,
         name: str,
-        times: tuple[float, float, float],
+        times: tuple[float, float, float, float],
         cpu: tuple[float, float, float],
         crashed: str,
         ended: float | None,
@@ -141,7 +149,7 @@ class Rig:
         tally: dict[str, int],
         said: list[str],
     ) -> Outcome:
-        before, begun, over = times
+        before, begun, over, answered = times
         pictures = {"push": list(self.push.arrived)}
         thrown_out = 0
         for who in ("rtsp", "whep"):
@@ -153,27 +161,53 @@ class Rig:
         calm = recorded_rate(records, before - 5, begun)
         rates["recording"] = calm, recorded_rate(records, begun - 0.2, over + 0.2)
         gaps = {who: _longest_gap(at, begun, over) for who, at in pictures.items()}
-        visits = [v for v in self._events("newcomers") if begun <= v["began"] and v["at"] <= over]
+        events = self._events("newcomers")
         newcomers, why = {}, list[str]()
         for kind in NEWCOMERS:
-            mine = [visit for visit in visits if visit["event"] == kind]
-            served = [visit["took"] for visit in mine if visit["took"] is not None]
-            waited = max((visit["at"] - visit["began"] for visit in mine), default=over - begun)
-            newcomers[kind] = len(served), len(mine), round(waited, 2)
-            why += [f"{kind}: {visit['why']}" for visit in mine if visit["took"] is None]
-        problems = tuple(line for line in said if "WARNING" in line.upper() or "ERROR" in line.upper())
+            came = [
+                e["began"] for e in events if e["event"] == "comes" and e["who"] == kind and begun <= e["began"] <= over
+            ]
+            done = {e["began"]: e for e in events if e["event"] == kind and e["at"] <= answered}
+            served = sum(at in done and done[at]["took"] is not None for at in came)
+            waited = max(((done[at]["at"] if at in done else answered) - at for at in came), default=over - begun)
+            newcomers[kind] = served, len(came), round(waited, 2)
+            why += [f"{kind}: {done[at]['why'] if at in done else 'no answer'}" for at in came]
+        why = [reason for reason in why if not reason.endswith(": ")]
+        problems = [line[:200] for line in said if "level=warning" in line or "level=error" in line]
         return Outcome(
-            name, rates, gaps, newcomers, tuple(dict.fromkeys(why)), cpu, descriptors, tally, problems[:20],
-            crashed, thrown_out, ended,
-        )  # fmt: skip
+            attack=name,
+            rates=rates,
+            gaps=gaps,
+            newcomers=newcomers,
+            why=tuple(dict.fromkeys(why)),
+            cpu=cpu,
+            descriptors=descriptors,
+            tally=tally,
+            said=tuple(problems[:20]),
+            camera_back=any("veilcast.camera" in line and "message=connected" in line for line in said),
+            tracebacks=sum("Traceback" in line for line in said),
+            crashed=crashed,
+            thrown_out=thrown_out,
+            ended=ended,
+        )
 
     def _enter(self, stack: ExitStack) -> None:
         clip, settings = self._folder / "clip.mp4", self._folder / "settings.yaml"
         coded_clip(None, clip, (320, 240), RATE)
         settings.write_text(_SETTINGS + (_LOCKED if self._locked else ""))
-        camera = stack.enter_context(RtspCamera(clip))
+        self.camera = stack.enter_context(RtspCamera(clip))
         self.push = stack.enter_context(PushTarget(self._folder))
-        arguments = [camera.url, "--rtsp", "0/door", "--webrtc", "0", "--config", str(settings), "--transport", "tcp"]
+        arguments = [
+            self.camera.url,
+            "--rtsp",
+            "0/door",
+            "--webrtc",
+            "0",
+            "--config",
+            str(settings),
+            "--transport",
+            "tcp",
+        ]
         arguments += ["--record", str(self._folder / "records"), "--push", self.push.url]
         self.live = stack.enter_context(LiveProcess(arguments))
         if self._descriptors is not None:
@@ -200,11 +234,21 @@ class Rig:
         lines = (self._folder / f"{who}.jsonl").read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
+    def _until_newcomers_know(self, begun: float, over: float) -> float:
+        """Wait until those who came in that time are served or turned away, but not for ever; when that was."""
+        while time.time() < over + PATIENCE:
+            events = self._events("newcomers")
+            came = {(e["who"], e["began"]) for e in events if e["event"] == "comes" and begun <= e["began"] <= over}
+            if came <= {(e["event"], e["began"]) for e in events}:
+                break
+            time.sleep(0.05)
+        return time.time()
+
     def _until_all_get_pictures(self) -> None:
         def flows() -> bool:
             recent = time.time() - 1
             watched = all(any(e["event"] == "picture" for e in self._events(w)[-30:]) for w in ("rtsp", "whep"))
-            visits = {v["event"] for v in self._events("newcomers") if v["took"] is not None}
+            visits = {v["event"] for v in self._events("newcomers") if v.get("took") is not None}
             recorded = len(list((self._folder / "records").glob("*/*.mp4"))) >= 3
             return watched and recorded and visits == set(NEWCOMERS) and self.push.arrived[-1:] > [recent]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Final
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _CONNECTS: Final = 3.0  # seconds
 PAUSE: Final = 0.05
+_LISTEN: Final = "0A"  # of a TCP socket in /proc/net/tcp
 
 
 @dataclass
@@ -89,19 +91,19 @@ class Target:
             if isinstance(failure, Exception):
                 raise failure
 
-    def udp_ports(self) -> list[tuple[str, int]]:
-        """Where the service listens for UDP on this machine, IPv4."""
+    def listening(self, kind: str) -> list[tuple[str, int]]:
+        """Addresses and ports that the service has open: `tcp`, `tcp6` (listening), `udp`, `udp6`."""
         sockets = set()
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 sockets.add(os.readlink(entry))  # noqa: PTH115 - no path
         found = []
-        for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-            local, inode = line.split()[1], line.split()[9]
-            if f"socket:[{inode}]" in sockets:
-                address, _, port = local.partition(":")
-                host = ".".join(str(int(address[i : i + 2], 16)) for i in (6, 4, 2, 0))
-                found.append(("127.0.0.1" if host == "0.0.0.0" else host, int(port, 16)))
+        for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            (address, _, port), state, inode = fields[1].partition(":"), fields[3], fields[9]
+            if f"socket:[{inode}]" in sockets and (kind.startswith("udp") or state == _LISTEN):
+                words = [bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8)]
+                found.append((str(ipaddress.ip_address(b"".join(words))), int(port, 16)))
         return found
 
 

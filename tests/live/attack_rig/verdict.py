@@ -27,25 +27,32 @@ def faults(outcome: Outcome, seconds: float, *, shared: bool = False, keeps: flo
     found = []
     if outcome.crashed:
         found.append(f"crashed: {outcome.crashed}")
+    if outcome.tracebacks:
+        found.append(f"{outcome.tracebacks} tracebacks in the log")
+    kind = ATTACKS[outcome.attack]
+    if kind.camera_returns and not outcome.camera_back:
+        found.append("the camera was not connected to again")
     for who in CLIENTS:
         before, during = outcome.rates[who]
-        if during < keeps * before:
+        if not kind.camera_returns and during < keeps * before:
             found.append(f"{who} {during:.1f} of {before:.1f} pictures/s")
     if outcome.thrown_out:
         found.append(f"good viewers thrown out {outcome.thrown_out} times")
     if not shared:
-        for kind in NEWCOMERS:
-            served, came, waited = outcome.newcomers[kind]
+        for who in NEWCOMERS:
+            served, came, waited = outcome.newcomers[who]
             if served < came or not came or waited > SERVED_WITHIN:
-                found.append(f"newcomers ({kind}): {served} of {came} served, up to {waited:.1f} s")
+                found.append(f"newcomers ({who}): {served} of {came} served, up to {waited:.1f} s")
     if outcome.ended is not None and outcome.ended > ENDS_WITHIN:
         found.append(f"SIGTERM took {outcome.ended:.1f} s")
     calm, _, late = outcome.cpu
-    if ATTACKS[outcome.attack].quiet and late > calm + _SPIN:
+    if kind.quiet and late > calm + _SPIN:
         found.append(f"spins: {late:.2f} cores, {calm:.2f} in peace")
     if (guesses := outcome.tally.get("guesses", 0) / (seconds + (outcome.ended or 0.0))) > GUESSES:
         found.append(f"{guesses:.0f} guesses/s")
     if failures := outcome.tally.get("500"):
         found.append(f"{failures} answers 500")
-    found += [f"{what}: {count} times" for what, count in outcome.tally.items() if what.startswith("served ")]
+    found += [
+        f"{what}: {count} times" for what, count in outcome.tally.items() if what.startswith(("served ", "listens on "))
+    ]
     return found

@@ -5,20 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
-from aiortc import RTCConfiguration, RTCPeerConnection
-
+from tests.live.attack_rig.offers import an_offer
 from tests.live.attack_rig.target import PAUSE, Target
-
-
-async def an_offer() -> str:
-    """The SDP of an offer that is all right."""
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    try:
-        peer.addTransceiver("video", "recvonly")
-        await peer.setLocalDescription(await peer.createOffer())
-        return peer.localDescription.sdp
-    finally:
-        await peer.close()
 
 
 def _renewed(offer: str, number: int) -> str:
@@ -51,14 +39,15 @@ async def abandoned_offers(target: Target) -> None:
 
 
 async def repeated_offers(target: Target) -> None:
-    """The same offer over and over, and at the same time."""
+    """The same offer over and over, at the same time, and twice in one body."""
     offer = await an_offer()
+    bodies = (offer, offer + offer, offer + offer[offer.index("m=") :], offer * 3)
 
     async def one(number: int) -> None:
-        await _post(target, offer)
+        await _post(target, bodies[number])
         await asyncio.sleep(0.1)
 
-    await target.many(4, one)
+    await target.many(len(bodies), one)
 
 
 async def monstrous_offers(target: Target) -> None:
