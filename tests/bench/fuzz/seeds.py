@@ -6,6 +6,8 @@ import functools
 import hashlib
 import math
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,14 +93,25 @@ def cache() -> Path:
 
 
 def make(seed: Seed, folder: Path) -> Path:
-    """The file, written unless it is there already."""
+    """The file; all that are not there yet are written by a process of its own.
+
+    Where it may, SVT-AV1 makes the whole process a real-time one of the highest priority, for ever.
+    """
     path = folder / f"{seed.name}{seed.suffix}"
     if not path.exists():
-        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 speaks only of errors
-        partial = path.with_suffix(".new")
-        _write(seed, partial)
-        partial.rename(path)
+        command = [sys.executable, "-m", "tests.bench.fuzz.seeds", str(folder)]
+        environment = os.environ | {"SVT_LOG": "1"}  # of errors alone
+        subprocess.run(command, cwd=Path(__file__).parents[3], env=environment, check=True, timeout=120)
     return path
+
+
+def _make_all(folder: Path) -> None:
+    for seed in SEEDS:
+        path = folder / f"{seed.name}{seed.suffix}"
+        if not path.exists():
+            partial = path.with_suffix(".new")
+            _write(seed, partial)
+            partial.rename(path)
 
 
 def _write(seed: Seed, path: Path) -> None:
@@ -153,3 +166,7 @@ def _tone(sound: AudioStream) -> list[av.AudioFrame]:
         frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
         frames.append(frame)
     return frames
+
+
+if __name__ == "__main__":
+    _make_all(Path(sys.argv[1]))
