@@ -47,7 +47,8 @@ class Seed:
     bit_rate: int = 0
 
 
-_X264: Final = (("preset", "veryfast"), ("crf", "18"), ("g", "10"), ("bf", "2"), ("x264-params", "threads=1"))
+# With macroblock trees x264 does not write the same bytes twice.
+_X264: Final = (("preset", "veryfast"), ("crf", "18"), ("g", "10"), ("bf", "2"), ("x264-params", "threads=1:mbtree=0"))
 _X265: Final = (
     ("preset", "ultrafast"),
     ("crf", "18"),
