@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
@@ -62,6 +63,8 @@ def table(results: Sequence[Result]) -> list[str]:
         lines += [
             f"peak of memory {max(r.peak_mb for r in results):.0f} MB, longest {max(r.seconds for r in results)} s"
         ]
+    blamed = {re.sub(r"/\S+|\d+", "..", r.notes["output blamed"]): r for r in results if "output blamed" in r.notes}
+    lines += [f"  output blamed, as in run {r.index}, {r.seed}, {r.mutation}: {said}" for said, r in blamed.items()]
     for kind in kinds:
         lines += ["", f"{kind}: {FINDINGS[kind]}"]
         examples = [result for result in results if kind in result.findings]

@@ -6,10 +6,12 @@ Some of the attacks in short; `python -m tests.bench.bench_attack` makes all of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tests.live.attack_rig.rig import CLIENTS, Outcome, Rig
+from tests.live.attack_rig.rig import CLIENTS, NEWCOMERS, Outcome, Rig
 from tests.live.attack_rig.verdict import faults
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -45,3 +47,36 @@ def test_good_clients_notice_nothing_of(name: str, outcomes: Mapping[str, Outcom
 def test_all_get_their_pictures_when_nobody_attacks(outcomes: Mapping[str, Outcome]) -> None:
     rates = outcomes[LOCKED[0]].rates
     assert all(rates[who][0] > 15 for who in CLIENTS), rates
+
+
+def test_what_good_clients_would_notice_is_found() -> None:
+    fine = Outcome(
+        attack="idle-rtsp",
+        rates=dict.fromkeys(CLIENTS, (25.0, 24.0)),
+        gaps={},
+        newcomers=dict.fromkeys(NEWCOMERS, (3, 3, 0.5)),
+        why=(),
+        cpu=(0.3, 0.5, 0.3),
+        descriptors=30,
+        tally={"401": 12, "guesses": 12},
+        said=(),
+        ended=2.0,
+    )
+    assert faults(fine, SECONDS) == []
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"rates": fine.rates | {"recording": (25.0, 22.0)}}, "recording 22.0 of 25.0"),
+        ({"newcomers": fine.newcomers | {"whep": (2, 3, 0.5)}}, "newcomers (whep): 2 of 3"),
+        ({"newcomers": fine.newcomers | {"page": (3, 3, 6.0)}}, "newcomers (page): 3 of 3 served, up to 6.0 s"),
+        ({"cpu": (0.3, 0.9, 0.9)}, "spins"),
+        ({"ended": 5.5}, "SIGTERM took 5.5 s"),
+        ({"crashed": "exit code -11"}, "crashed"),
+        ({"tracebacks": 1}, "1 tracebacks"),
+        ({"thrown_out": 1}, "thrown out 1 times"),
+        ({"tally": {"guesses": 900}}, "200 guesses/s"),
+        ({"tally": {"500": 3}}, "3 answers 500"),
+        ({"tally": {"listens on 192.0.2.2 (udp)": 3}}, "listens on 192.0.2.2"),
+    )
+    for change, found in changes:
+        lines = faults(replace(fine, **change), SECONDS)
+        assert len(lines) == 1 and found in lines[0], lines
+    assert faults(replace(fine, newcomers=dict.fromkeys(NEWCOMERS, (0, 3, 9.0))), SECONDS, shared=True) == []

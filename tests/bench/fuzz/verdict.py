@@ -87,6 +87,8 @@ def judge_copy(result: Result, seen: dict[str, Any], said: str) -> None:
         )
     elif seen["damaged"] and (kind := _unsaid(result, warned)):
         result.findings[f"damage-{kind}"] = f"{seen['damaged']} errors or corrupt pictures"
+    elif result.code == DEGRADED and not seen["damaged"] and seen["copy_frames"] >= due:
+        result.notes["damage that nobody else sees"] = _last_line(said)
 
 
 def _unsaid(result: Result, warned: bool) -> str:
