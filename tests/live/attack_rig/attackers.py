@@ -14,6 +14,9 @@ import time
 from tests.live.attack_rig.attacks import ATTACKS
 from tests.live.attack_rig.target import Target
 
+READY = "ready"
+"""What it says when it begins; loading everything takes a moment."""
+
 
 async def _attack(name: str, target: Target) -> None:
     task = asyncio.create_task(ATTACKS[name].attack(target))
@@ -29,6 +32,8 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, most), most))
     target = Target(int(rtsp), int(web), int(pid), time.monotonic() + float(seconds), sources)
+    sys.stdout.write(READY + "\n")
+    sys.stdout.flush()
     asyncio.run(_attack(name, target))
     sys.stdout.write(json.dumps(dict(target.tally)) + "\n")
 

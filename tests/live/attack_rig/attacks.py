@@ -218,8 +218,8 @@ async def guess_basic(target: Target) -> None:
             for count in range(1, 10_000):
                 word = base64.b64encode(f"viewer:word{number}-{count}".encode()).decode()
                 writer.write(_request("DESCRIBE", target, f"Authorization: Basic {word}\r\n", cseq=count))
-                await target.answer(reader)
-                target.tally["guesses"] += 1
+                judged = await target.answer(reader) == 401
+                target.tally["guesses"] += judged
 
     await target.many(8, one)
 
@@ -241,8 +241,8 @@ async def guess_digest(target: Target) -> None:
                 proof = hashlib.md5(f"{ha1}:{nonce[1]}:{ha2}".encode(), usedforsecurity=False).hexdigest()
                 fields = f'username="viewer", realm="veilcast", nonce="{nonce[1]}", uri="{uri}", response="{proof}"'
                 writer.write(_request("DESCRIBE", target, f"Authorization: Digest {fields}\r\n", cseq=count))
-                await target.answer(reader)
-                target.tally["guesses"] += 1
+                judged = await target.answer(reader) == 401
+                target.tally["guesses"] += judged
 
     await target.many(8, one)
 

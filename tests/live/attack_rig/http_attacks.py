@@ -83,8 +83,8 @@ async def guess_bearer(target: Target) -> None:
             for count in range(10_000):
                 head = f"GET /api/streams HTTP/1.1\r\nHost: 127.0.0.1:{target.web}\r\n"
                 writer.write(f"{head}Authorization: Bearer token-{number}-{count}\r\n\r\n".encode())
-                await target.answer(reader)
-                target.tally["guesses"] += 1
+                judged = await target.answer(reader) == 401
+                target.tally["guesses"] += judged
 
     await target.many(8, one)
 

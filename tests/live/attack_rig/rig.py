@@ -100,12 +100,14 @@ class Rig:
         said_before = len(self.live.said)
         before = time.time()
         cpu_before = self._cpu_over(calm)
-        begun = time.time()
         longer = seconds + PATIENCE + (_ENDS if then_stop else 0.0)
         ports = str(self._rtsp), str(self._web)
         command = [sys.executable, "-m", "tests.live.attack_rig.attackers", name, *ports, str(self.live.pid)]
         attackers = subprocess.Popen([*command, str(longer), *sources], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
+            assert attackers.stdout is not None
+            attackers.stdout.readline()  # they are ready
+            begun = time.time()
             cpu_during = self._cpu_over(seconds / 2)
             if ATTACKS[name].camera_returns:
                 self.camera.restart()
