@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from tests.bench.fuzz.reading import read
 from tests.bench.fuzz.runs import Lane, damaged, run_all, which
 from tests.bench.fuzz.seeds import SEEDS, Seed, make, pictures
 from tests.bench.fuzz.verdict import Result, judge_copy, judge_run
+from tests.bench.fuzz.warm import Warm, WorkerDied
 
 RUNS = 96
 FIRST = 20_000
@@ -88,3 +90,25 @@ def test_tracebacks_leftovers_and_odd_exit_codes_are_found() -> None:
     result = Result(0, "seed", "bits", 2)
     judge_run(result, "veilcast: in.mp4 is empty", [], True)
     assert set(result.findings) == {"leftover"}
+
+
+@pytest.mark.parametrize(("most_mb", "patience", "reason"), [(1.0, 60.0, "memory"), (4000.0, 0.2, "hang")])
+def test_a_worker_that_takes_too_much_is_ended(
+    most_mb: float, patience: float, reason: str, seeds: Path, tmp_path: Path
+) -> None:
+    job = {"input": str(make(SEEDS[0], seeds)), "output": str(tmp_path / "out.mp4"), "log": str(tmp_path / "said")}
+    with Warm("program", tmp_path, most_mb, patience) as worker, pytest.raises(WorkerDied) as death:
+        worker.do(job)
+    assert death.value.reason == reason
+
+
+def test_a_worker_that_crashes_is_noticed_and_replaced(seeds: Path, tmp_path: Path) -> None:
+    job = {"input": str(make(SEEDS[0], seeds)), "output": str(tmp_path / "out.mp4"), "log": str(tmp_path / "said")}
+    with Warm("program", tmp_path, 4000.0, 60.0) as worker:
+        assert worker.do(job)["code"] == 0
+        worker.signal(signal.SIGSEGV)
+        with pytest.raises(WorkerDied) as death:
+            worker.do(job)
+        assert (death.value.reason, death.value.code) == ("signal", -signal.SIGSEGV)
+        (tmp_path / "out.mp4").unlink()
+        assert worker.do(job)["code"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -48,8 +49,9 @@ class Warm:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         self._jobs += 1
-        process.stdin.write(json.dumps(job).encode() + b"\n")
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has died meanwhile, which is seen below
+            process.stdin.write(json.dumps(job).encode() + b"\n")
+            process.stdin.flush()
         deadline = time.monotonic() + self._patience
         while not select.select([process.stdout], [], [], _LOOK)[0]:
             if time.monotonic() > deadline:
@@ -63,6 +65,11 @@ class Warm:
             raise WorkerDied("signal", f"exit code {code}", code)
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def signal(self, number: int) -> None:
+        """Send the worker a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _begin(self) -> None:
         environment = os.environ | {"TMPDIR": str(self._temporary), "OPENBLAS_NUM_THREADS": "1"}
@@ -88,7 +95,8 @@ class Warm:
         process.wait(10)
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
 def _memory(pid: int) -> float:
