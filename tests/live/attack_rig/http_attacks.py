@@ -8,8 +8,8 @@ import contextlib
 from tests.live.attack_rig.offers import an_offer
 from tests.live.attack_rig.target import PAUSE, Target
 
-HALF_REQUESTS = 1300  # more than the descriptors of a process with the usual limit, though some connect late
-_SLOW = 150
+MANY = 1300
+"""Connections: more than a process with the usual limit may have, though some connect late."""
 
 
 async def half_requests(target: Target) -> None:
@@ -21,7 +21,7 @@ async def half_requests(target: Target) -> None:
             await reader.read()
         await asyncio.sleep(1.0)  # thrown out: comes back, but not at full speed
 
-    await target.many(HALF_REQUESTS, one)
+    await target.many(MANY, one)
 
 
 async def drip_headers(target: Target) -> None:
@@ -33,7 +33,7 @@ async def drip_headers(target: Target) -> None:
             await _drip(reader, writer)
         await asyncio.sleep(PAUSE)
 
-    await target.many(_SLOW, one)
+    await target.many(MANY, one)
 
 
 async def drip_body(target: Target) -> None:
@@ -48,7 +48,7 @@ async def drip_body(target: Target) -> None:
             await _drip(reader, writer)
         await asyncio.sleep(PAUSE)
 
-    await target.many(_SLOW, one)
+    await target.many(MANY, one)
 
 
 async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
