@@ -100,7 +100,7 @@ class Rig:
         said_before = len(self.live.said)
         before = time.time()
         cpu_before = self._cpu_over(calm)
-        longer = seconds + PATIENCE + (_ENDS if then_stop else 0.0)
+        longer = seconds + PATIENCE + _ENDS  # they are told when to stop
         ports = str(self._rtsp), str(self._web)
         command = [sys.executable, "-m", "tests.live.attack_rig.attackers", name, *ports, str(self.live.pid)]
         attackers = subprocess.Popen([*command, str(longer), *sources], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -122,7 +122,7 @@ class Rig:
             attackers.kill()
             attackers.wait(10)
         if attackers.returncode:
-            raise RuntimeError(f"the attackers failed: {problems.decode()[-2000:]}")
+            raise RuntimeError(f"{name}: the attackers failed ({attackers.returncode}): {problems.decode()[-2000:]}")
         time.sleep(0.2 if then_stop else _REST)
         said = list(self.live.said)[said_before:]
         return self._outcome(
