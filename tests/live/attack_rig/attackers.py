@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import resource
@@ -18,11 +17,17 @@ READY = "ready"
 """What it says when it begins; loading everything takes a moment."""
 
 
+def _finish(target: Target) -> None:
+    """Say what there is to say and be gone, whatever the attackers are waiting for."""
+    sys.stdout.write(json.dumps(dict(target.tally)) + "\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
 async def _attack(name: str, target: Target) -> None:
-    task = asyncio.create_task(ATTACKS[name].attack(target))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _finish, target)
+    await ATTACKS[name].attack(target)
+    _finish(target)
 
 
 def main() -> None:
@@ -35,7 +40,6 @@ def main() -> None:
     sys.stdout.write(READY + "\n")
     sys.stdout.flush()
     asyncio.run(_attack(name, target))
-    sys.stdout.write(json.dumps(dict(target.tally)) + "\n")
 
 
 if __name__ == "__main__":
