@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import tempfile
@@ -99,13 +100,15 @@ def main() -> int:
         results = [] if options.only else results
         todo = [index for index in wanted if index not in done]
         begun = time.monotonic()
-        with options.results.open("a") as file, tempfile.TemporaryDirectory() as folder:
+        with (
+            Path(os.devnull if options.only else options.results).open("a") as file,
+            tempfile.TemporaryDirectory() as folder,
+        ):
 
             def report(result: Result) -> None:
                 results.append(result)
-                if not options.only:
-                    file.write(json.dumps(result.as_json()) + "\n")
-                    file.flush()
+                file.write(json.dumps(result.as_json()) + "\n")
+                file.flush()
                 count = len(results)
                 if count % 100 == 0:
                     bad = sum(bool(r.findings) for r in results)
