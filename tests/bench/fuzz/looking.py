@@ -25,6 +25,7 @@ SURE: Final = 0.8
 VISIBLE: Final = 0.25
 _SMALLEST: Final = 20.0  # pixels along the shorter side
 _MOSAIC: Final = 6
+_SAME: Final = 0.3  # overlap, area of both by area of either, of two finds of one face
 _LEAST_DETAIL: Final = 4.0
 _NETWORK: Final = Path(__file__).parents[2] / "data" / "face_detection_yunet_2023mar.onnx"
 
@@ -55,13 +56,23 @@ def shown_faces(source: Reading, copy: Reading, originals: Sequence[Bgr], chance
     for index in _some(len(copy.pictures), looks, chance):
         after = _bgr(copy.pictures[index], size)
         for score, box in _faces(after):
-            grey = _grey(after)
             sources = [_bgr(source.pictures[other], size) for other in _candidates(copy, source, index)]
             sources += [np.asarray(cv2.resize(picture, size), np.uint8) for picture in originals]
-            share = max((_visible(_grey(before), grey, box) for before in sources), default=0.0)
+            share = max((_share_there(before, _grey(after), box) for before in sources), default=0.0)
             if share > VISIBLE:
                 found.append(f"picture {index} of the copy has a face in it (score {score:.2f}, {share:.0%} of one)")
     return found
+
+
+def _share_there(before: Bgr, after: Grey, box: Box) -> float:
+    """How much can be seen of a face of `before` about where `after` seems to have one: blots can look like faces."""
+    near = [face for _, face in _faces(before) if _overlap(face, box) > _SAME]
+    return max((_visible(_grey(before), after, face) for face in near), default=0.0)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    both = Box(max(a.x0, b.x0), max(a.y0, b.y0), min(a.x1, b.x1), min(a.y1, b.y1)).area
+    return both / max(a.area + b.area - both, 1e-9)
 
 
 def _common_size(copy: Reading) -> tuple[int, int] | None:
