@@ -1,0 +1,16 @@
+"""An offer to watch, as a good WebRTC client makes it."""
+
+from __future__ import annotations
+
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+
+async def an_offer() -> str:
+    """The SDP of an offer that is all right."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTransceiver("video", "recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        return peer.localDescription.sdp
+    finally:
+        await peer.close()
