@@ -63,8 +63,24 @@ class PictureFormat:
         return self.field_order > 1
 
 
+def _unknown(cls: type[SideDataType], value: object) -> SideDataType:
+    """A member for a kind of side data that PyAV has no name for, like EXIF.
+
+    Without one PyAV raises ValueError for all the side data of a frame, so that one photograph ends a job.
+    """
+    if not isinstance(value, int):
+        raise ValueError(f"{value!r} is no kind of side data")
+    member = object.__new__(cls)
+    member._name_, member._value_ = f"UNKNOWN_{value}", value
+    return cls._value2member_map_.setdefault(value, member)  # type: ignore[return-value]
+
+
+SideDataType._missing_ = classmethod(_unknown)  # type: ignore[method-assign,assignment]
+EXIF = SideDataType(31)  # AV_FRAME_DATA_EXIF
+
+
 def side_data(frame: av.VideoFrame) -> Iterator[SideData]:
-    """Every piece of side data of a frame."""
+    """Every piece of side data of a frame, of kinds that PyAV does not know as well."""
     container = frame.side_data
     for index in range(len(container)):
         yield container[index]  # type: ignore[literal-required]

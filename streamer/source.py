@@ -30,6 +30,7 @@ from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.opening import open_input, pick_video
 from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
 from streamer.picture_format import PictureFormat, closest_supported, hdr_of, side_data
+from streamer.picture_limit import DEFAULT_LIMIT, PictureLimit
 from streamer.sound import SoundPacket, SoundTrack
 from streamer.timestamps import Continuity, PtsFiller
 from streamer.warning_log import WarningLog
@@ -69,17 +70,24 @@ class FileSource:
 
     `threads` bounds the decoder's threads (default: the CPUs there are, at most 4). Damage is concealed by the decoder
     and noted in `warnings`; frames that it may have reached are given as not trusted.
-    Raises InputError when there is nothing to show in the file.
+    Raises InputError when there is nothing to show in the file, or when its pictures are larger than `limit`.
     """
 
-    def __init__(self, path: Path, threads: int | None = None, warnings: WarningLog | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int | None = None,
+        warnings: WarningLog | None = None,
+        limit: PictureLimit = DEFAULT_LIMIT,
+    ) -> None:
         self.warnings = warnings if warnings is not None else WarningLog()
-        self._path = path
-        self._container = open_input(path)
+        self._path, self._limit = path, limit
+        self._container = open_input(path, limit)
         try:
-            self._video = pick_video(path, self._container)
+            self._video = pick_video(path, self._container, limit)
             self._threads = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             context = self._video.codec_context
+            context.options = limit.codec_options
             context.thread_type = ThreadType.AUTO
             context.thread_count = self._threads
             context.copy_opaque = True  # a frame then carries the number of the packet it was made from
@@ -142,6 +150,7 @@ class FileSource:
             ahead.append(item)
             if isinstance(item, Frame):
                 return ahead
+        self._limit.check_refused(self._path)
         raise InputError(self._path, "none of its pictures could be decoded")
 
     def _describe(self) -> SourceInfo:
@@ -287,6 +296,7 @@ class FileSource:
         return pts
 
     def _look_at_first(self, video: av.VideoFrame) -> None:
+        self._limit.check(self._path, video.width, video.height)
         for item in side_data(video):
             if item.type is SideDataType.DISPLAYMATRIX:
                 self._matrix = parse_matrix(bytes(item))
