@@ -12,7 +12,7 @@ from core.masked_frame import MaskedFrame
 from core.timeline import Moment
 from core.worker import DetectorThread, Sample, SampleVerdict
 
-MIN_FRAMES, MAX_FRAMES = 8, 256
+MIN_FRAMES, MAX_FRAMES = 3, 256  # the least: one to paint, one to look at, one that came after
 DEPTH = 4  # samples under way
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -111,7 +112,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     mask = {"style": options.mask, "shape": options.shape}
     encoder = {"codec": options.codec, "crf": options.crf, "preset": options.preset}
     detect = {"detector": options.detector, "scales": () if options.detector else None}
-    file = {"audio": options.audio, "keep_metadata": True if options.keep_metadata else None}
+    file = {
+        "audio": options.audio,
+        "keep_metadata": True if options.keep_metadata else None,
+        "max_size": options.max_size,
+    }
     changes = {
         name: {key: value for key, value in values.items() if value is not None}
         for name, values in (("mask", mask), ("encoder", encoder), ("detect", detect), ("file", file))
@@ -151,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("--crf", type=_crf, metavar="0-51", help="quality: lower is better and larger (default: 20)")
     file.add_argument("--preset", choices=_choices(EncoderConfig, "preset"), help="encoder speed (default: veryfast)")
     file.add_argument("--keep-metadata", action="store_true", help="keep harmless tags of the input")
+    file.add_argument(
+        "--max-size", type=_size, metavar="WxH", help="refuse pictures with more pixels than this (default: 8192x8192)"
+    )
     file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
     add_live_parser(commands, presets())
     about_demo = "mask a moving picture of a face that comes with the program"
@@ -163,6 +171,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _choices(section: type[MaskConfig] | type[EncoderConfig], field: str) -> tuple[str, ...]:
     return get_args(section.model_fields[field].annotation)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    sides = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= side <= 65_536 for side in sides):
+        raise argparse.ArgumentTypeError("must be a width and a height, like 8192x8192")
+    return sides
 
 
 def _crf(text: str) -> float:

@@ -20,8 +20,9 @@ from av.video.stream import VideoStream
 
 from core.masked_frame import MaskedFrame
 from streamer.audio import AudioPolicy, SoundWriter, open_writers
-from streamer.encoder import EncoderConfig, VideoEncoder
-from streamer.errors import OutputError
+from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
+from streamer.errors import InputError, OutputError
+from streamer.memory_plan import TooLargeError
 from streamer.sound import SoundPacket
 from streamer.source import SourceInfo
 from streamer.timestamps import common_timescale
@@ -60,7 +61,8 @@ class MaskedFile:
     """One masked copy in the making; a context manager.
 
     Leaving the `with` block without an exception completes the file and gives it its name; leaving it with one, Ctrl-C
-    included, removes what was written. Raises OutputError when the target cannot be written or cannot hold the streams.
+    included, removes what was written. Raises OutputError when the target cannot be written or cannot hold the streams,
+    and InputError when the pictures do not fit into `memory_mb`.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class MaskedFile:
         overwrite: bool = False,
         keep_metadata: bool = False,
         warnings: WarningLog | None = None,
+        memory_mb: int = DEFAULT_MEMORY_MB,
     ) -> None:
         check_target(source.path, target, overwrite)
         self.target = target
         self.warnings = warnings if warnings is not None else WarningLog()
         self._overwrite = overwrite
+        self._memory_mb = memory_mb
         self._partial = _create_partial(target)
         self._container: OutputContainer | None = None
         try:
@@ -105,7 +109,9 @@ class MaskedFile:
             container.flags |= _BITEXACT  # no random ids, no date of writing, no name of the muxer
             if keep_metadata:
                 container.metadata.update(source.harmless_tags)
-            self.encoder = VideoEncoder(container, source.picture, source.time_base, source.rate, config, self.warnings)
+            self.encoder = VideoEncoder(
+                container, source.picture, source.time_base, source.rate, config, self.warnings, self._memory_mb
+            )
             if source.display_matrix is not None:
                 self.encoder.stream.set_display_matrix(source.display_matrix)
                 if kind == "mpegts":
@@ -116,6 +122,8 @@ class MaskedFile:
                 container, self.target, source.sounds, audio, self.warnings
             )
             container.start_encoding()
+        except TooLargeError as error:
+            raise InputError(source.path, str(error)) from error
         except (FFmpegError, ValueError) as error:
             if isinstance(error, OSError):
                 raise OutputError(self.target, _why_unwritable(error)) from error

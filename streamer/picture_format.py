@@ -71,7 +71,8 @@ def _unknown(cls: type[SideDataType], value: object) -> SideDataType:
     if not isinstance(value, int):
         raise ValueError(f"{value!r} is no kind of side data")
     member = object.__new__(cls)
-    member._name_, member._value_ = f"UNKNOWN_{value}", value
+    member._name_ = f"UNKNOWN_{value}"
+    member._value_ = value  # type: ignore[assignment]
     return cls._value2member_map_.setdefault(value, member)  # type: ignore[return-value]
 
 

@@ -24,8 +24,10 @@ from av.video.stream import VideoStream
 
 from core.frame import Frame
 from core.orientation import UPRIGHT, Orientation
+from core.picture import copied
 from streamer.damage import DamageLog
 from streamer.errors import InputError
+from streamer.memory_plan import decoder_threads, picture_bytes
 from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.opening import open_input, pick_video
 from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
@@ -38,6 +40,7 @@ from streamer.warning_log import WarningLog
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
 _NARROW, _BT709 = 1, 1  # AVCOL_RANGE_MPEG, AVCOL_SPC_BT709
 _SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # a file that ends this much before its header says is worth a warning
+_CUT_AWAY, _SMALL = 2, 1 << 20  # pixels decoded for each shown, and pixels that do not matter
 _MAX_READ_ERRORS = 64  # in a row; a demuxer that cannot find its way back is at the end
 
 
@@ -85,8 +88,10 @@ class FileSource:
         self._container = open_input(path, limit)
         try:
             self._video = pick_video(path, self._container, limit)
-            self._threads = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             context = self._video.codec_context
+            most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
+            name = context.format.name if context.format is not None else "yuv420p"
+            self._threads = decoder_threads(picture_bytes(context.width, context.height, name), most)
             context.options = limit.codec_options
             context.thread_type = ThreadType.AUTO
             context.thread_count = self._threads
@@ -330,7 +335,10 @@ class FileSource:
                 f"the picture size changes to {video.width}x{video.height}; scaled to {form.width}x{form.height}",
             )
         elif video.format.name == form.pixel_format and video.planes[0].line_size > 0:
-            return video
+            context = self._video.codec_context
+            if context.coded_width * context.coded_height <= _CUT_AWAY * video.width * video.height + _SMALL:
+                return video
+            return copied(video)  # else a small picture that waits keeps the memory of a large one
         if video.format.is_rgb:
             return video.reformat(
                 form.width, form.height, form.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
