@@ -24,6 +24,7 @@ _LIBRARIES: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265"}
 _UNSPECIFIED, _FULL = 0, 2  # AVCOL_RANGE_UNSPECIFIED, AVCOL_RANGE_JPEG
 _FINEST_SLACK = 64
 DEFAULT_MEMORY_MB = 2000
+_LARGEST = 2**31 - 1  # in a fraction of FFmpeg's
 _COARSEST_TICKS = 10_000  # per second; coarser clocks are split so that dts of repeated pts find room
 
 
@@ -90,7 +91,10 @@ class VideoEncoder:
         size = picture_bytes(picture.width, picture.height, self.pixel_format)
         self._plan = encoder_plan(self.codec, config.preset, config.threads, size, memory_mb * MEGABYTE)
         self._scale = 1
-        while time_base.denominator * self._scale < _COARSEST_TICKS * time_base.numerator:
+        while (
+            time_base.denominator * self._scale < _COARSEST_TICKS * time_base.numerator
+            and (time_base / (2 * self._scale)).denominator <= _LARGEST
+        ):
             self._scale *= 2
         self.time_base = time_base / self._scale
         self._default_duration = max(1, round(1 / rate / self.time_base))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -38,19 +37,16 @@ def opened(path: Path, codec_options: dict[str, str] | None = None) -> InputCont
     FFmpeg gets a file that is open already: whatever the name looks like, it is no pattern and no protocol, and there
     is no protocol left to open anything else with. Raises OSError, FFmpegError among them.
     """
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
+    with path.open("rb", buffering=0) as file:  # FFmpeg makes a duplicate of its own
         return av.open(
             "fd:",
             "r",
             metadata_errors="replace",
             options=codec_options,
             container_options={
-                "fd": str(file),
+                "fd": str(file.fileno()),
                 "protocol_whitelist": "fd",
                 "format_whitelist": FILE_FORMATS,
                 "enable_drefs": "0",
             },
         )
-    finally:
-        os.close(file)  # FFmpeg has a duplicate

@@ -93,6 +93,8 @@ def _check_file(path: Path) -> None:
         raise InputError(path, "does not exist") from error
     except PermissionError as error:
         raise InputError(path, "no permission to read it") from error
+    except ValueError as error:
+        raise InputError(Path(repr(str(path))), "cannot be the name of a file") from error
     except OSError as error:
         raise InputError(path, f"cannot be opened ({os.strerror(error.errno or 0)})") from error
 
@@ -104,7 +106,7 @@ def _why_unreadable(path: Path, error: FFmpegError | OSError) -> str:
             return _no_index(path)
         return "is damaged: its index cannot be read"
     if head.startswith((b"#EXTM3U", b"ffconcat")):
-        return "is a playlist; the files that it names are not opened: give one of them"
+        return "is a playlist, a text file that names others, which are not opened: give one of them"
     if _is_text(head):
         return "is a text file, not a video"
     if error.errno == errno.EINVAL:  # what FFmpeg says of a format that is not on the list

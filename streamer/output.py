@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +22,7 @@ from streamer.audio import AudioPolicy, SoundWriter, open_writers
 from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
 from streamer.errors import InputError, OutputError
 from streamer.memory_plan import TooLargeError
+from streamer.partial import Partial
 from streamer.sound import SoundPacket
 from streamer.source import SourceInfo
 from streamer.timestamps import common_timescale
@@ -82,7 +82,10 @@ class MaskedFile:
         self.warnings = warnings if warnings is not None else WarningLog()
         self._overwrite = overwrite
         self._memory_mb = memory_mb
-        self._partial = _create_partial(target)
+        try:
+            self._partial = Partial(target)
+        except OSError as error:
+            raise OutputError(target, _why_unwritable(error)) from error
         self._container: OutputContainer | None = None
         try:
             self._container = self._open(source, encoder or EncoderConfig(), audio, keep_metadata)
@@ -104,7 +107,7 @@ class MaskedFile:
             )
         bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.sounds)]
         try:
-            container = av.open(str(self._partial.absolute()), "w", kind, container_options=_options(kind, bases))
+            container = av.open(str(self._partial.path.absolute()), "w", kind, container_options=_options(kind, bases))
             self._container = container
             container.flags |= _BITEXACT  # no random ids, no date of writing, no name of the muxer
             if keep_metadata:
@@ -186,35 +189,21 @@ class MaskedFile:
         try:
             container.close()
             self._container = None
-            _sync(self._partial)
-            self._publish()
-            _sync(self.target.parent)
+            _sync(self._partial.path)
+            self._partial.publish(self._overwrite)
+            with contextlib.suppress(OSError):  # not every file system can; the copy is there, whatever it says
+                _sync(self.target.parent)
         except FileExistsError as error:
             raise OutputError(self.target, "appeared while the copy was made; --overwrite replaces it") from error
         except (OSError, FFmpegError) as error:
             raise OutputError(self.target, _why_unwritable(error)) from error
-
-    def _publish(self) -> None:
-        """Raises FileExistsError when the target came into being and must not be replaced."""
-        if self._overwrite:
-            self._partial.replace(self.target)
-            return
-        try:
-            os.link(self._partial, self.target)  # unlike a rename, it never replaces anything
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links: claim the name first
-            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            self._partial.replace(self.target)
-        else:
-            self._partial.unlink()
 
     def _discard(self) -> None:
         if self._container is not None:
             container, self._container = self._container, None
             with contextlib.suppress(FFmpegError, OSError, ValueError):
                 container.close()  # lets go of the file; what it writes is thrown away
-        self._partial.unlink(missing_ok=True)
+        self._partial.discard()
 
 
 def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -> None:
@@ -222,15 +211,6 @@ def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -
     ticks = round(seconds / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts + ticks
     packet.dts = None if packet.dts is None else packet.dts + ticks
-
-
-def _create_partial(target: Path) -> Path:
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise OutputError(target, _why_unwritable(error)) from error
-    return partial
 
 
 def _options(kind: str, bases: list[Fraction]) -> dict[str, str]:

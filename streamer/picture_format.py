@@ -103,6 +103,8 @@ def mastering_display(data: bytes) -> str | None:
     if len(data) < 88 or struct.unpack_from("=2i", data, 80) != (1, 1):
         return None
     values = [Fraction(num, den) if den else Fraction(0) for num, den in _RATIONAL.iter_unpack(data[:80])]
+    if not all(0 <= value <= 10_000 for value in values):  # cd/m2, which no other of them reaches
+        return None
     red, green, blue, white = ([round(v * 50_000) for v in values[i : i + 2]] for i in (0, 2, 4, 6))
     low, high = (round(v * 10_000) for v in values[8:10])
     points = (("G", green), ("B", blue), ("R", red), ("WP", white))

@@ -77,8 +77,10 @@ def load(name: str | None, kind: type[Settings] = Settings) -> Settings:
             text = _text(Path(name))
         except FileNotFoundError:
             raise ConfigError(Path(name), f"no such file, and no preset: those are {', '.join(presets())}") from None
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise ConfigError(Path(name), f"cannot be read ({error})") from error
+        except (OSError, ValueError) as error:  # a name may hold a zero byte
+            raise ConfigError(Path(name), f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return parse(text, Path(name), kind)
 
 
@@ -88,10 +90,14 @@ def _text(path: Path) -> str:
     Raises OSError, UnicodeDecodeError and ConfigError.
     """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to must not hang
-    with open(file, "rb") as opened:  # noqa: PTH123 - a descriptor
+    try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise ConfigError(path, "is not a regular file")
-        data = opened.read(CONFIG_BYTES + 1)
+        data = b""
+        while len(data) <= CONFIG_BYTES and (chunk := os.read(file, CONFIG_BYTES)):
+            data += chunk
+    finally:
+        os.close(file)
     if len(data) > CONFIG_BYTES:
         raise ConfigError(path, f"is larger than {CONFIG_BYTES >> 20} MB, which no configuration is")
     return data.decode("utf-8")

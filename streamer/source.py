@@ -34,10 +34,11 @@ from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
 from streamer.picture_format import PictureFormat, closest_supported, hdr_of, side_data
 from streamer.picture_limit import DEFAULT_LIMIT, PictureLimit
 from streamer.sound import SoundPacket, SoundTrack
-from streamer.timestamps import Continuity, PtsFiller
+from streamer.timestamps import Continuity, PtsFiller, is_plausible
 from streamer.warning_log import WarningLog
 
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
+_SLOWEST = Fraction(1, 86_400)  # pictures a second: a slower header is a mistake
 _NARROW, _BT709 = 1, 1  # AVCOL_RANGE_MPEG, AVCOL_SPC_BT709
 _SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # a file that ends this much before its header says is worth a warning
 _CUT_AWAY, _SMALL = 2, 1 << 20  # pixels decoded for each shown, and pixels that do not matter
@@ -222,10 +223,14 @@ class FileSource:
 
     def _bridge(self, packet: Packet[Stream]) -> None:
         """Move a sound packet behind a restart of the file's clock."""
+        base = packet.time_base
+        if packet.dts is not None and not is_plausible(packet.dts, base):
+            packet.dts = None
+        if packet.pts is not None and not is_plausible(packet.pts, base):
+            packet.pts = None
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             return
-        base = packet.time_base
         offset = self._continuity.offset(packet.stream_index, time * base, (packet.duration or 0) * base)
         if offset:
             ticks = round(offset / base)
@@ -277,7 +282,8 @@ class FileSource:
             self.warnings.add("untrusted", "frames are covered whole because damage may have reached them")
         if self._picture is None:
             self._look_at_first(video)
-        pts, duration = self._pts(video), video.duration
+        pts = self._pts(video)
+        duration = video.duration
         video = self._fitted(video)
         video.pts, video.time_base, video.duration = pts, self._time_base, duration
         frame = Frame(self._index, video, float(pts * self._time_base), self._orientation, trusted)
@@ -285,7 +291,12 @@ class FileSource:
         return frame
 
     def _pts(self, video: av.VideoFrame) -> int:
+        if not is_plausible(video.duration, self._time_base):
+            video.duration = 0
         given = video.pts
+        if given is not None and not is_plausible(given, self._time_base):
+            self.warnings.add("absurd", "frames have time stamps that cannot be meant; derived from their neighbours")
+            return self._stamps.fill(None, None, 0)
         if given is None:
             self.warnings.add("no pts", "frames have no time stamp of their own; it is derived from their neighbours")
             return self._stamps.fill(None, video.dts, video.duration)
@@ -359,7 +370,7 @@ class FileSource:
 def _rate(video: VideoStream) -> Fraction:
     """Frames per second, from what the header says; never absurd."""
     for rate in (video.average_rate, video.guessed_rate):
-        if rate and 0 < rate <= 1000:
+        if rate and _SLOWEST <= rate <= 1000:
             return rate.limit_denominator(100_000)
     return Fraction(25)
 
