@@ -124,7 +124,7 @@ class MaskedFile:
             self._sounds: dict[int, SoundWriter] = open_writers(
                 container, self.target, source.sounds, audio, self.warnings
             )
-            container.start_encoding()
+            container.start_encoding()  # whether it can hold the sound was found out before, alone
         except TooLargeError as error:
             raise InputError(source.path, str(error)) from error
         except (FFmpegError, ValueError) as error:
@@ -177,7 +177,12 @@ class MaskedFile:
             for packet in packets:
                 container.mux_one(packet)
         except FFmpegError as error:
-            raise OutputError(self.target, _why_unwritable(error)) from error
+            raise OutputError(self.target, self._why_not_muxed(error)) from error
+
+    def _why_not_muxed(self, error: OSError | FFmpegError) -> str:
+        if isinstance(error, ValueError) and self._sounds:  # no trouble of the disk's: FFmpeg does not like the data
+            return f"cannot hold this video or its sound ({_said(error)}): disguise or drop the sound if that is damaged"
+        return _why_unwritable(error)
 
     def _complete(self) -> None:
         container = self._container
@@ -196,7 +201,7 @@ class MaskedFile:
         except FileExistsError as error:
             raise OutputError(self.target, "appeared while the copy was made; --overwrite replaces it") from error
         except (OSError, FFmpegError) as error:
-            raise OutputError(self.target, _why_unwritable(error)) from error
+            raise OutputError(self.target, self._why_not_muxed(error)) from error
 
     def _discard(self) -> None:
         if self._container is not None:
