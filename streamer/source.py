@@ -27,6 +27,7 @@ from core.orientation import UPRIGHT, Orientation
 from core.picture import copied
 from streamer.damage import DamageLog
 from streamer.errors import InputError
+from streamer.first_look import warn_of_alpha, warn_of_container
 from streamer.memory_plan import decoder_threads, picture_bytes
 from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.opening import open_input, pick_video
@@ -89,6 +90,7 @@ class FileSource:
         self._container = open_input(path, limit)
         try:
             self._video = pick_video(path, self._container, limit)
+            warn_of_container(self._container, self._video, self.warnings)
             context = self._video.codec_context
             most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             name = context.format.name if context.format is not None else "yuv420p"
@@ -318,6 +320,7 @@ class FileSource:
                 self._matrix = parse_matrix(bytes(item))
                 self._orientation = orientation_of(self._matrix)
         self._in_pictures = items_in_pictures(video)
+        warn_of_alpha(video, self.warnings)
         name = video.format.name
         target = closest_supported(name)
         if target != name:
