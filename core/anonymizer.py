@@ -11,7 +11,7 @@ from core.frame import Frame
 from core.masked_frame import MaskedFrame
 from core.worker import DetectorThread, Sample, SampleVerdict
 
-MIN_FRAMES, MAX_FRAMES = 8, 256
+MIN_FRAMES, MAX_FRAMES = 3, 256  # the least: one to paint, one to look at, one that came after
 DEPTH = 4  # samples under way
 
 

@@ -14,6 +14,7 @@ from av.packet import Packet
 from streamer.disguise import DisguiseWriter
 from streamer.errors import OutputError
 from streamer.sound import SoundTrack
+from streamer.sound_gauge import SoundGauge
 from streamer.warning_log import WarningLog
 
 AudioPolicy = Literal["keep", "drop", "disguise"]
@@ -40,11 +41,12 @@ class CopyWriter:
     def __init__(self, container: OutputContainer, track: SoundTrack, warnings: WarningLog) -> None:
         self._track, self._warnings = track, warnings
         self._last_dts: int | None = None
+        self._gauge = SoundGauge(container.format.name, track)
         self.stream = container.add_stream_from_template(track.stream)
         describe(self.stream, track)
 
     def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
-        """The same packet, bound for the output."""
+        """The same packet, bound for the output; nothing when the container does not take it, which is warned of."""
         if packet.is_corrupt:
             self._warnings.add(f"corrupt {self._track}", f"{self._track} holds damaged packets, copied as they are")
         dts = packet.dts if packet.dts is not None else packet.pts
@@ -56,11 +58,15 @@ class CopyWriter:
         packet.dts = self._last_dts = dts
         if packet.pts is None or packet.pts < dts:
             packet.pts = dts
+        if not self._gauge.takes(packet):
+            self._warnings.add(f"refused {self._track}", f"{self._track}: damaged packets are left out of the copy")
+            return []
         packet.stream = self.stream
         return [packet]
 
     def flush(self) -> list[Packet[AudioStream]]:
         """Nothing: a copy holds nothing back."""
+        self._gauge.close()
         return []
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import re
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, get_args
@@ -16,7 +20,7 @@ from core.config import MaskConfig
 from core.detectors import DETECTORS
 from streamer.audio import AudioPolicy
 from streamer.encoder import EncoderConfig
-from streamer.errors import InterruptedJobError, JobError
+from streamer.errors import InterruptedJobError, JobError, printable
 from streamer.interrupt import interrupts
 from streamer.live.options import add_live_parser
 from streamer.live.redact import redacted
@@ -26,27 +30,16 @@ from streamer.version import VERSION
 USAGE_ERROR = 2
 DEGRADED = 3  # the job is complete, but the detector failed somewhere and frames were masked whole
 INTERRUPTED = 130  # what shells give for Ctrl-C
+UNEXPECTED = 1
+DEBUG = "VEILCAST_DEBUG"  # environment variable: show where an unexpected error came from
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 detector failed, 130 Ctrl-C."""
     options = _parser().parse_args(arguments)
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     try:
-        with interrupts() as interrupt:
-            if options.command == "file":
-                return _file(options, console, interrupt)
-            if options.command == "live":
-                from streamer.live.command import run_live
-
-                return run_live(options, interrupt)
-            if options.command == "demo":
-                from streamer.demo import run_demo
-
-                return run_demo(Path(options.directory), console, interrupt)
-        from streamer.doctor import run_doctor
-
-        return run_doctor(Console())
+        return _run(options, console)
     except JobError as error:
         say(console, f"veilcast: {error}", "bold red")
         return error.exit_code
@@ -55,11 +48,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         left = "recordings may lack their last second" if options.command == "live" else "nothing was written"
         say(console, f"veilcast: interrupted; {left}", "bold red")
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last net: whatever it is, it is one line for the user
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        say(console, f"veilcast: {unexpected(error)}", "bold red")
+        return UNEXPECTED
+
+
+def unexpected(error: Exception) -> str:
+    """One line about an error that should not have been possible, without credentials."""
+    said = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+    return f"this is a bug in veilcast ({said}); {DEBUG}=1 shows where: please report it with what it says"
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    # A live service reads its configuration anew on SIGHUP; for all else it means that the terminal is gone.
+    with interrupts(hangup=options.command != "live") as interrupt:
+        if options.command == "file":
+            return _file(options, console, interrupt)
+        if options.command == "live":
+            from streamer.live.command import run_live
+
+            return run_live(options, interrupt)
+        if options.command == "demo":
+            from streamer.demo import run_demo
+
+            return run_demo(Path(options.directory), console, interrupt)
+    from streamer.doctor import run_doctor
+
+    return run_doctor(Console())
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read what is said has gone: that is no reason to end the job, as rich would have it."""
+        self.quiet = True
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """One line, exactly as it is: paths may hold what looks like markup."""
-    console.print(Text(text, style), soft_wrap=True)
+    """One line, exactly as it is: paths may hold what looks like markup, or line feeds, which are escaped."""
+    with contextlib.suppress(OSError):  # a terminal that is gone is no reason to end otherwise
+        console.print(Text(printable(text), style), soft_wrap=True)
 
 
 def _file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
@@ -84,7 +113,7 @@ def _file(options: argparse.Namespace, console: Console, interrupt: threading.Ev
             interrupt=interrupt,
         )
     if options.report is not None:
-        reports.write(report, Path(options.report))
+        reports.write(report, Path(options.report), options.overwrite)
     seconds = report.seconds
     total = max(seconds.settled + seconds.held + seconds.blanket, 1e-9)
     covered = ", ".join(
@@ -111,7 +140,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     mask = {"style": options.mask, "shape": options.shape}
     encoder = {"codec": options.codec, "crf": options.crf, "preset": options.preset}
     detect = {"detector": options.detector, "scales": () if options.detector else None}
-    file = {"audio": options.audio, "keep_metadata": True if options.keep_metadata else None}
+    file = {
+        "audio": options.audio,
+        "keep_metadata": True if options.keep_metadata else None,
+        "max_size": options.max_size,
+    }
     changes = {
         name: {key: value for key, value in values.items() if value is not None}
         for name, values in (("mask", mask), ("encoder", encoder), ("detect", detect), ("file", file))
@@ -151,6 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("--crf", type=_crf, metavar="0-51", help="quality: lower is better and larger (default: 20)")
     file.add_argument("--preset", choices=_choices(EncoderConfig, "preset"), help="encoder speed (default: veryfast)")
     file.add_argument("--keep-metadata", action="store_true", help="keep harmless tags of the input")
+    file.add_argument(
+        "--max-size", type=_size, metavar="WxH", help="refuse pictures with more pixels than this (default: 8192x8192)"
+    )
     file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
     add_live_parser(commands, presets())
     about_demo = "mask a moving picture of a face that comes with the program"
@@ -163,6 +199,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _choices(section: type[MaskConfig] | type[EncoderConfig], field: str) -> tuple[str, ...]:
     return get_args(section.model_fields[field].annotation)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    sides = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= side <= 65_536 for side in sides):
+        raise argparse.ArgumentTypeError("must be a width and a height, like 8192x8192")
+    return sides
 
 
 def _crf(text: str) -> float:

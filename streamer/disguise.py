@@ -32,6 +32,7 @@ Samples = npt.NDArray[np.float32]
 _AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 _GAP_SECONDS = 0.02  # shorter gaps are rounding of time stamps
+_LOUDEST = 4.0  # times full scale
 _LONGEST_GAP_SECONDS = 3600  # longer ones are broken time stamps
 
 
@@ -117,14 +118,24 @@ class DisguiseWriter:
         try:
             frames = self._decoder.decode(packet)
         except FFmpegError:
-            self._failed = True
-            if self._start is None and begin is not None:
-                self._start = max(0, begin)
-            self._warnings.add(f"damaged {self._track}", f"{self._track}: damaged packets are replaced by silence")
+            self._conceal(begin)
             return []
-        return [
-            out for frame in frames for samples in self._placed(frame, packet.time_base) for out in self._shift(samples)
-        ]
+        packets: list[Packet[AudioStream]] = []
+        for frame in frames:
+            try:
+                placed = list(self._placed(frame, packet.time_base))
+            except (FFmpegError, ValueError):  # a rate or layout that there is not
+                self._conceal(begin)
+                continue
+            for samples in placed:
+                packets += self._shift(samples)
+        return packets
+
+    def _conceal(self, begin: int | None) -> None:
+        self._failed = True
+        if self._start is None and begin is not None:
+            self._start = max(0, begin)
+        self._warnings.add(f"damaged {self._track}", f"{self._track}: damaged packets are replaced by silence")
 
     def flush(self) -> list[Packet[AudioStream]]:
         """What the decoder, the filters and the encoder still hold."""
@@ -188,4 +199,6 @@ class DisguiseWriter:
 
 
 def _array(frame: AudioFrame) -> Samples:
-    return frame.to_ndarray().astype(np.float32, copy=False)
+    samples = frame.to_ndarray().astype(np.float32, copy=False)
+    # A damaged packet may decode to anything, and the encoder refuses what is no number.
+    return np.clip(np.nan_to_num(samples, posinf=0, neginf=0), -_LOUDEST, _LOUDEST)

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from core.config import Section
 from core.masked_frame import MaskedFrame
+from streamer.memory_plan import MEGABYTE, encoder_plan, picture_bytes
 from streamer.picture_format import PictureFormat
 from streamer.timestamps import StampMapper
 from streamer.warning_log import WarningLog
@@ -22,6 +23,8 @@ Codec = Literal["h264", "hevc"]
 _LIBRARIES: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265"}
 _UNSPECIFIED, _FULL = 0, 2  # AVCOL_RANGE_UNSPECIFIED, AVCOL_RANGE_JPEG
 _FINEST_SLACK = 64
+DEFAULT_MEMORY_MB = 2000
+_LARGEST = 2**31 - 1  # in a fraction of FFmpeg's
 _COARSEST_TICKS = 10_000  # per second; coarser clocks are split so that dts of repeated pts find room
 
 
@@ -68,6 +71,7 @@ class VideoEncoder:
     """Encodes one video into a stream of an output container; takes nothing but masked frames.
 
     `time_base` is the source's, `rate` its average frame rate (for rate control only; time stamps are not touched).
+    `memory_mb` bounds what the whole job may take. Raises TooLargeError when the pictures do not fit into that.
     """
 
     def __init__(
@@ -78,13 +82,19 @@ class VideoEncoder:
         rate: Fraction,
         config: EncoderConfig,
         warnings: WarningLog,
+        memory_mb: int = DEFAULT_MEMORY_MB,
     ) -> None:
         self.codec = choose_codec(config, picture)
         self.pixel_format = encoder_pixel_format(self.codec, picture)
         self._picture = picture
         self._warnings = warnings
+        size = picture_bytes(picture.width, picture.height, self.pixel_format)
+        self._plan = encoder_plan(self.codec, config.preset, config.threads, size, memory_mb * MEGABYTE)
         self._scale = 1
-        while time_base.denominator * self._scale < _COARSEST_TICKS * time_base.numerator:
+        while (
+            time_base.denominator * self._scale < _COARSEST_TICKS * time_base.numerator
+            and (time_base / (2 * self._scale)).denominator <= _LARGEST
+        ):
             self._scale *= 2
         self.time_base = time_base / self._scale
         self._default_duration = max(1, round(1 / rate / self.time_base))
@@ -110,7 +120,7 @@ class VideoEncoder:
         context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
         if picture.sample_aspect_ratio:
             context.sample_aspect_ratio = picture.sample_aspect_ratio
-        context.thread_count = config.threads
+        context.thread_count = self._plan.threads
         context.thread_type = ThreadType.FRAME  # PyAV's own choice, slices, is slower and compresses worse
         if interlaced:
             context.flags |= Flags.interlaced_dct
@@ -122,9 +132,18 @@ class VideoEncoder:
     def _options(self, config: EncoderConfig) -> dict[str, str]:
         # Captions are text about what people say: never copied into the new pictures.
         options = {"crf": f"{config.crf:g}", "preset": config.preset, "a53cc": "0"}
-        hdr = self._picture.hdr
+        hdr, plan = self._picture.hdr, self._plan
+        sparing = {
+            "rc-lookahead": None if plan.look_ahead is None else str(plan.look_ahead),
+            "bframes": "0" if plan.least else None,
+            "ref": "1" if plan.least else None,
+        }
         if self.codec == "h264":
-            private = {"mastering-display": hdr.mastering_display, "cll": _pair(hdr.content_light)}
+            private = {
+                "mastering-display": hdr.mastering_display,
+                "cll": _pair(hdr.content_light),
+                "sync-lookahead": None if plan.look_ahead is None else "0",
+            }
             name = "x264-params"
         else:
             private = {
@@ -132,9 +151,10 @@ class VideoEncoder:
                 "master-display": hdr.mastering_display,
                 "max-cll": _pair(hdr.content_light),
                 "pools": str(config.threads) if config.threads else None,
+                "frame-threads": str(plan.threads) if plan.threads != config.threads else None,
             }
             name = "x265-params"
-        joined = ":".join(f"{key}={value}" for key, value in private.items() if value)
+        joined = ":".join(f"{key}={value}" for key, value in {**private, **sparing}.items() if value)
         return {**options, name: joined} if joined else options
 
     def encode(self, masked: MaskedFrame) -> list[Packet[VideoStream]]:

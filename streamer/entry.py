@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
-import setproctitle
+INTERRUPTED = 130  # what shells give for Ctrl-C
 
-from streamer.live.redact import redacted
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    """Nothing has been begun: end without a trace of where it was."""
+    os.write(2, b"veilcast: interrupted; nothing was written\n")
+    os._exit(INTERRUPTED)
 
 
 def main() -> int:
     """Run the command line; returns the exit code."""
-    # The command line of a process is there for every user of the machine to read.
-    setproctitle.setproctitle(redacted(" ".join(["veilcast", *sys.argv[1:]])))
+    signal.signal(signal.SIGINT, _end)  # until the command has a handler of its own
     # NumPy's linear algebra is not used here; its threads would begin by waiting busily for a tenth of a second.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        hide_arguments()
         from streamer.cli import main as run
     except KeyboardInterrupt:
-        return 130  # interrupted while it was still being loaded
-    return run()
+        return INTERRUPTED
+    code = run()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done and said
+    return code
+
+
+def hide_arguments() -> None:
+    """The command line of a process is there for every user of the machine to read."""
+    import setproctitle
+
+    from streamer.live.redact import redacted
+
+    title = redacted(" ".join(["veilcast", *sys.argv[1:]]))
+    # Names of files may be any bytes, and those that are no UTF-8 are no text.
+    setproctitle.setproctitle(title.encode("utf-8", "backslashreplace").decode())
 
 
 if __name__ == "__main__":

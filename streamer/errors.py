@@ -5,6 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def printable(text: str) -> str:
+    """The text on one line: names of files may hold line feeds, escape sequences and bytes that are no text."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode().replace("\\udc", "\\x") for char in text
+    )
+
+
 class JobError(Exception):
     """A job cannot start or go on: `path` is the file at fault and `cause` says why, without a full stop."""
 

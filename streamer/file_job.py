@@ -16,6 +16,7 @@ from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from streamer.opencv_threads import one_opencv_thread
 from streamer.output import MaskedFile, check_target, default_output
+from streamer.picture_limit import PictureLimit
 from streamer.reader_thread import ReaderThread
 from streamer.report import Coverage, Report, WeightsUsed, digest, versions
 from streamer.settings import Settings
@@ -60,7 +61,7 @@ def anonymize_file(
     one_opencv_thread()
     begun = time.monotonic()
     warnings = WarningLog(on_warning)
-    with FileSource(source, warnings=warnings) as reader:
+    with FileSource(source, warnings=warnings, limit=PictureLimit(*settings.file.max_size)) as reader:
         target = default_output(source) if target is None else Path(target)
         check_target(source, target, overwrite)
         before = digest(source, interrupt)
@@ -73,6 +74,7 @@ def anonymize_file(
                 overwrite=overwrite,
                 keep_metadata=settings.file.keep_metadata,
                 warnings=warnings,
+                memory_mb=settings.file.memory_mb,
             ) as writer,
             Anonymizer(settings, make_detector) as engine,
         ):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the main thread meets where nothing is half done."""
+"""Ctrl-C, SIGTERM and a lost terminal as a request that the main thread meets where nothing is half done."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from types import FrameType
 
 
 @contextmanager
-def interrupts() -> Iterator[threading.Event]:
+def interrupts(hangup: bool = False) -> Iterator[threading.Event]:
     """SIGINT and SIGTERM set the event that is given; a second one raises KeyboardInterrupt at once.
+
+    With `hangup` SIGHUP does so, too, unless the program was started to ignore it (nohup).
 
     An exception out of nowhere can strike between the start of a thread and its owner's knowing of it. For the main
     thread only; leaving the `with` block puts the handlers back that were there.
@@ -23,7 +25,10 @@ def interrupts() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         asked.set()
 
-    before = {kind: signal.signal(kind, handle) for kind in (signal.SIGINT, signal.SIGTERM)}
+    kinds = [signal.SIGINT, signal.SIGTERM]
+    if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        kinds.append(signal.SIGHUP)
+    before = {kind: signal.signal(kind, handle) for kind in kinds}
     try:
         yield asked
     finally:

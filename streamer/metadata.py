@@ -12,7 +12,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from streamer.opening import is_still
-from streamer.picture_format import side_data
+from streamer.picture_format import EXIF, side_data
 
 # When a file was made and what kind it is tell nobody who is in it; titles, comments and names may.
 HARMLESS_TAGS = frozenset({"creation_time", "date", "genre", "language"})
@@ -34,6 +34,7 @@ _IN_PICTURES = {
     SideDataType.SEI_UNREGISTERED: "unregistered data inside the pictures",
     SideDataType.SPHERICAL: "spherical mapping",
     SideDataType.ICC_PROFILE: "colour profile (ICC)",
+    EXIF: "EXIF data inside the pictures",
 }
 
 

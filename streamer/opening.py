@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
-import av
 from av.container.input import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamer.errors import InputError
+from streamer.formats import opened
+from streamer.picture_limit import DEFAULT_LIMIT, PictureLimit
 
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 _SNIFFED = 4096
+_STILL_BRANDS = {  # what comes first is looked for first: an AVIF picture may say that it is a HEIF one, too
+    "AVIF": {b"avif", b"avis"},
+    "HEIC": {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"},
+}
 _NO_INDEX = "is truncated: the index (moov) that a recorder writes last is missing or incomplete"
 
 
-def open_input(path: Path) -> InputContainer:
-    """The open container. Raises InputError that names the cause."""
+def open_input(path: Path, limit: PictureLimit = DEFAULT_LIMIT) -> InputContainer:
+    """The open container. Raises InputError that names the cause.
+
+    Only formats of `FILE_FORMATS` are opened, and nothing but the file itself is ever read. `limit` holds for the
+    pictures that are decoded to find out what is in it.
+    """
     _check_file(path)
     try:
-        # Absolute, so that no part of the name is taken for a protocol; nothing but local files may be opened from it.
-        return av.open(
-            str(path.absolute()), "r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
-        )
-    except FFmpegError as error:
+        return opened(path, limit.codec_options)
+    except (FFmpegError, OSError) as error:
         raise InputError(path, _why_unreadable(path, error)) from error
 
 
-def pick_video(path: Path, container: InputContainer) -> VideoStream:
+def pick_video(path: Path, container: InputContainer, limit: PictureLimit = DEFAULT_LIMIT) -> VideoStream:
     """The stream to mask: not cover art, the one marked default first, then the largest picture.
 
-    Raises InputError when there is none or when it cannot be decoded.
+    Raises InputError when there is none, when it cannot be decoded or when its pictures are larger than `limit`.
     """
     if container.format.name.startswith("mov") and not _has_whole_index(path):
-        raise InputError(path, _NO_INDEX)
+        raise InputError(path, _no_index(path))
     streams = [s for s in container.streams if isinstance(s, VideoStream) and not is_still(s)]
     if not streams:
         sound = any(s.type == "audio" for s in container.streams)
@@ -50,7 +57,9 @@ def pick_video(path: Path, container: InputContainer) -> VideoStream:
         context = stream.codec_context
         return bool(stream.disposition & Disposition.default), context.width * context.height, -stream.index
 
-    return max(usable, key=rank)
+    best = max(usable, key=rank)
+    limit.check(path, best.codec_context.width, best.codec_context.height)
+    return best
 
 
 def is_still(stream: VideoStream) -> bool:
@@ -84,20 +93,42 @@ def _check_file(path: Path) -> None:
         raise InputError(path, "does not exist") from error
     except PermissionError as error:
         raise InputError(path, "no permission to read it") from error
+    except ValueError as error:
+        raise InputError(Path(repr(str(path))), "cannot be the name of a file") from error
     except OSError as error:
         raise InputError(path, f"cannot be opened ({os.strerror(error.errno or 0)})") from error
 
 
-def _why_unreadable(path: Path, error: FFmpegError) -> str:
-    with path.open("rb") as file:
-        head = file.read(_SNIFFED)
+def _why_unreadable(path: Path, error: FFmpegError | OSError) -> str:
+    head = _head(path)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         if not _has_whole_index(path):
-            return _NO_INDEX
+            return _no_index(path)
         return "is damaged: its index cannot be read"
+    if head.startswith((b"#EXTM3U", b"ffconcat")):
+        return "is a playlist, a text file that names others, which are not opened: give one of them"
     if _is_text(head):
         return "is a text file, not a video"
+    if error.errno == errno.EINVAL:  # what FFmpeg says of a format that is not on the list
+        return "is no video in a container that is read here"
     return f"is not a video that FFmpeg can read ({(error.strerror or 'unknown error').lower()})"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_SNIFFED)
+
+
+def _no_index(path: Path) -> str:
+    """Why a file of boxes (ISO 14496-12) has no movie in it: it was cut off, or it is a still picture."""
+    head = _head(path)
+    if head[4:8] == b"ftyp":
+        length = int.from_bytes(head[:4], "big")
+        brands = {head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))}
+        for kind, names in _STILL_BRANDS.items():
+            if brands & names:
+                return f"is a picture ({kind}), which cannot be read here: convert it to JPEG or PNG"
+    return _NO_INDEX
 
 
 def _is_text(head: bytes) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +19,10 @@ from av.video.stream import VideoStream
 
 from core.masked_frame import MaskedFrame
 from streamer.audio import AudioPolicy, SoundWriter, open_writers
-from streamer.encoder import EncoderConfig, VideoEncoder
-from streamer.errors import OutputError
+from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
+from streamer.errors import InputError, OutputError
+from streamer.memory_plan import TooLargeError
+from streamer.partial import Partial
 from streamer.sound import SoundPacket
 from streamer.source import SourceInfo
 from streamer.timestamps import common_timescale
@@ -60,7 +61,8 @@ class MaskedFile:
     """One masked copy in the making; a context manager.
 
     Leaving the `with` block without an exception completes the file and gives it its name; leaving it with one, Ctrl-C
-    included, removes what was written. Raises OutputError when the target cannot be written or cannot hold the streams.
+    included, removes what was written. Raises OutputError when the target cannot be written or cannot hold the streams,
+    and InputError when the pictures do not fit into `memory_mb`.
     """
 
     def __init__(
@@ -73,12 +75,17 @@ class MaskedFile:
         overwrite: bool = False,
         keep_metadata: bool = False,
         warnings: WarningLog | None = None,
+        memory_mb: int = DEFAULT_MEMORY_MB,
     ) -> None:
         check_target(source.path, target, overwrite)
         self.target = target
         self.warnings = warnings if warnings is not None else WarningLog()
         self._overwrite = overwrite
-        self._partial = _create_partial(target)
+        self._memory_mb = memory_mb
+        try:
+            self._partial = Partial(target)
+        except OSError as error:
+            raise OutputError(target, _why_unwritable(error)) from error
         self._container: OutputContainer | None = None
         try:
             self._container = self._open(source, encoder or EncoderConfig(), audio, keep_metadata)
@@ -100,12 +107,14 @@ class MaskedFile:
             )
         bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.sounds)]
         try:
-            container = av.open(str(self._partial.absolute()), "w", kind, container_options=_options(kind, bases))
+            container = av.open(str(self._partial.path.absolute()), "w", kind, container_options=_options(kind, bases))
             self._container = container
             container.flags |= _BITEXACT  # no random ids, no date of writing, no name of the muxer
             if keep_metadata:
                 container.metadata.update(source.harmless_tags)
-            self.encoder = VideoEncoder(container, source.picture, source.time_base, source.rate, config, self.warnings)
+            self.encoder = VideoEncoder(
+                container, source.picture, source.time_base, source.rate, config, self.warnings, self._memory_mb
+            )
             if source.display_matrix is not None:
                 self.encoder.stream.set_display_matrix(source.display_matrix)
                 if kind == "mpegts":
@@ -115,7 +124,9 @@ class MaskedFile:
             self._sounds: dict[int, SoundWriter] = open_writers(
                 container, self.target, source.sounds, audio, self.warnings
             )
-            container.start_encoding()
+            container.start_encoding()  # whether it can hold the sound was found out before, alone
+        except TooLargeError as error:
+            raise InputError(source.path, str(error)) from error
         except (FFmpegError, ValueError) as error:
             if isinstance(error, OSError):
                 raise OutputError(self.target, _why_unwritable(error)) from error
@@ -166,7 +177,12 @@ class MaskedFile:
             for packet in packets:
                 container.mux_one(packet)
         except FFmpegError as error:
-            raise OutputError(self.target, _why_unwritable(error)) from error
+            raise OutputError(self.target, self._why_not_muxed(error)) from error
+
+    def _why_not_muxed(self, error: OSError | FFmpegError) -> str:
+        if isinstance(error, ValueError) and self._sounds:  # no trouble of the disk's: FFmpeg does not like the data
+            return f"cannot hold this video or its sound ({_said(error)}): disguise or drop the sound if that is damaged"
+        return _why_unwritable(error)
 
     def _complete(self) -> None:
         container = self._container
@@ -178,35 +194,21 @@ class MaskedFile:
         try:
             container.close()
             self._container = None
-            _sync(self._partial)
-            self._publish()
-            _sync(self.target.parent)
+            _sync(self._partial.path)
+            self._partial.publish(self._overwrite)
+            with contextlib.suppress(OSError):  # not every file system can; the copy is there, whatever it says
+                _sync(self.target.parent)
         except FileExistsError as error:
             raise OutputError(self.target, "appeared while the copy was made; --overwrite replaces it") from error
         except (OSError, FFmpegError) as error:
-            raise OutputError(self.target, _why_unwritable(error)) from error
-
-    def _publish(self) -> None:
-        """Raises FileExistsError when the target came into being and must not be replaced."""
-        if self._overwrite:
-            self._partial.replace(self.target)
-            return
-        try:
-            os.link(self._partial, self.target)  # unlike a rename, it never replaces anything
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links: claim the name first
-            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            self._partial.replace(self.target)
-        else:
-            self._partial.unlink()
+            raise OutputError(self.target, self._why_not_muxed(error)) from error
 
     def _discard(self) -> None:
         if self._container is not None:
             container, self._container = self._container, None
             with contextlib.suppress(FFmpegError, OSError, ValueError):
                 container.close()  # lets go of the file; what it writes is thrown away
-        self._partial.unlink(missing_ok=True)
+        self._partial.discard()
 
 
 def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -> None:
@@ -214,15 +216,6 @@ def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -
     ticks = round(seconds / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts + ticks
     packet.dts = None if packet.dts is None else packet.dts + ticks
-
-
-def _create_partial(target: Path) -> Path:
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise OutputError(target, _why_unwritable(error)) from error
-    return partial
 
 
 def _options(kind: str, bases: list[Fraction]) -> dict[str, str]:

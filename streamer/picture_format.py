@@ -63,8 +63,25 @@ class PictureFormat:
         return self.field_order > 1
 
 
+def _unknown(cls: type[SideDataType], value: object) -> SideDataType:
+    """A member for a kind of side data that PyAV has no name for, like EXIF.
+
+    Without one PyAV raises ValueError for all the side data of a frame, so that one photograph ends a job.
+    """
+    if not isinstance(value, int):
+        raise ValueError(f"{value!r} is no kind of side data")
+    member = object.__new__(cls)
+    member._name_ = f"UNKNOWN_{value}"
+    member._value_ = value  # type: ignore[assignment]
+    return cls._value2member_map_.setdefault(value, member)  # type: ignore[return-value]
+
+
+SideDataType._missing_ = classmethod(_unknown)  # type: ignore[method-assign,assignment]
+EXIF = SideDataType(31)  # AV_FRAME_DATA_EXIF
+
+
 def side_data(frame: av.VideoFrame) -> Iterator[SideData]:
-    """Every piece of side data of a frame."""
+    """Every piece of side data of a frame, of kinds that PyAV does not know as well."""
     container = frame.side_data
     for index in range(len(container)):
         yield container[index]  # type: ignore[literal-required]
@@ -86,6 +103,8 @@ def mastering_display(data: bytes) -> str | None:
     if len(data) < 88 or struct.unpack_from("=2i", data, 80) != (1, 1):
         return None
     values = [Fraction(num, den) if den else Fraction(0) for num, den in _RATIONAL.iter_unpack(data[:80])]
+    if not all(0 <= value <= 10_000 for value in values):  # cd/m2, which no other of them reaches
+        return None
     red, green, blue, white = ([round(v * 50_000) for v in values[i : i + 2]] for i in (0, 2, 4, 6))
     low, high = (round(v * 10_000) for v in values[8:10])
     points = (("G", green), ("B", blue), ("R", red), ("WP", white))

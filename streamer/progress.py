@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from types import TracebackType
 from typing import Protocol
@@ -98,7 +99,8 @@ class PlainProgress:
         if now < self._next:
             return
         self._next = now + LINE_EVERY
-        self._console.print(plain_line(progress), highlight=False, soft_wrap=True)
+        with contextlib.suppress(OSError):  # nobody can read it any more: the job goes on
+            self._console.print(plain_line(progress), highlight=False, soft_wrap=True)
 
 
 def plain_line(progress: Progress) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from core.frame import Frame
 from core.owned_thread import POLL, OwnedThread
 from streamer.errors import InterruptedJobError
+from streamer.memory_plan import picture_bytes
 from streamer.sound import SoundPacket
 from streamer.source import FileSource
 
-DEPTH = 6  # items decoded ahead: pictures are large
+DEPTH = 6  # items decoded ahead ...
+READER_BYTES = 100_000_000  # ... but no more pictures than fit into this, past the first
 JOIN_TIMEOUT = 10.0  # seconds: past it the disk hangs, and the daemon thread goes with the process
 
 
@@ -33,7 +35,9 @@ class ReaderThread:
     def __init__(self, source: FileSource, interrupt: threading.Event | None = None) -> None:
         self._source = source
         self._interrupt = interrupt or threading.Event()
-        self._items: queue.Queue[Frame | SoundPacket | _End] = queue.Queue(DEPTH)
+        form = source.info.picture
+        size = picture_bytes(form.width, form.height, form.pixel_format)
+        self._items: queue.Queue[Frame | SoundPacket | _End] = queue.Queue(max(1, min(DEPTH, READER_BYTES // size)))
         self._thread = OwnedThread("veilcast-reader", self._run)
 
     def __enter__(self) -> ReaderThread:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import threading
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.errors import InterruptedJobError, OutputError
+from streamer.partial import Partial
 
 _CHUNK = 1 << 20
 PACKAGES = ("av", "numpy", "onnxruntime", "mediapipe")
@@ -25,7 +25,7 @@ class _Part(BaseModel):
 
 
 class FileDigest(_Part):
-    """A file and what it holds."""
+    """A file and what it holds; bytes of `path` that are no UTF-8 are written as \\xNN."""
 
     path: str
     bytes: int = Field(ge=0)
@@ -88,7 +88,7 @@ def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
                 raise InterruptedJobError
             found.update(chunk)
         size = file.tell()
-    return FileDigest(path=str(path), bytes=size, sha256=found.hexdigest())
+    return FileDigest(path=os.fsencode(path).decode("utf-8", "backslashreplace"), bytes=size, sha256=found.hexdigest())
 
 
 def versions() -> dict[str, str]:
@@ -119,15 +119,21 @@ def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> 
         raise OutputError(path, f"the report cannot be written ({error.strerror or error})") from error
 
 
-def write(report: Report, path: Path) -> None:
-    """Write the report as JSON, whole or not at all. Raises OutputError."""
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+def write(report: Report, path: Path, overwrite: bool = True) -> None:
+    """Write the report as JSON, whole or not at all. Raises OutputError, which says that the copy is there."""
     try:
-        partial.write_text(report.model_dump_json(by_alias=True, indent=2) + "\n", "utf-8")
-        partial.replace(path)
+        partial = Partial(path)
+        try:
+            partial.path.write_text(report.model_dump_json(by_alias=True, indent=2) + "\n", "utf-8")
+            partial.publish(overwrite)
+        finally:
+            partial.discard()
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(path, f"the report cannot be written ({error.strerror or error})") from error
+        appeared = isinstance(error, FileExistsError)
+        said = "it appeared meanwhile; --overwrite replaces it" if appeared else (error.strerror or str(error)).lower()
+        raise OutputError(
+            path, f"the report cannot be written ({said}); the copy {report.output.path} is complete"
+        ) from error
 
 
 def schema() -> str:

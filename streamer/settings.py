@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Annotated, TypeVar, overload
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from core.config import EngineConfig, Section
 from core.detectors import DETECTORS
 from streamer.audio import AudioPolicy
-from streamer.encoder import EncoderConfig
+from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig
 from streamer.errors import ConfigError
+
+
+Side = Annotated[int, Field(ge=1, le=65_536)]
+CONFIG_BYTES = 1 << 20
+"""No configuration is larger."""
 
 
 class FileConfig(Section):
@@ -25,6 +32,10 @@ class FileConfig(Section):
     """Sound: copied bit for bit, left out, or pitch and formants shifted."""
     keep_metadata: bool = False
     """Keep harmless tags; where, when, with what and by whom it was taken is dropped in any case."""
+    max_size: tuple[Side, Side] = (8192, 8192)
+    """Width and height: pictures may have as many pixels as such a one, whatever their shape; larger ones are refused."""
+    memory_mb: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MEMORY_MB
+    """Megabytes that a job may take: the encoder is held to them, and pictures that cannot fit are refused."""
 
 
 class Settings(EngineConfig):
@@ -63,12 +74,33 @@ def load(name: str | None, kind: type[Settings] = Settings) -> Settings:
         text = resources.files("configs").joinpath(f"{name}.yaml").read_text("utf-8")
     else:
         try:
-            text = Path(name).read_text("utf-8")
+            text = _text(Path(name))
         except FileNotFoundError:
             raise ConfigError(Path(name), f"no such file, and no preset: those are {', '.join(presets())}") from None
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise ConfigError(Path(name), f"cannot be read ({error})") from error
+        except (OSError, ValueError) as error:  # a name may hold a zero byte
+            raise ConfigError(Path(name), f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return parse(text, Path(name), kind)
+
+
+def _text(path: Path) -> str:
+    """What a file says; never more than `CONFIG_BYTES` are read, and nothing that is not a file.
+
+    Raises OSError, UnicodeDecodeError and ConfigError.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to must not hang
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise ConfigError(path, "is not a regular file")
+        data = b""
+        while len(data) <= CONFIG_BYTES and (chunk := os.read(file, CONFIG_BYTES)):
+            data += chunk
+    finally:
+        os.close(file)
+    if len(data) > CONFIG_BYTES:
+        raise ConfigError(path, f"is larger than {CONFIG_BYTES >> 20} MB, which no configuration is")
+    return data.decode("utf-8")
 
 
 def parse(text: str, path: Path, kind: type[S]) -> S:
@@ -77,6 +109,8 @@ def parse(text: str, path: Path, kind: type[S]) -> S:
         data: object = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(path, f"is not YAML ({_yaml_problem(error)})") from None
+    except (RecursionError, ValueError, OverflowError):  # thousands of brackets; a date or number that there is not
+        raise ConfigError(path, "is not YAML (nested too deeply, or a date or number that there is not)") from None
     if data is None:
         data = {}
     try:

@@ -24,19 +24,25 @@ from av.video.stream import VideoStream
 
 from core.frame import Frame
 from core.orientation import UPRIGHT, Orientation
+from core.picture import copied
 from streamer.damage import DamageLog
 from streamer.errors import InputError
+from streamer.first_look import warn_of_alpha, warn_of_container
+from streamer.memory_plan import decoder_threads, picture_bytes
 from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.opening import open_input, pick_video
 from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
 from streamer.picture_format import PictureFormat, closest_supported, hdr_of, side_data
+from streamer.picture_limit import DEFAULT_LIMIT, PictureLimit
 from streamer.sound import SoundPacket, SoundTrack
-from streamer.timestamps import Continuity, PtsFiller
+from streamer.timestamps import Continuity, PtsFiller, is_plausible
 from streamer.warning_log import WarningLog
 
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
+_SLOWEST = Fraction(1, 86_400)  # pictures a second: a slower header is a mistake
 _NARROW, _BT709 = 1, 1  # AVCOL_RANGE_MPEG, AVCOL_SPC_BT709
 _SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # a file that ends this much before its header says is worth a warning
+_CUT_AWAY, _SMALL = 2, 1 << 20  # pixels decoded for each shown, and pixels that do not matter
 _MAX_READ_ERRORS = 64  # in a row; a demuxer that cannot find its way back is at the end
 
 
@@ -69,17 +75,27 @@ class FileSource:
 
     `threads` bounds the decoder's threads (default: the CPUs there are, at most 4). Damage is concealed by the decoder
     and noted in `warnings`; frames that it may have reached are given as not trusted.
-    Raises InputError when there is nothing to show in the file.
+    Raises InputError when there is nothing to show in the file, or when its pictures are larger than `limit`.
     """
 
-    def __init__(self, path: Path, threads: int | None = None, warnings: WarningLog | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int | None = None,
+        warnings: WarningLog | None = None,
+        limit: PictureLimit = DEFAULT_LIMIT,
+    ) -> None:
         self.warnings = warnings if warnings is not None else WarningLog()
-        self._path = path
-        self._container = open_input(path)
+        self._path, self._limit = path, limit
+        self._container = open_input(path, limit)
         try:
-            self._video = pick_video(path, self._container)
-            self._threads = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
+            self._video = pick_video(path, self._container, limit)
+            warn_of_container(self._container, self._video, self.warnings)
             context = self._video.codec_context
+            most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
+            name = context.format.name if context.format is not None else "yuv420p"
+            self._threads = decoder_threads(picture_bytes(context.width, context.height, name), most)
+            context.options = limit.codec_options
             context.thread_type = ThreadType.AUTO
             context.thread_count = self._threads
             context.copy_opaque = True  # a frame then carries the number of the packet it was made from
@@ -142,6 +158,7 @@ class FileSource:
             ahead.append(item)
             if isinstance(item, Frame):
                 return ahead
+        self._limit.check_refused(self._path)
         raise InputError(self._path, "none of its pictures could be decoded")
 
     def _describe(self) -> SourceInfo:
@@ -208,10 +225,14 @@ class FileSource:
 
     def _bridge(self, packet: Packet[Stream]) -> None:
         """Move a sound packet behind a restart of the file's clock."""
+        base = packet.time_base
+        if packet.dts is not None and not is_plausible(packet.dts, base):
+            packet.dts = None
+        if packet.pts is not None and not is_plausible(packet.pts, base):
+            packet.pts = None
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             return
-        base = packet.time_base
         offset = self._continuity.offset(packet.stream_index, time * base, (packet.duration or 0) * base)
         if offset:
             ticks = round(offset / base)
@@ -263,7 +284,8 @@ class FileSource:
             self.warnings.add("untrusted", "frames are covered whole because damage may have reached them")
         if self._picture is None:
             self._look_at_first(video)
-        pts, duration = self._pts(video), video.duration
+        pts = self._pts(video)
+        duration = video.duration
         video = self._fitted(video)
         video.pts, video.time_base, video.duration = pts, self._time_base, duration
         frame = Frame(self._index, video, float(pts * self._time_base), self._orientation, trusted)
@@ -271,7 +293,12 @@ class FileSource:
         return frame
 
     def _pts(self, video: av.VideoFrame) -> int:
+        if not is_plausible(video.duration, self._time_base):
+            video.duration = 0
         given = video.pts
+        if given is not None and not is_plausible(given, self._time_base):
+            self.warnings.add("absurd", "frames have time stamps that cannot be meant; derived from their neighbours")
+            return self._stamps.fill(None, None, 0)
         if given is None:
             self.warnings.add("no pts", "frames have no time stamp of their own; it is derived from their neighbours")
             return self._stamps.fill(None, video.dts, video.duration)
@@ -287,11 +314,13 @@ class FileSource:
         return pts
 
     def _look_at_first(self, video: av.VideoFrame) -> None:
+        self._limit.check(self._path, video.width, video.height)
         for item in side_data(video):
             if item.type is SideDataType.DISPLAYMATRIX:
                 self._matrix = parse_matrix(bytes(item))
                 self._orientation = orientation_of(self._matrix)
         self._in_pictures = items_in_pictures(video)
+        warn_of_alpha(video, self.warnings)
         name = video.format.name
         target = closest_supported(name)
         if target != name:
@@ -320,7 +349,10 @@ class FileSource:
                 f"the picture size changes to {video.width}x{video.height}; scaled to {form.width}x{form.height}",
             )
         elif video.format.name == form.pixel_format and video.planes[0].line_size > 0:
-            return video
+            context = self._video.codec_context
+            if context.coded_width * context.coded_height <= _CUT_AWAY * video.width * video.height + _SMALL:
+                return video
+            return copied(video)  # else a small picture that waits keeps the memory of a large one
         if video.format.is_rgb:
             return video.reformat(
                 form.width, form.height, form.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
@@ -341,7 +373,7 @@ class FileSource:
 def _rate(video: VideoStream) -> Fraction:
     """Frames per second, from what the header says; never absurd."""
     for rate in (video.average_rate, video.guessed_rate):
-        if rate and 0 < rate <= 1000:
+        if rate and _SLOWEST <= rate <= 1000:
             return rate.limit_denominator(100_000)
     return Fraction(25)
 

@@ -8,6 +8,7 @@ from math import gcd
 
 _DEEPEST_REORDER = 32  # no encoder decodes a frame further ahead than that
 _USUAL_REORDER = 2
+_FURTHEST = 10**11  # seconds; some recorders count from 1970, or from 1601
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class Stamp:
     pts: int
     dts: int
     duration: int
+
+
+def is_plausible(ticks: int, base: Fraction) -> bool:
+    """Whether a time stamp can be meant: within 3,000 years, and with room for arithmetic in 64 bits."""
+    return abs(ticks) < 1 << 55 and abs(ticks * base) < _FURTHEST
 
 
 class PtsFiller:

@@ -43,6 +43,7 @@ from streamer.live.source_url import Opening, SourceConfig, SourceKind, SourceUr
 from streamer.opening import is_still, open_input, pick_video
 from streamer.orientation_tag import orientation_of, parse_matrix
 from streamer.picture_format import side_data
+from streamer.picture_limit import DEFAULT_LIMIT
 
 _NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
 
@@ -119,6 +120,7 @@ class LiveSource:
             if source.kind is not SourceKind.FILE:
                 self._context.flags |= Flags.low_delay
             self._context.copy_opaque = True
+            self._context.options = DEFAULT_LIMIT.codec_options
         except BaseException:
             self._container.close()
             raise

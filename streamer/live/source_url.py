@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from core.config import Section
+from streamer.formats import HTTP_FORMATS
 from streamer.live.redact import redacted
 
 _KNOWN: Final = "a source is rtsp://, rtsps://, http://, https://, a webcam (/dev/video0) or a file"
@@ -147,7 +148,8 @@ def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False, sou
         case SourceKind.HTTP:
             probing = {"probesize": "500000", "analyzeduration": "1000000"} | probing
             whitelist = "http,https,tcp,tls,crypto,httpproxy,data"
-            return Opening(None, probing | {"protocol_whitelist": whitelist})
+            # Formats from a list: what a server sends must not be a playlist of the kinds that read anything.
+            return Opening(None, probing | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS})
         case SourceKind.RTSP:
             # The description names the codec: looking at a single packet is enough, and no picture waits for it.
             probing = {"probesize": "32", "analyzeduration": "100000"} | probing

@@ -1,0 +1,33 @@
+"""What a copy cannot show of its source, or has to guess: one line of warning each."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+from av.container.input import InputContainer
+from av.video.stream import VideoStream
+
+from streamer.opening import is_still
+from streamer.warning_log import WarningLog
+
+_RAW = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "jpeg_pipe", "obu", "av1", "vc1", "h261", "h263"})
+_LOOKED_AT = 320  # pixels of width in which transparency is looked for
+
+
+def warn_of_container(container: InputContainer, video: VideoStream, warnings: WarningLog) -> None:
+    """Say that further video tracks are left out, and that a bare stream does not tell its rate."""
+    others = [s for s in container.streams if isinstance(s, VideoStream) and not is_still(s) and s.index != video.index]
+    if others:
+        warnings.add("tracks", f"there are {len(others) + 1} video tracks: only #{video.index} is in the copy")
+    if container.format.name in _RAW and not video.codec_context.framerate and not video.duration:
+        warnings.add("unknown rate", "the file does not say how fast its pictures follow: 25 a second are assumed")
+
+
+def warn_of_alpha(video: av.VideoFrame, warnings: WarningLog) -> None:
+    """Say that a picture's transparency is lost, where there is any: what it hid shows in the copy."""
+    if not any(component.is_alpha for component in video.format.components):
+        return
+    width = min(_LOOKED_AT, video.width)
+    small = video.reformat(width, max(1, video.height * width // video.width), "rgba", threads=1)
+    if small.to_ndarray()[..., 3].min() < np.uint8(255):
+        warnings.add("alpha", "pictures are transparent in places, the copy is not: what was hidden there shows")
