@@ -48,7 +48,9 @@ class CopyWriter:
     def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
         """The same packet, bound for the output; nothing when the container does not take it, which is warned of."""
         if packet.is_corrupt:
-            self._warnings.add(f"corrupt {self._track}", f"{self._track} holds damaged packets, copied as they are")
+            self._warnings.add(
+                f"corrupt {self._track}", f"{self._track} holds damaged packets, copied as they are", damage=True
+            )
         dts = packet.dts if packet.dts is not None else packet.pts
         if dts is None:
             dts = 0 if self._last_dts is None else self._last_dts + 1
@@ -59,7 +61,9 @@ class CopyWriter:
         if packet.pts is None or packet.pts < dts:
             packet.pts = dts
         if not self._gauge.takes(packet):
-            self._warnings.add(f"refused {self._track}", f"{self._track}: damaged packets are left out of the copy")
+            self._warnings.add(
+                f"refused {self._track}", f"{self._track}: damaged packets are left out of the copy", damage=True
+            )
             return []
         packet.stream = self.stream
         return [packet]

@@ -28,14 +28,14 @@ from streamer.settings import Settings, checked, load, presets
 from streamer.version import VERSION
 
 USAGE_ERROR = 2
-DEGRADED = 3  # the job is complete, but the detector failed somewhere and frames were masked whole
+DEGRADED = 3  # the copy is complete, but the input was damaged or the detector failed somewhere
 INTERRUPTED = 130  # what shells give for Ctrl-C
 UNEXPECTED = 1
 DEBUG = "VEILCAST_DEBUG"  # environment variable: show where an unexpected error came from
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 detector failed, 130 Ctrl-C."""
+    """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 damage, 130 Ctrl-C."""
     options = _parser().parse_args(arguments)
     console = _Console(stderr=True)
     try:
@@ -127,7 +127,7 @@ def _file(options: argparse.Namespace, console: Console, interrupt: threading.Ev
         f"{report.frames / max(report.elapsed, 1e-9):.1f} fps",
         "green",
     )
-    return DEGRADED if report.failed_samples else 0
+    return DEGRADED if report.failed_samples or report.damaged else 0
 
 
 def _count(number: int, noun: str) -> str:

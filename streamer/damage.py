@@ -6,11 +6,12 @@ from __future__ import annotations
 class DamageLog:
     """From a damaged packet on nothing is trusted until a key frame whose packet was read after the damage was seen.
 
-    `latency` is how many packets a threaded decoder may hold before it reports on one.
+    `latency` is how many packets a threaded decoder may hold before it reports on one, `patience` how many packets
+    after the damage a key frame has to be: where every frame is one, the next proves nothing.
     """
 
-    def __init__(self, latency: int = 0) -> None:
-        self._latency = latency
+    def __init__(self, latency: int = 0, patience: int = 0) -> None:
+        self._latency, self._patience = latency, patience
         self._start: int | None = None
         self._seen_at = -1
         self._first_key: int | None = None
@@ -32,6 +33,10 @@ class DamageLog:
         self._start = start if self._start is None else min(self._start, start)
         self._seen_at = max(self._seen_at, seen_at)
 
+    def before_first_key(self, ordinal: int) -> bool:
+        """Whether packet `ordinal` comes before the first key frame, as far as it is known by now."""
+        return self._first_key is None or ordinal < self._first_key
+
     def is_trusted(self, ordinal: int, key_frame: bool, corrupt: bool) -> bool:
         """Whether the frame of packet `ordinal` shows what was recorded; frames are given as the decoder emits them."""
         if corrupt:
@@ -39,8 +44,8 @@ class DamageLog:
             return False
         if key_frame:
             self.key_packet(ordinal)
-            if self._start is not None and ordinal > self._seen_at:
+            if self._start is not None and ordinal > self._seen_at + self._patience:
                 self._start = None
-        if self._first_key is None or ordinal < self._first_key:
+        if self.before_first_key(ordinal):
             return False
         return self._start is None or ordinal < self._start

@@ -135,7 +135,9 @@ class DisguiseWriter:
         self._failed = True
         if self._start is None and begin is not None:
             self._start = max(0, begin)
-        self._warnings.add(f"damaged {self._track}", f"{self._track}: damaged packets are replaced by silence")
+        self._warnings.add(
+            f"damaged {self._track}", f"{self._track}: damaged packets are replaced by silence", damage=True
+        )
 
     def flush(self) -> list[Packet[AudioStream]]:
         """What the decoder, the filters and the encoder still hold."""

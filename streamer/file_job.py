@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from core.anonymizer import Anonymizer
@@ -80,6 +81,7 @@ def anonymize_file(
         ):
             seconds = _run(ReaderThread(reader, interrupt), reader.info, engine, writer, begun, on_progress)
             stats = engine.stats
+        damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
         _note_detector_trouble(stats, warnings)
         info = reader.info
     entry = find(settings.detect.detector)
@@ -99,6 +101,7 @@ def anonymize_file(
             held=round(seconds[Cover.HELD], 6),
             blanket=round(seconds[Cover.BLANKET], 6),
         ),
+        damaged=round(float(damaged), 6),
         audio=settings.file.audio if info.sounds else "none",
         stripped=list(info.stripped),
         warnings=warnings.lines,

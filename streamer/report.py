@@ -68,6 +68,9 @@ class Report(_Part):
     failed_samples: int = Field(ge=0)
     """Samples for which it gave no answer that can be used."""
     seconds: Coverage
+    damaged: float = Field(ge=0)
+    """Seconds of pictures that are missing, or covered whole, because the input is damaged; at least one picture's time
+    where anything in it is, its audio included."""
     audio: Literal["keep", "drop", "disguise", "none"]
     stripped: list[str]
     """What the input carried besides picture and sound and the output does not; names, never values."""

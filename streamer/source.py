@@ -13,7 +13,7 @@ from typing import cast
 
 import av
 from av.audio.stream import AudioStream
-from av.codec.context import ThreadType
+from av.codec.context import Flags, ThreadType
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 from av.packet import Packet
@@ -25,9 +25,9 @@ from av.video.stream import VideoStream
 from core.frame import Frame
 from core.orientation import UPRIGHT, Orientation
 from core.picture import copied
-from streamer.damage import DamageLog
 from streamer.errors import InputError
 from streamer.first_look import warn_of_alpha, warn_of_container
+from streamer.losses import Losses, strictness
 from streamer.memory_plan import decoder_threads, picture_bytes
 from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.opening import open_input, pick_video
@@ -86,6 +86,8 @@ class FileSource:
         limit: PictureLimit = DEFAULT_LIMIT,
     ) -> None:
         self.warnings = warnings if warnings is not None else WarningLog()
+        self.damaged = Fraction(0)
+        """Seconds so far whose pictures are missing or may show what was never recorded."""
         self._path, self._limit = path, limit
         self._container = open_input(path, limit)
         try:
@@ -95,13 +97,16 @@ class FileSource:
             most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             name = context.format.name if context.format is not None else "yuv420p"
             self._threads = decoder_threads(picture_bytes(context.width, context.height, name), most)
-            context.options = limit.codec_options
+            codec = context.codec.canonical_name
+            context.options = limit.codec_options | strictness(codec)
+            # Pictures with holes are wanted: they are covered, and their time is not lost.
+            context.flags |= Flags.output_corrupt
             context.thread_type = ThreadType.AUTO
             context.thread_count = self._threads
             context.copy_opaque = True  # a frame then carries the number of the packet it was made from
             self._time_base = self._video.time_base or Fraction(1, 90_000)
             self._rate = _rate(self._video)
-            self._damage = DamageLog(self._threads if self._threads > 1 else 0)
+            self._losses = Losses(codec, self._threads if self._threads > 1 else 0, context.extradata)
             self._nominal = max(1, round(1 / self._rate / self._time_base))
             self._stamps = PtsFiller(self._nominal)
             self._ordinal = -1
@@ -207,6 +212,11 @@ class FileSource:
         if self._held is not None:
             yield self._released(self._held, None)
         self._check_end()
+        if missing := self._losses.missing:
+            self.damaged += missing / self._rate
+            self.warnings.add(
+                "lost", f"{missing} of {self._ordinal + 1} pictures could not be decoded and are missing", damage=True
+            )
 
     def _packets(self, streams: list[Stream]) -> Iterator[Packet[Stream]]:
         errors = 0
@@ -218,8 +228,8 @@ class FileSource:
                         yield packet
             except FFmpegError as error:
                 errors += 1
-                self.warnings.add("read", f"part of the file cannot be read ({_said(error)})")
-                self._damage.packet_damaged(self._ordinal + 1)
+                self.warnings.add("read", f"part of the file cannot be read ({_said(error)})", damage=True)
+                self._losses.read_failed()
             else:
                 return
 
@@ -243,21 +253,28 @@ class FileSource:
         if packet is not None:
             self._ordinal += 1
             packet.opaque = self._ordinal
-            if packet.is_keyframe:
-                self._damage.key_packet(self._ordinal)
             if packet.is_corrupt:
-                self.warnings.add("corrupt packet", "the file holds damaged video packets")
-                self._damage.packet_damaged(self._ordinal)
+                self.warnings.add("corrupt packet", "the file holds damaged video packets", damage=True)
+            self._losses.packet(
+                self._ordinal,
+                bytes(packet),
+                key=packet.is_keyframe,
+                corrupt=packet.is_corrupt,
+                shown=not packet.is_discard,
+            )
         try:
             decoded = self._video.codec_context.decode(packet)
         except EndOfStream:
             return
         except FFmpegError as error:
-            self.warnings.add("decode", f"video packets cannot be decoded ({_said(error)})")
-            self._damage.decode_failed(self._ordinal)
+            self.warnings.add("decode", f"video packets cannot be decoded ({_said(error)})", damage=True)
+            self._losses.decode_failed()
             return
         for video in decoded:
-            frame, held = self._frame(video), self._held
+            ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
+            if self._losses.leaves_out(ordinal, video.is_corrupt):
+                continue
+            frame, held = self._frame(video, ordinal), self._held
             self._held = frame
             if held is not None:
                 yield self._released(held, frame)
@@ -274,14 +291,15 @@ class FileSource:
         elif self._claimed_end is not None and pts < self._claimed_end <= pts + 4 * max(own, self._nominal):
             until = self._claimed_end
         frame.video.duration = until - pts
+        if not frame.trusted:
+            self.damaged += Fraction(until - pts) * self._time_base
         self._end = until
         return frame
 
-    def _frame(self, video: av.VideoFrame) -> Frame:
-        ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
-        trusted = self._damage.is_trusted(ordinal, video.key_frame, video.is_corrupt)
+    def _frame(self, video: av.VideoFrame, ordinal: int) -> Frame:
+        trusted = self._losses.is_trusted(ordinal, video.key_frame, video.is_corrupt)
         if not trusted:
-            self.warnings.add("untrusted", "frames are covered whole because damage may have reached them")
+            self.warnings.add("untrusted", "frames are covered whole because damage may have reached them", damage=True)
         if self._picture is None:
             self._look_at_first(video)
         pts = self._pts(video)
@@ -363,11 +381,11 @@ class FileSource:
     def _check_end(self) -> None:
         if self._claimed_end is None or self._end is None:
             return
-        missing = float((self._claimed_end - self._end) * self._time_base)
+        missing = (self._claimed_end - self._end) * self._time_base
         if missing > max(_SHORT_SECONDS, _SHORT_SHARE * float(self._claimed_end * self._time_base)):
-            self.warnings.add(
-                "short", f"the video ends {missing:.1f} s before its header says: the file may be truncated"
-            )
+            said = f"the video ends {float(missing):.1f} s before its header says: the file may be truncated"
+            self.warnings.add("short", said, damage=True)
+            self.damaged += missing
 
 
 def _rate(video: VideoStream) -> Fraction:

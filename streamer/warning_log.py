@@ -12,9 +12,12 @@ class WarningLog:
         self._on_first = on_first
         self._first: dict[str, str] = {}
         self._count: dict[str, int] = {}
+        self.damage = False
+        """Whether any warning told of damage."""
 
-    def add(self, kind: str, text: str) -> None:
-        """Note a warning; only the first text of a kind is kept."""
+    def add(self, kind: str, text: str, *, damage: bool = False) -> None:
+        """Note a warning; only the first text of a kind is kept. `damage`: part of the input is lost or made up."""
+        self.damage = self.damage or damage
         self._count[kind] = self._count.get(kind, 0) + 1
         if kind not in self._first:
             self._first[kind] = text

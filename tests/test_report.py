@@ -30,6 +30,7 @@ def example() -> Report:
         samples=4,
         failed_samples=0,
         seconds=Coverage(settled=0.4, held=0, blanket=0),
+        damaged=0,
         audio="keep",
         stripped=["location"],
         warnings=[],

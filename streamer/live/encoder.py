@@ -14,6 +14,7 @@ from pydantic import Field
 
 from core.config import Section
 from core.masked_frame import MaskedFrame
+from streamer.h264 import nal_units
 from streamer.live.ffmpeg_log import MUTED
 from streamer.live.packet import CLOCK, TIME_BASE, VideoFormat, VideoPacket
 
@@ -115,14 +116,3 @@ class LiveEncoder:
             units = {unit[0] & 0x1F: unit for unit in nal_units(data)}
             self._format = VideoFormat(self.width, self.height, self.rate, units[_SPS], units[_PPS])
         return VideoPacket(data, packet.pts or 0, duration, packet.is_keyframe, captured, self._format)
-
-
-def nal_units(data: bytes) -> list[bytes]:
-    """The NAL units of a byte stream, start codes left out (H.264, annex B)."""
-    units, at = [], data.find(b"\0\0\1")
-    while at >= 0:
-        following = data.find(b"\0\0\1", at + 3)
-        end = len(data) if following < 0 else following
-        units.append(data[at + 3 : end].rstrip(b"\0"))
-        at = following
-    return [unit for unit in units if unit]

@@ -9,11 +9,11 @@ class LiveDamage:
     """A `DamageLog` for a stream whose pictures may also be renewed bit by bit (periodic intra refresh).
 
     After damage, a key frame makes trust; so does the second packet that a refresh starts at, because a whole round
-    of refresh lies between the first and it. Packets are numbered in decoding order.
+    of refresh lies between the first and it. Packets are numbered in decoding order. `patience` is that of `DamageLog`.
     """
 
-    def __init__(self) -> None:
-        self._log = DamageLog()
+    def __init__(self, patience: int = 0) -> None:
+        self._log = DamageLog(patience=patience)
         self._seen_at = -1
         self._rounds: list[int] = []
         self.losses = 0

@@ -31,8 +31,8 @@ from av.video.stream import VideoStream
 
 from core.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
+from streamer.frame_num import FrameNumbers
 from streamer.live.ffmpeg_log import capture, listen, tells_of_loss
-from streamer.live.frame_num import FrameNumbers
 from streamer.live.interruptible import interruptible
 from streamer.live.live_damage import LiveDamage
 from streamer.live.redact import redacted
@@ -40,6 +40,7 @@ from streamer.live.sound import LiveSound
 from streamer.live.sound_track import LiveSoundTrack, pick_sound
 from streamer.live.source_time import Unwrapper
 from streamer.live.source_url import Opening, SourceConfig, SourceKind, SourceUrl, file_path, opening
+from streamer.losses import patience, strictness
 from streamer.opening import is_still, open_input, pick_video
 from streamer.orientation_tag import orientation_of, parse_matrix
 from streamer.picture_format import side_data
@@ -120,11 +121,11 @@ class LiveSource:
             if source.kind is not SourceKind.FILE:
                 self._context.flags |= Flags.low_delay
             self._context.copy_opaque = True
-            self._context.options = DEFAULT_LIMIT.codec_options
+            self._context.options = DEFAULT_LIMIT.codec_options | strictness(self._context.codec.canonical_name)
         except BaseException:
             self._container.close()
             raise
-        self._damage = LiveDamage()
+        self._damage = LiveDamage(patience(self._context.codec.canonical_name))
         # Files keep H.264 in another form, and lose nothing on the way.
         annex_b = source.network and self._context.name == "h264" and _is_annex_b(self._context.extradata)
         self._frame_numbers = FrameNumbers() if annex_b or self._container.format.name == "h264" else None

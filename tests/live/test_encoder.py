@@ -7,7 +7,8 @@ import pytest
 
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig, nal_units
+from streamer.h264 import nal_units
+from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot

@@ -17,7 +17,7 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
-from streamer.live.encoder import nal_units
+from streamer.h264 import nal_units
 from streamer.live.ffmpeg_log import capture, listen
 from streamer.live.fitting import fitted
 from streamer.live.interruptible import interruptible

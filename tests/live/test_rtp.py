@@ -6,7 +6,8 @@ import pytest
 from aiortc.codecs.h264 import h264_depayload
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpSdesPacket, RtcpSrPacket, RtpPacket
 
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig, nal_units
+from streamer.h264 import nal_units
+from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.rtp import RtpStream
 from streamer.live.rtsp_message import Interleaved, MessageReader

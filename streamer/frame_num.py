@@ -1,14 +1,15 @@
 """Finds reference pictures that are missing from an H.264 stream, by the numbers that the rest of it carries.
 
-A relay that lost a picture on its own way to the camera sends the others on without a gap in its RTP numbers, and
-FFmpeg's decoder fills the hole with an older picture without a mark.
+A relay that lost a picture on its own way to the camera sends the others on without a gap in its RTP numbers, and a
+file may lack a packet: FFmpeg's decoder fills the hole with an older picture without a mark.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
-from streamer.live.encoder import nal_units
+from streamer.h264 import nal_units, parse_avcc
 
 _SLICE, _IDR, _SPS = 1, 5, 7  # nal_unit_type (H.264, table 7-1)
 _CHROMA_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
@@ -52,16 +53,24 @@ class _Numbering:
 
 
 class FrameNumbers:
-    """Looks at every packet of an H.264 stream (Annex B) in decoding order."""
+    """Looks at every packet of an H.264 stream in decoding order.
 
-    def __init__(self) -> None:
+    `extradata` is what the container keeps beside the stream; it says how packets are cut into NAL units.
+    """
+
+    def __init__(self, extradata: bytes | None = None) -> None:
         self._numbering: _Numbering | None = None
         self._last: int | None = None
+        avcc = parse_avcc(extradata)
+        self._units = nal_units if avcc is None else avcc.units
+        for unit in () if avcc is None else avcc.parameter_sets:
+            with contextlib.suppress(ValueError):
+                self._numbering = _numbering(unit)
 
     def gap(self, data: bytes) -> bool:
         """Whether a reference picture is missing before this access unit, or its header cannot be read."""
         missing, seen = False, False
-        for unit in nal_units(data):
+        for unit in self._units(data):
             kind = unit[0] & 31
             try:
                 if kind == _SPS:
