@@ -181,7 +181,9 @@ class MaskedFile:
 
     def _why_not_muxed(self, error: OSError | FFmpegError) -> str:
         if isinstance(error, ValueError) and self._sounds:  # no trouble of the disk's: FFmpeg does not like the data
-            return f"cannot hold this video or its sound ({_said(error)}): disguise or drop the sound if that is damaged"
+            return (
+                f"cannot hold this video or its sound ({_said(error)}): disguise or drop the sound if that is damaged"
+            )
         return _why_unwritable(error)
 
     def _complete(self) -> None:

@@ -19,7 +19,6 @@ from streamer.audio import AudioPolicy
 from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig
 from streamer.errors import ConfigError
 
-
 Side = Annotated[int, Field(ge=1, le=65_536)]
 CONFIG_BYTES = 1 << 20
 """No configuration is larger."""
@@ -33,7 +32,7 @@ class FileConfig(Section):
     keep_metadata: bool = False
     """Keep harmless tags; where, when, with what and by whom it was taken is dropped in any case."""
     max_size: tuple[Side, Side] = (8192, 8192)
-    """Width and height: pictures may have as many pixels as such a one, whatever their shape; larger ones are refused."""
+    """Width and height: pictures with more pixels than such a one has, whatever their shape, are refused."""
     memory_mb: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MEMORY_MB
     """Megabytes that a job may take: the encoder is held to them, and pictures that cannot fit are refused."""
 
