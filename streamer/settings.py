@@ -91,7 +91,7 @@ def _text(path: Path) -> str:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to must not hang
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise ConfigError(path, "is not a regular file")
+            raise ConfigError(path, "cannot be read: it is not a regular file")
         data = b""
         while len(data) <= CONFIG_BYTES and (chunk := os.read(file, CONFIG_BYTES)):
             data += chunk
