@@ -25,7 +25,7 @@ class _Part(BaseModel):
 
 
 class FileDigest(_Part):
-    """A file and what it holds; bytes of `path` that are no UTF-8 are written as \\xNN."""
+    """A file and what it holds."""
 
     path: str
     bytes: int = Field(ge=0)
@@ -91,6 +91,7 @@ def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
                 raise InterruptedJobError
             found.update(chunk)
         size = file.tell()
+    # JSON is UTF-8, which the name of a file need not be: other bytes become \\xNN.
     return FileDigest(path=os.fsencode(path).decode("utf-8", "backslashreplace"), bytes=size, sha256=found.hexdigest())
 
 

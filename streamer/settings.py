@@ -32,7 +32,7 @@ class FileConfig(Section):
     keep_metadata: bool = False
     """Keep harmless tags; where, when, with what and by whom it was taken is dropped in any case."""
     max_size: tuple[Side, Side] = (8192, 8192)
-    """Width and height: pictures may have as many pixels as such a one, whatever their shape; larger are refused."""
+    """Width and height: pictures with more pixels than such a one has, whatever their shape, are refused."""
     memory_mb: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MEMORY_MB
     """Megabytes that a job may take: the encoder is held to them, and pictures that cannot fit are refused."""
 
@@ -91,7 +91,7 @@ def _text(path: Path) -> str:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to must not hang
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise ConfigError(path, "is not a regular file")
+            raise ConfigError(path, "cannot be read: it is not a regular file")
         data = b""
         while len(data) <= CONFIG_BYTES and (chunk := os.read(file, CONFIG_BYTES)):
             data += chunk

@@ -263,3 +263,30 @@ def wrong_count(path: Path) -> Path:
     raw[main + 16 : main + 20] = raw[stream + 32 : stream + 36] = (999).to_bytes(4, "little")
     path.write_bytes(raw)
     return path
+
+
+def damaged_sound(path: Path, source: Path) -> Path:
+    """`source` with the second half of every third sound packet gone, the first bytes of another third spoilt.
+
+    Without B-frames only.
+    """
+    kind = {"ts": "mpegts", "mkv": "matroska"}.get(path.suffix[1:])
+    with av.open(str(source)) as read, av.open(str(path), "w", kind) as write:
+        streams_out = {stream.index: write.add_stream_from_template(stream) for stream in read.streams}
+        count = 0
+        for packet in read.demux():
+            if not packet.size:
+                continue
+            given, times = packet, (packet.pts, packet.dts, packet.duration, packet.time_base)
+            if packet.stream.type == "audio":
+                data, count = bytes(packet), count + 1
+                if count > 2 and count % 3 == 0:
+                    given = av.Packet(data[: len(data) // 2])
+                elif count > 2 and count % 3 == 1:
+                    given = av.Packet(b"\x5a" * 8 + data[8:])
+            index = packet.stream_index
+            given.is_keyframe = packet.is_keyframe
+            given.pts, given.dts, given.duration, given.time_base = times
+            given.stream = streams_out[index]
+            write.mux(given)
+    return path
