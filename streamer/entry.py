@@ -27,7 +27,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     code = run()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done and said
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: the exit code stays what it is
     return code
 
 

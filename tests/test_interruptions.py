@@ -255,7 +255,7 @@ def test_damaged_sound_does_not_end_a_job(
     ffmpeg(*picture(), *tone(), *x264("-bf", "0"), "-c:a", codec, whole)
     path = damaged_sound(tmp_path / f"in.{source}", whole)
     out = tmp_path / f"out.{target}"
-    assert main(["file", str(path), str(out), "--audio", policy]) == 0
+    assert main(["file", str(path), str(out), "--audio", policy]) == 3
     said = capsys.readouterr().err
     assert "sound track #1" in said and "damaged packets" in said
     assert len(video_times(out)) == 15 and len(streams(out, "audio")) == 1 and float(duration(out)) > 0.5
