@@ -73,6 +73,7 @@ class Client:
 
     port: int
     receive_buffer: int | None = None
+    source: str = "127.0.0.1"
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     reports: list[tuple[int, bytes]] = field(default_factory=list)
     session: str = ""
@@ -83,6 +84,7 @@ class Client:
         if self.receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         self.socket.settimeout(WAIT)
+        self.socket.bind((self.source, 0))
         self.socket.connect(("127.0.0.1", self.port))
         self._file = self.socket.makefile("rb")
 

@@ -44,7 +44,25 @@ def test_any_text_can_be_read(text: str) -> None:
     assert all(name and name in text for name in auth_parameters(text))
 
 
-SHAPES: Final = ["a", "a=", "a ", " ", ",", '"', "\\", 'a="', 'a="\\"', "a=b,", "a =", "\\\\", "=", "\u00e9", "a.", "-", "0-"]
+SHAPES: Final = [
+    "a",
+    "a=",
+    "a ",
+    " ",
+    ",",
+    '"',
+    "\\",
+    'a="',
+    'a="\\"',
+    "a=b,",
+    "a =",
+    "\\\\",
+    "=",
+    "\u00e9",
+    "a.",
+    "-",
+    "0-",
+]
 LONG: Final = 256 * 1024  # characters: far beyond any header, so that time which grows with the square is seen at once
 
 
