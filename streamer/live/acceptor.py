@@ -1,4 +1,4 @@
-"""Takes in connections for any asyncio protocol: so many in all and from one address, and no more than there is room for.
+"""Takes in connections for any asyncio protocol: so many in all and from one address.
 
 asyncio's own servers know no cap, and where descriptors run out they ask for the next connection without a pause.
 """
@@ -99,6 +99,11 @@ class Acceptor:
             raise RuntimeError("the server has not been started")
         name: tuple[str, int] = self._sockets[0].getsockname()
         return name[1]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses that are listened on."""
+        return tuple(str(listening.getsockname()[0]) for listening in self._sockets)
 
     async def listen(self, host: str, port: int) -> None:
         """Listen on `host`, on any free port for 0. Raises OSError that says what is wrong with the address."""

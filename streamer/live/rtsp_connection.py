@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.live.connection_caps import Caps
 from streamer.live.login_brake import LoginBrake
@@ -28,7 +28,7 @@ _MOST_UNREAD = 8 * 1024 * 1024  # bytes of packets and answers that nobody reads
 class RtspLimits:
     """What clients may use up. Times in seconds."""
 
-    clients: Caps = Caps(256, 64)
+    clients: Caps = field(default_factory=lambda: Caps(256, 64))
     """Connections, and sessions, in all and of one address. Where there are more, those that play nothing give way."""
     request: float = 10.0
     """Until a request that has begun, or a connection's first one, must be complete."""

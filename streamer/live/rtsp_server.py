@@ -37,7 +37,7 @@ class RtspConfig(Section):
     max_clients: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Connections at a time; where there are more, those that play nothing give way."""
     max_clients_per_address: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """The same for one address (for IPv6: one /64); an NVR has one connection a stream, a proxy those of all viewers."""
+    """The same for one address (for IPv6: one /64). An NVR has one a stream, a proxy those of all its viewers."""
 
     @model_validator(mode="after")
     def _check_pair(self) -> Self:
