@@ -39,11 +39,14 @@ class UdpHosts:
 def keep_to(peer: RTCPeerConnection, hosts: UdpHosts) -> None:
     """Have the peer, which has its offer and has not gathered yet, use these addresses only.
 
-    aiortc cannot be told: it takes all addresses but those of the loopback.
+    aiortc cannot be told: it takes all addresses but those of the loopback. Raises ValueError when the offer asks for
+    more than one set of ports.
     """
     transports = {transceiver.sender.transport for transceiver in peer.getTransceivers()}
     if peer.sctp is not None:
         transports.add(peer.sctp.transport)
+    if len(transports) > 1:
+        raise ValueError("the media sections of the offer are not bundled")
     for transport in transports:
         connection = transport.transport.iceGatherer._connection
         gather = connection.get_component_candidates

@@ -10,7 +10,7 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 MAX_CANDIDATES = 64  # of one viewer; browsers send about ten
-MAX_MEDIA = 8  # sections of an offer; every one that is not bundled costs ports
+MAX_MEDIA = 8  # sections of an offer
 
 
 class SdpError(ValueError):
