@@ -5,9 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import Final
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _ADDRESS = re.compile(rf"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):)?(?P<port>\d{{1,5}})(?:/(?P<name>{_NAME})?)?")
+
+RESERVED: Final = frozenset({"api", "healthz", "metrics", "page", "readyz", "whep"})
+"""No names of streams: a stream has its page at /NAME, and these are taken."""
 
 
 @dataclass(frozen=True, slots=True)

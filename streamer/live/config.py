@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
 from streamer.audio import AudioPolicy
-from streamer.live.address import is_name, parse_listen
+from streamer.live.address import RESERVED, is_name, parse_listen
 from streamer.live.encoder import LiveEncoderConfig
 from streamer.live.logs import LogConfig
 from streamer.live.push import PushConfig
@@ -28,6 +28,8 @@ def _address(text: str) -> str:
 def _name(text: str) -> str:
     if not is_name(text):
         raise ValueError(f"{text!r} cannot be a name: letters, digits, dots, dashes and underscores, 64 at most")
+    if text in RESERVED:
+        raise ValueError(f"{text!r} cannot be a stream's name: the web server has a page of its own there")
     return text
 
 

@@ -6,18 +6,16 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 import secrets
 from enum import Enum
 from typing import Final
 
+from streamer.live.auth_parameters import auth_parameters
 from streamer.live.rtsp_message import Address, Request
 
 REALM: Final = "veilcast"
 NONCE_LIFE: Final = 300.0
 """Seconds for which a nonce is taken; a client that has the password gets over its end unnoticed."""
-
-_PARAMETER = re.compile(r'([a-zA-Z0-9_-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
 class Verdict(Enum):
@@ -33,8 +31,9 @@ class Authenticator:
     """Judges requests by one user's name and password. Keeps nothing: a nonce carries its own time and proof."""
 
     def __init__(self, user: str, password: str) -> None:
-        self._basic = hashlib.sha256(f"{user}:{password}".encode()).digest()
-        self._user = user
+        # Hashes are of one length: comparing them does not even tell that of what is right.
+        self._basic = _sha256(f"{user}:{password}")
+        self._named = _sha256(user)
         self._ha1 = _md5(f"{user}:{REALM}:{password}")
         self._key = secrets.token_bytes(32)
 
@@ -60,21 +59,17 @@ class Authenticator:
             given = base64.b64decode(rest.strip(), validate=True)
         except (binascii.Error, ValueError):
             return Verdict.WRONG
-        # Hashes are of one length: comparing them does not even tell that of the password.
         right = hmac.compare_digest(hashlib.sha256(given).digest(), self._basic)
         return Verdict.GRANTED if right else Verdict.WRONG
 
     def _check_digest(self, request: Request, rest: str, now: float) -> Verdict:
-        given = {
-            match[1].lower(): match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
-            for match in _PARAMETER.finditer(rest)
-        }
+        given = auth_parameters(rest)
         nonce, uri, qop = given.get("nonce", ""), given.get("uri", ""), given.get("qop")
         if given.get("algorithm", "MD5").upper() != "MD5" or qop not in (None, "auth"):
             return Verdict.WRONG
         middle = nonce if qop is None else f"{nonce}:{given.get('nc', '')}:{given.get('cnonce', '')}:{qop}"
         right = _md5(f"{self._ha1}:{middle}:{_md5(f'{request.method}:{uri}')}")
-        named = hmac.compare_digest(given.get("username", "").encode(), self._user.encode())
+        named = hmac.compare_digest(_sha256(given.get("username", "")), self._named)
         proven = hmac.compare_digest(given.get("response", "").lower().encode(), right.encode())
         # Clients differ in how they write the URI of a track, so only the stream is compared.
         meant = Address.parse(uri).stream == Address.parse(request.uri).stream
@@ -96,6 +91,10 @@ class Authenticator:
 
     def _seal(self, head: str) -> str:
         return hmac.new(self._key, head.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _md5(text: str) -> str:

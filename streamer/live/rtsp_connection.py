@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from streamer.live.connection_caps import Caps
+from streamer.live.login_brake import LoginBrake
 from streamer.live.output import StreamOutput
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp_auth import Authenticator
 from streamer.live.rtsp_feed import Feed
 from streamer.live.rtsp_message import Interleaved, MessageReader, Request, Response, RtspParseError
-from streamer.live.rtsp_session import Control, Session, Sessions, Start
+from streamer.live.rtsp_session import Control, Session, Sessions, Start, State
 from streamer.live.rtsp_viewer import TcpWire, UdpWire, Viewer, Wire
 
 _log = logging.getLogger("veilcast.rtsp")
@@ -26,9 +28,12 @@ _MOST_UNREAD = 8 * 1024 * 1024  # bytes of packets and answers that nobody reads
 class RtspLimits:
     """What clients may use up. Times in seconds."""
 
-    connections: int = 64
+    clients: Caps = field(default_factory=lambda: Caps(256, 64))
+    """Connections, and sessions, in all and of one address. Where there are more, those that play nothing give way."""
     request: float = 10.0
     """Until a request that has begun, or a connection's first one, must be complete."""
+    until_play: float = 10.0
+    """From a connection's beginning until it plays something; one that has played may be idle for longer."""
     first_packet: float = 5.0
     """That DESCRIBE and PLAY wait for the stream."""
     stall: float = 15.0
@@ -47,6 +52,7 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.auth, self.sessions, self.limits = auth, sessions, limits
+        self.brake = LoginBrake()
         self.feeds = {name: Feed(output, loop) for name, output in streams.items()}
         self.viewers: dict[Session, Viewer] = {}
 
@@ -79,11 +85,19 @@ class Connection:
         self._hub, self._reader, self._writer = hub, reader, writer
         self.peer, self._peer_port = _address(writer, "peername")
         self._host, port = _address(writer, "sockname")
-        self._control = Control(hub.sessions, self, hub.auth, self.peer, self._host, port)
+        self._control = Control(hub.sessions, self, hub.auth, hub.brake, self.peer, self._host, port)
         self._messages = MessageReader()
-        self._last_request = self._begun = hub.sessions.clock()
+        self._connected = self._last_request = self._begun = hub.sessions.clock()
+        self._opened: list[Session] = []
         self._served = False
         self._busy = False
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it plays nothing; None while it does."""
+        self._opened = [session for session in self._opened if session in self._hub.viewers]
+        playing = any(session.state is State.PLAYING for session in self._opened)
+        return None if playing else self._last_request
 
     async def serve(self) -> None:
         """Answer requests until the client leaves or is hung up on; never raises but CancelledError."""
@@ -106,10 +120,13 @@ class Connection:
             self.hang_up(False)
 
     def look_after(self, now: float) -> None:
-        """Hang up on a client that keeps the server waiting."""
+        """Hang up on a client that keeps the server waiting, or comes to nothing."""
+        sessions, limits = self._hub.sessions, self._hub.limits
+        patience = limits.until_play + (limits.first_packet if self._busy else 0)
+        if not self._control.has_played and now - self._connected > patience:
+            self.hang_up(False)
         if self._busy:
             return
-        sessions, limits = self._hub.sessions, self._hub.limits
         pending = self._messages.pending
         idle = sessions.timeout if self._served else limits.request
         late = pending and now - self._begun > limits.request
@@ -174,6 +191,7 @@ class Connection:
         else:
             udp = await UdpWire.open(self._host, self.peer, session.transport.pair, lambda: self._alive(session))
             wire, ports = udp, udp.ports
+        self._opened.append(session)
         self._hub.viewers[session] = Viewer(f"{self.peer}:{self._peer_port}", wire, self.hang_up)
         return ports
 

@@ -10,6 +10,7 @@ from typing import Final
 from yarl import URL
 
 MAX_HEAD: Final = 8192  # bytes of request line and headers together
+MAX_FIELD: Final = 2048  # bytes of one header's value, folded and repeated lines included; the longest are credentials
 MAX_BODY: Final = 4096  # bytes; nothing that is served takes a body of any size
 _MAX_FIELDS = 64
 _MAX_CSEQ = 2**32 - 1
@@ -103,6 +104,7 @@ class MessageReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._searched = 0  # bytes in which no head ends: whoever sends byte by byte has none looked at twice
 
     @property
     def pending(self) -> bool:
@@ -124,14 +126,16 @@ class MessageReader:
         del buffer[:blank]
         if buffer[:1] == b"$":
             return self._next_interleaved()
-        end = _HEAD_END.search(buffer, 0, MAX_HEAD)
+        end = _HEAD_END.search(buffer, max(0, self._searched - blank - len(b"\r\n\r")), MAX_HEAD)
         if end is None:
             if len(buffer) >= MAX_HEAD:
                 raise RtspParseError(400, "a header without end")
+            self._searched = len(buffer)
             return None
         request, length = _parse_head(bytes(buffer[: end.start()]))
         if len(buffer) < end.end() + length:
             return None
+        self._searched = 0
         body = bytes(buffer[end.end() : end.end() + length])
         del buffer[: end.end() + length]
         return Request(request.method, request.uri, request.cseq, request.headers, body)
@@ -181,6 +185,8 @@ def _parse_fields(lines: list[str]) -> dict[str, str]:
             raise RtspParseError(400, "a header line without a name")
         name, value = match[1].lower(), match[2].strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if any(len(value.encode()) > MAX_FIELD for value in headers.values()):
+        raise RtspParseError(413, "a header field that is too long")
     return headers
 
 

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from core.config import Section
+from streamer.live.acceptor import Acceptor, Guest
+from streamer.live.connection_caps import Caps
 from streamer.live.output import StreamOutput
 from streamer.live.rtsp_auth import Authenticator
 from streamer.live.rtsp_connection import Connection, Hub, RtspLimits
@@ -22,7 +24,6 @@ _log = logging.getLogger("veilcast.rtsp")
 
 _LOOK = 0.5  # seconds between two looks after clients that keep us waiting
 _GOODBYE = 0.5  # seconds for what is still unsent when the server closes
-_REPEAT = 1.0  # seconds: no more often than this the same trouble is told
 
 
 class RtspConfig(Section):
@@ -33,6 +34,10 @@ class RtspConfig(Section):
     """Both or neither; without them everybody who reaches the port may watch."""
     session_timeout: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds without a sign of life until a session is ended."""
+    max_clients: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Connections at a time; where there are more, those that play nothing give way."""
+    max_clients_per_address: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """The same for one address (for IPv6: one /64). An NVR has one a stream, a proxy those of all its viewers."""
 
     @model_validator(mode="after")
     def _check_pair(self) -> Self:
@@ -53,21 +58,21 @@ class RtspServer:
     def __init__(
         self, streams: Mapping[str, StreamOutput], config: RtspConfig, limits: RtspLimits | None = None
     ) -> None:
-        self._streams, self._config, self._limits = streams, config, limits or RtspLimits()
-        self._server: asyncio.Server | None = None
+        """`limits` in place of those of `config`."""
+        own = RtspLimits(clients=Caps(config.max_clients, config.max_clients_per_address))
+        self._streams, self._config, self._limits = streams, config, limits or own
+        self._acceptor: Acceptor | None = None
         self._hub: Hub | None = None
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._caretaker: asyncio.Task[None] | None = None
-        self._told = float("-inf")
         self._closing = False
 
     @property
     def port(self) -> int:
         """The port that is listened on. Raises RuntimeError before `start`."""
-        if self._server is None:
+        if self._acceptor is None:
             raise RuntimeError("the RTSP server has not been started")
-        name: tuple[str, int] = self._server.sockets[0].getsockname()
-        return name[1]
+        return self._acceptor.port
 
     async def start(self, host: str, port: int) -> None:
         """Listen on `host`, on any free port for 0. Raises OSError that says what is wrong with the address."""
@@ -75,17 +80,21 @@ class RtspServer:
         auth = None
         if config.user is not None and config.password is not None:
             auth = Authenticator(config.user, config.password.get_secret_value())
-        sessions = Sessions(config.session_timeout, self._limits.connections, time.monotonic)
-        self._hub = Hub(self._streams, auth, sessions, self._limits, asyncio.get_running_loop())
-        self._server = await asyncio.start_server(self._accept, host, port)
+        sessions = Sessions(config.session_timeout, self._limits.clients, time.monotonic)
+        hub = self._hub = Hub(self._streams, auth, sessions, self._limits, asyncio.get_running_loop())
+        refusal = bytes(Response(503, (("Connection", "close"),)))
+        acceptor = Acceptor("RTSP", lambda: _RtspGuest(hub, self._serve), self._limits.clients, refusal)
+        await acceptor.listen(host, port)
+        self._acceptor = acceptor
         self._caretaker = asyncio.create_task(self._look_after(self._hub), name="veilcast-rtsp-caretaker")
         _log.info("RTSP on %s:%d for %s", host, self.port, ", ".join(sorted(self._streams)))
 
     async def close(self) -> None:
         """Say goodbye to all clients and close their connections, within two seconds. May be called twice."""
         self._closing = True
-        if self._server is not None:
-            self._server.close()
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
         if self._caretaker is not None:
             self._caretaker.cancel()
             await asyncio.wait([self._caretaker], timeout=_GOODBYE)
@@ -117,16 +126,14 @@ class RtspServer:
         feed = self._hub.feeds.get(name) if self._hub else None
         return feed.drops if feed is not None else {}
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._hub is None or self._closing or len(self._connections) >= self._limits.connections:
-            self._tell("too many RTSP clients: one more is turned away")
-            writer.write(bytes(Response(503, (("Connection", "close"),))))
-            writer.close()
+    def _serve(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
+        if self._closing:
+            connection.hang_up(True)
             return
-        connection = Connection(self._hub, reader, writer)
-        self._connections[connection] = asyncio.create_task(self._serve(connection, writer), name="veilcast-rtsp")
+        task = asyncio.create_task(self._until_left(connection, writer), name="veilcast-rtsp")
+        self._connections[connection] = task
 
-    async def _serve(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
+    async def _until_left(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
         try:
             await connection.serve()
             with contextlib.suppress(OSError, TimeoutError):
@@ -145,8 +152,20 @@ class RtspServer:
             for connection in list(self._connections):
                 connection.look_after(now)
 
-    def _tell(self, trouble: str) -> None:
-        now = time.monotonic()
-        if now - self._told >= _REPEAT:
-            self._told = now
-            _log.warning(trouble)
+
+class _RtspGuest(Guest):
+    """A connection among others."""
+
+    def __init__(self, hub: Hub, serve: Callable[[Connection, asyncio.StreamWriter], None]) -> None:
+        super().__init__(asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._begin))
+        self._hub, self._serve = hub, serve
+        self._connection: Connection | None = None
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it plays nothing."""
+        return super().idle_since if self._connection is None else self._connection.idle_since
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connection = Connection(self._hub, reader, writer)
+        self._serve(self._connection, writer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ from typing import Final, Protocol
 
 from yarl import URL
 
+from streamer.live.connection_caps import Caps, FullError, Place, make_room, party_of
+from streamer.live.login_brake import LoginBrake
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp_auth import Authenticator, Verdict
 from streamer.live.rtsp_message import TRACK, Address, Request, Response
@@ -19,6 +23,7 @@ from streamer.live.sdp import describe
 METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN")
 _REFUSED = ("ANNOUNCE", "RECORD", "REDIRECT")  # known, and not for a server that only plays
 _WRONG_TRIES = 5  # credentials a connection may get wrong
+_SILENT = 15.0  # seconds without a request or a receiver report, which come every five: there may be nobody
 
 
 class State(Enum):
@@ -75,28 +80,33 @@ class Media(Protocol):
 
 
 class Sessions:
-    """The sessions of all clients: at most `most`, each ended after `timeout` seconds without a sign of life."""
+    """The sessions of all clients: as many as `caps` has room for, each ended `timeout` seconds after the last sign of
+    life. Kept by the hash of their names, so that how long it takes to find none tells nothing of any.
+    """
 
-    def __init__(self, timeout: float, most: int, clock: Callable[[], float]) -> None:
+    def __init__(self, timeout: float, caps: Caps, clock: Callable[[], float]) -> None:
         self.timeout = timeout
         self.clock = clock
-        self._most = most
-        self._sessions: dict[str, Session] = {}
+        self._caps = caps
+        self._sessions: dict[bytes, Session] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def add(self, stream: str, peer: str, owner: object, transport: Transport) -> Session | None:
-        """A new session, or None when there are too many."""
-        if len(self._sessions) >= self._most:
-            return None
+    def in_the_way(self, peer: str) -> Session | None:
+        """The session that must be ended before `peer` may have one more, if any. Raises FullError."""
+        places = (Place(each, party_of(each.peer), self._idle_since(each)) for each in self._sessions.values())
+        return make_room(places, party_of(peer), self._caps)
+
+    def add(self, stream: str, peer: str, owner: object, transport: Transport) -> Session:
+        """A new session."""
         session = Session(secrets.token_hex(12), stream, peer, owner, transport, self.clock())
-        self._sessions[session.id] = session
+        self._sessions[_hashed(session.id)] = session
         return session
 
     def find(self, ident: str, peer: str, owner: object) -> Session | None:
         """The session for a request from this connection; one over UDP may also be used from a new connection."""
-        session = self._sessions.get(ident)
+        session = self._sessions.get(_hashed(ident))
         if session is None or session.peer != peer or (session.transport.tcp and session.owner is not owner):
             return None
         session.seen = self.clock()
@@ -104,7 +114,7 @@ class Sessions:
 
     def remove(self, session: Session) -> bool:
         """Forget the session; False when it was forgotten already."""
-        return self._sessions.pop(session.id, None) is not None
+        return self._sessions.pop(_hashed(session.id), None) is not None
 
     def of(self, owner: object) -> list[Session]:
         """Sessions that were set up on this connection."""
@@ -124,6 +134,12 @@ class Sessions:
             if session.seen < oldest and not (session.transport.tcp and session.state is State.PLAYING)
         ]
 
+    def _idle_since(self, session: Session) -> float | None:
+        if session.state is not State.PLAYING:
+            return session.seen
+        # Over UDP there may be nobody left who receives it.
+        return session.seen if not session.transport.tcp and self.clock() - session.seen > _SILENT else None
+
 
 class _RefusedError(Exception):
     def __init__(self, status: int, *headers: tuple[str, str]) -> None:
@@ -135,13 +151,23 @@ class Control:
     """Answers the requests of one connection, from the address `peer` to `host` and `port`."""
 
     def __init__(
-        self, sessions: Sessions, media: Media, auth: Authenticator | None, peer: str, host: str, port: int
+        self,
+        sessions: Sessions,
+        media: Media,
+        auth: Authenticator | None,
+        brake: LoginBrake,
+        peer: str,
+        host: str,
+        port: int,
     ) -> None:
         self.hopeless = False
         """Whether the client has been wrong so often that it is best hung up on."""
-        self._sessions, self._media, self._auth = sessions, media, auth
+        self.has_played = False
+        """Whether it has ever played something, or kept alive what plays."""
+        self._sessions, self._media, self._auth, self._brake = sessions, media, auth, brake
         self._peer, self._host, self._port = peer, host, port
         self._wrong = 0
+        self._known = False
 
     async def handle(self, request: Request, send: Callable[[Response], None]) -> None:
         """Do what is asked and call `send` with the answer, once; for PLAY before the first packet is sent."""
@@ -192,12 +218,19 @@ class Control:
         if self._auth is None or request.method == "OPTIONS":
             self._sessions.touch(self)
             return
-        now = self._sessions.clock()
+        now, given = self._sessions.clock(), request.headers.get("authorization")
+        # Who was right once on this connection knows the password, and is not held up by others at his address.
+        wait = self._brake.wait(party_of(self._peer), now) if given and not self._known else 0.0
+        if wait:
+            self.hopeless = True
+            raise _RefusedError(503, ("Retry-After", str(math.ceil(wait))))
         verdict = self._auth.check(request, now)
         if verdict is Verdict.GRANTED:
+            self._known = True
             self._sessions.touch(self)
             return
         if verdict is Verdict.WRONG:
+            self._brake.failed(party_of(self._peer), (given or "").encode(), now)
             self._wrong += 1
             self.hopeless = self._wrong >= _WRONG_TRIES
         challenges = self._auth.challenges(now, stale=verdict is Verdict.STALE)
@@ -216,6 +249,7 @@ class Control:
         session = self._sessions.find(ident, self._peer, self)
         if session is None:
             raise _RefusedError(454)
+        self.has_played |= session.state is State.PLAYING
         return session
 
     def _base(self, address: Address) -> str:
@@ -253,10 +287,13 @@ class Control:
                 raise _RefusedError(461 if "transport" in request.headers else 400)
             if any(session.transport.tcp for session in self._sessions.of(self)) and transport.tcp:
                 raise _RefusedError(455, ("Allow", ", ".join(METHODS)))
-            new = self._sessions.add(address.stream, self._peer, self, transport)
-            if new is None:
-                raise _RefusedError(503)
-            session = new
+            try:
+                leaves = self._sessions.in_the_way(self._peer)
+            except FullError:
+                raise _RefusedError(503) from None
+            if leaves is not None:
+                self._remove(leaves)
+            session = self._sessions.add(address.stream, self._peer, self, transport)
         try:
             ports = await self._media.open(session)
         except OSError:
@@ -274,6 +311,7 @@ class Control:
             answer(Response(200, (*_headers(session), live)))
             return
         session.state = State.PLAYING
+        self.has_played = True
         track = f"url={self._base(address)}{TRACK}"
 
         def started(start: Start | None) -> None:
@@ -300,6 +338,10 @@ class Control:
     def _remove(self, session: Session) -> None:
         if self._sessions.remove(session):
             self._media.close(session)
+
+
+def _hashed(ident: str) -> bytes:
+    return hashlib.sha256(ident.encode()).digest()
 
 
 def _headers(session: Session, timeout: float | None = None) -> tuple[tuple[str, str]]:

@@ -15,7 +15,9 @@ from typing import Final, Protocol
 from core.detection import Detector
 from streamer.live.address import Listen, parse_listen
 from streamer.live.camera import Camera
+from streamer.live.client_caps import fitted
 from streamer.live.config import LiveSettings, StreamConfig
+from streamer.live.descriptors import raise_limit
 from streamer.live.heaps import give_back
 from streamer.live.loop_thread import LoopThread
 from streamer.live.push import Pusher
@@ -169,6 +171,7 @@ class LiveService:
                 sounds=camera.sounds,
             )
             self._lines.append(_Line(config, camera, stream))
+        live = fitted(live, raise_limit())
         outputs = {line.config.name: line.stream.output for line in self._lines}
         if live.rtsp is not None or live.webrtc is not None:
             network = self._network = self._servers.enter_context(LoopThread())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyAddress, SecretStr
 
 from core.config import Section
 
 StunUrl = Annotated[str, Field(pattern=r"^stun:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?$")]
 TurnUrl = Annotated[str, Field(pattern=r"^turns?:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?(\?transport=(udp|tcp))?$")]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?)$")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,253}$")]
 
 
 class TurnServer(Section):
@@ -31,9 +32,17 @@ class WebConfig(Section):
     """What viewers must know; without one whoever reaches the port can watch."""
     origins: tuple[Origin, ...] = ()
     """Origins of other web pages that may watch; `*` for any. Any may where a token is asked for."""
+    hosts: tuple[HostName, ...] = ()
+    """Names that browsers may call this machine by where no token is asked for, besides localhost and its own."""
+    udp_host: IPvAnyAddress | None = None
+    """Address of this machine for WebRTC's UDP ports, if another than the page's: behind a proxy on this machine."""
     stun: tuple[StunUrl, ...] = ()
     """Servers that tell this machine its public address; none: only peers are talked to."""
     turn: tuple[TurnServer, ...] = ()
     """Relays; none: only peers are talked to."""
     max_viewers: Annotated[int, Field(ge=1, le=1000)] = 32
     """WebRTC viewers at a time, over all streams."""
+    max_connections: Annotated[int, Field(ge=8, le=10_000)] = 256
+    """HTTP connections at a time; where there are more, the one that has waited for longest gives way."""
+    max_connections_per_address: Annotated[int, Field(ge=8, le=10_000)] = 64
+    """The same for one address (for IPv6: one /64)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 import math
@@ -15,8 +14,14 @@ from typing import Final
 from aiohttp import web
 
 from streamer.live import metrics
+from streamer.live.acceptor import Acceptor
+from streamer.live.connection_caps import Caps
 from streamer.live.health import readiness
+from streamer.live.host_names import HostNames
+from streamer.live.http_guest import REFUSAL, HttpGuest
+from streamer.live.http_pace import PaceLimits
 from streamer.live.output import StreamOutput
+from streamer.live.web_access import Admitted, Asked, WebAccess
 from streamer.live.web_config import WebConfig
 from streamer.live.whep import Whep
 
@@ -47,36 +52,48 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class WebServer:
     """Serves `streams`, by name. Without a token in `config` everybody may watch."""
 
-    def __init__(self, streams: Mapping[str, StreamOutput], config: WebConfig) -> None:
-        self._streams = streams
-        self._token = config.token.get_secret_value().encode() if config.token is not None else None
-        self._origins = config.origins
+    def __init__(
+        self, streams: Mapping[str, StreamOutput], config: WebConfig, limits: PaceLimits | None = None
+    ) -> None:
+        self._streams, self._config, self._limits = streams, config, limits or PaceLimits()
+        self._access = self._access_at("")
         self._whep = Whep(streams, config)
         self._metrics = metrics.registry(streams, self.viewers, self.drops)
         self._files = {name: (resources.files("streamer.live") / "page" / name).read_bytes() for name in _PAGE}
         self._runner: web.AppRunner | None = None
+        self._acceptor: Acceptor | None = None
 
     @property
     def port(self) -> int:
         """The port that is listened on, also where 0 was asked for. Raises RuntimeError before the start."""
-        if self._runner is None or not self._runner.addresses:
+        if self._acceptor is None:
             raise RuntimeError("the server has not been started")
-        return int(self._runner.addresses[0][1])
+        return self._acceptor.port
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 stands for any that is free. Raises OSError."""
+        config, limits = self._config, self._limits
         runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.3)
         await runner.setup()
+        make = runner.server
+        assert make is not None
+        self._access = self._access_at(host)
+        caps = Caps(config.max_connections, config.max_connections_per_address)
+        acceptor = Acceptor("web", lambda: HttpGuest(make(), limits), caps, REFUSAL)
         try:
-            await web.TCPSite(runner, host, port).start()
+            await acceptor.listen(host, port)
         except OSError:
             await runner.cleanup()
             raise
-        self._runner = runner
+        self._whep.hosts = acceptor.hosts if config.udp_host is None else (str(config.udp_host),)
+        self._runner, self._acceptor = runner, acceptor
 
     async def close(self) -> None:
         """Tell the viewers, stop listening; within three seconds. May be called twice."""
         runner, self._runner = self._runner, None
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
         await self._whep.close()
         if runner is not None:
             await runner.cleanup()
@@ -138,31 +155,33 @@ class WebServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Asks for the token where there is something to see."""
+        """Lets in who may see what there is."""
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return web.Response(status=204)  # a browser's question, which carries no token
-        guarded = request.path.startswith(("/whep/", "/api/"))
-        if guarded and not self._knows_token(request):
-            raise web.HTTPUnauthorized(
-                text="a token is needed", headers={"WWW-Authenticate": 'Bearer realm="veilcast"'}
-            )
-        return await handler(request)
+        given = request.headers
+        asked = Asked(
+            request.path, given.get("Host"), given.get("Authorization"), given.get("Cookie"), request.remote or ""
+        )
+        verdict = self._access.judge(asked, time.monotonic())
+        if not isinstance(verdict, Admitted):
+            return web.Response(status=verdict.status, text=verdict.text, headers=dict(verdict.headers))
+        response = await handler(request)
+        if verdict.cookie is not None:
+            response.headers["Set-Cookie"] = verdict.cookie
+        return response
 
-    def _knows_token(self, request: web.Request) -> bool:
-        if self._token is None:
-            return True
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = token.strip().encode("utf-8", "surrogateescape")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given, self._token)
+    def _access_at(self, host: str) -> WebAccess:
+        token = self._config.token
+        return WebAccess(None if token is None else token.get_secret_value(), HostNames(self._config.hosts, host))
 
     def _allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
         """Without a token other pages are kept out: one that is open in a browser nearby could watch along."""
         origin = request.headers.get("Origin")
         if origin is None or not request.path.startswith(("/whep/", "/api/")):
             return
-        if self._token is not None or "*" in self._origins:
+        if self._config.token is not None or "*" in self._config.origins:
             origin = "*"
-        elif origin not in self._origins:
+        elif origin not in self._config.origins:
             return
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers.update(_CORS)

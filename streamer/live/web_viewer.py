@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -23,11 +25,14 @@ from av.packet import Packet
 from av.stream import Stream
 
 from streamer.live.fanout import ClosedError, Subscription
+from streamer.live.ice_addresses import UdpHosts, keep_to
 from streamer.live.key_request import on_key_request
 from streamer.live.output import StreamOutput
 from streamer.live.packet import TIME_BASE, VideoPacket
 from streamer.live.vp8 import SharedVp8, Vp8Packet
 from streamer.live.whep_sdp import MAX_CANDIDATES, Fragment, OfferError, codec_of, offered_ufrags, usable_offer
+
+_log = logging.getLogger("veilcast.web")
 
 CONNECT_TIME = 15.0  # seconds
 _CLOSE_TIME = 2.0  # seconds
@@ -121,15 +126,24 @@ class PacketTrack(MediaStreamTrack):
 class Viewer:
     """A WHEP session. `ended` is called, once and from the event loop, when the viewer is gone or the stream is over.
 
-    `id` names the session and is hard to guess, `etag` its ICE session.
+    `id` names the session and is hard to guess, `etag` its ICE session, `party` whom it is counted for; it began at
+    `since`, in seconds of `time.monotonic()`. Its UDP ports are on `hosts`.
     """
 
     def __init__(
-        self, output: StreamOutput, vp8: SharedVp8, servers: Sequence[RTCIceServer], ended: Callable[[Viewer], None]
+        self,
+        output: StreamOutput,
+        vp8: SharedVp8,
+        servers: Sequence[RTCIceServer],
+        hosts: UdpHosts,
+        party: str,
+        ended: Callable[[Viewer], None],
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.etag = f'"{secrets.token_urlsafe(8)}"'
-        self.stream = output.name
+        self.stream, self.party = output.name, party
+        self.since = time.monotonic()
+        self._hosts = hosts
         self._ended: Callable[[Viewer], None] | None = ended
         self._candidates = 0
         self._ufrags: frozenset[str] = frozenset()
@@ -164,12 +178,16 @@ class Viewer:
         self._ufrags = offered_ufrags(text)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(text, "offer"))
+            keep_to(self._peer, self._hosts)
             answer = await self._peer.createAnswer()
             codec = codec_of(answer.sdp)
             self._track.codec = "H264" if codec == "H264" else "VP8"
             await self._peer.setLocalDescription(answer)
         except (OperationError, ValueError, KeyError, AssertionError) as error:
             raise OfferError(str(error) or "the offer cannot be answered") from error
+        except Exception as error:  # aiortc takes more of an offer for granted than a stranger's may have
+            _log.debug("an offer cannot be answered: %s", type(error).__name__)
+            raise OfferError("the offer cannot be answered") from error
         return self._peer.localDescription.sdp
 
     async def trickle(self, fragment: Fragment) -> None:
@@ -180,7 +198,11 @@ class Viewer:
             if self._candidates >= MAX_CANDIDATES:
                 return
             self._candidates += 1
-            await self._peer.addIceCandidate(candidate)
+            try:
+                await self._peer.addIceCandidate(candidate)
+            except Exception as error:
+                _log.debug("a candidate cannot be taken: %s", type(error).__name__)
+                raise OfferError("a candidate cannot be used") from error
 
     async def close(self) -> None:
         """Tell the viewer (RTCP BYE, DTLS close) and let go of everything."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Coroutine, Mapping
 
 from aiohttp import web
 from aiortc import RTCIceServer
 
+from streamer.live.connection_caps import Caps, FullError, Place, make_room, party_of
+from streamer.live.ice_addresses import UdpHosts
 from streamer.live.output import StreamOutput
 from streamer.live.vp8 import SharedVp8
 from streamer.live.web_config import WebConfig
@@ -20,6 +23,7 @@ _log = logging.getLogger(__name__)
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 _CLOSE_TIME = 2.5  # seconds for all viewers together
 _RETRY = "5"  # seconds
+_PENDING = Caps(24, 12)  # offers whose viewer has not come yet, in all and of one address
 
 
 class Whep:
@@ -30,7 +34,10 @@ class Whep:
         self._limit = config.max_viewers
         self._servers = ice_servers(config)
         self._links = ice_links(config)
-        self._viewers: dict[str, Viewer] = {}
+        self.hosts: tuple[str, ...] = ("0.0.0.0",)
+        """Addresses that UDP ports are on."""
+        # By the hash of its name, so that how long it takes to find none tells nothing of any.
+        self._viewers: dict[bytes, Viewer] = {}
         self._vp8 = {name: SharedVp8(output, _vp8_failed) for name, output in streams.items()}
         self._lost = dict.fromkeys(streams, 0)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,10 +79,11 @@ class Whep:
         output = self._stream(request)
         _expect(request, SDP)
         offer = await _text(request)
-        if self._closing or len(self._viewers) >= self._limit:
-            raise web.HTTPServiceUnavailable(text="too many viewers", headers={"Retry-After": _RETRY})
-        viewer = Viewer(output, self._vp8[output.name], self._servers, self._ended)
-        self._viewers[viewer.id] = viewer
+        party = party_of(request.remote or "")
+        self._make_room(party)
+        hosts = UdpHosts(self.hosts, _reached(request))
+        viewer = Viewer(output, self._vp8[output.name], self._servers, hosts, party, self._ended)
+        self._viewers[_hashed(viewer.id)] = viewer
         try:
             answer = await viewer.answer(offer)
         except BaseException as error:
@@ -85,6 +93,8 @@ class Whep:
             if isinstance(error, OfferError):
                 raise web.HTTPUnprocessableEntity(text=str(error)) from error
             raise
+        if _hashed(viewer.id) not in self._viewers:
+            raise _busy()  # it has had to give way while it was answered
         _log.info("%s: a WebRTC viewer joins (%s)", output.name, viewer.codec)
         location = request.rel_url.with_query(None) / viewer.id
         response = web.Response(status=201, text=answer, content_type=SDP)
@@ -127,13 +137,27 @@ class Whep:
         return output
 
     def _viewer(self, request: web.Request) -> Viewer:
-        viewer = self._viewers.get(request.match_info["id"])
+        viewer = self._viewers.get(_hashed(request.match_info["id"]))
         if viewer is None or viewer.stream != request.match_info["name"]:
             raise web.HTTPNotFound(text="no such session")
         return viewer
 
+    def _make_room(self, party: str) -> None:
+        """Have the oldest offer that came to nothing give way, where there are too many. Raises HTTPException."""
+        if self._closing:
+            raise _busy()
+        for caps in (_PENDING, Caps(self._limit, self._limit)):
+            viewers = [viewer for viewer in self._viewers.values() if caps is not _PENDING or not viewer.connected]
+            places = [Place(each, each.party, None if each.connected else each.since) for each in viewers]
+            try:
+                leaves = make_room(places, party, caps)
+            except FullError:
+                raise _busy() from None
+            if leaves is not None:
+                self._ended(leaves)
+
     def _ended(self, viewer: Viewer) -> None:
-        if self._viewers.pop(viewer.id, None) is not None:
+        if self._viewers.pop(_hashed(viewer.id), None) is not None:
             self._lost[viewer.stream] += viewer.dropped
             self._spawn(viewer.close())
 
@@ -159,6 +183,20 @@ def ice_links(config: WebConfig) -> list[str]:
         for relay in config.turn
     ]
     return stun + turn
+
+
+def _busy() -> web.HTTPException:
+    return web.HTTPServiceUnavailable(text="too many viewers", headers={"Retry-After": _RETRY})
+
+
+def _reached(request: web.Request) -> str:
+    """The address of this machine that the request came in at."""
+    name: tuple[str, int] | None = request.get_extra_info("sockname")
+    return name[0] if name else ""
+
+
+def _hashed(ident: str) -> bytes:
+    return hashlib.sha256(ident.encode("utf-8", "surrogateescape")).digest()
 
 
 def _quoted(text: str) -> str:

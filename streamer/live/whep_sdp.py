@@ -10,6 +10,7 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 MAX_CANDIDATES = 64  # of one viewer; browsers send about ten
+MAX_MEDIA = 8  # sections of an offer
 
 
 class SdpError(ValueError):
@@ -37,11 +38,19 @@ def usable_offer(text: str) -> str:
     """
     if not text.startswith("v=0"):
         raise SdpError("the offer is not SDP")
-    text = "\r\n".join(line for line in text.splitlines() if _is_kept(line)) + "\r\n"
+    lines = [line for line in text.splitlines() if _is_kept(line)]
+    if sum(line.startswith("a=candidate:") for line in lines) > MAX_CANDIDATES:
+        raise OfferError("the offer has too many candidates")
+    text = "\r\n".join(lines) + "\r\n"
     try:
         description = SessionDescription.parse(text)
     except Exception as error:  # aiortc's parser asserts, indexes and unpacks
         raise SdpError("the offer is not SDP") from error
+    mids = [media.rtp.muxId for media in description.media if media.rtp.muxId]
+    if len(description.media) > MAX_MEDIA:
+        raise OfferError("the offer has too many media sections")
+    if len(set(mids)) < len(mids):
+        raise OfferError("two media sections of the offer have the same name")
     if not any(
         media.kind == "video" and media.port and media.direction in ("recvonly", "sendrecv", None)
         for media in description.media

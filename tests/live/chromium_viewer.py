@@ -19,7 +19,7 @@ from tests.live.face_scene import Scene, Seen, judge
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT = 20.0  # seconds
 
-_COUNT = """() => {
+COUNT = """() => {
     const video = document.getElementById("video");
     window.presented = 0;
     const count = (now, facts) => {
@@ -56,7 +56,7 @@ def watch(url: str, seconds: float, screenshot: Path, scene: Scene) -> Shown:
         try:
             page = browser.new_page()
             page.goto(url)
-            page.evaluate(_COUNT)
+            page.evaluate(COUNT)
             _until_it_shows(page)
             pictures = list(_pictures(page, seconds))
             page.screenshot(path=screenshot)

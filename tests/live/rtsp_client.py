@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -73,6 +74,7 @@ class Client:
 
     port: int
     receive_buffer: int | None = None
+    source: str = "127.0.0.1"
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     reports: list[tuple[int, bytes]] = field(default_factory=list)
     session: str = ""
@@ -83,6 +85,7 @@ class Client:
         if self.receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         self.socket.settimeout(WAIT)
+        self.socket.bind((self.source, 0))
         self.socket.connect(("127.0.0.1", self.port))
         self._file = self.socket.makefile("rb")
 
@@ -167,3 +170,20 @@ class Client:
         if len(data) < count:
             raise EOFError("the server has closed the connection")
         return data
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for it; fails when it takes too long."""
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def sequence(client: Client, count: int, first: int | None = None) -> list[RtpPacket]:
+    """So many packets, checked to follow one upon the other (from the number `first`)."""
+    packets = [client.packet() for _ in range(count)]
+    numbers = [packet.sequence_number for packet in packets]
+    begin = numbers[0] if first is None else first
+    assert numbers == [(begin + i) % 2**16 for i in range(count)]
+    return packets

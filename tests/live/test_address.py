@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from streamer.live.address import Listen, is_name, parse_listen
+import pytest
+from pydantic import ValidationError
+
+from streamer.live.address import RESERVED, Listen, is_name, parse_listen
+from streamer.live.config import StreamConfig
+from streamer.live.web_config import WebConfig
+from streamer.live.web_server import WebServer
 
 
 @pytest.mark.parametrize(
@@ -37,3 +43,18 @@ def test_shown_as_it_would_be_typed() -> None:
 )
 def test_names(text: str, good: bool) -> None:
     assert is_name(text) is good
+
+
+def test_no_stream_is_called_like_a_page_of_the_web_server() -> None:
+    """Every fixed page, that is, so that nobody adds one and forgets."""
+
+    async def taken() -> set[str]:
+        server = WebServer({}, WebConfig())
+        paths = [resource.canonical for resource in server._application().router.resources()]
+        return {path.split("/")[1] for path in paths} - {"", "{name}"}
+
+    assert asyncio.run(taken()) == RESERVED
+    for name in RESERVED:
+        with pytest.raises(ValidationError, match="cannot be a stream's name"):
+            StreamConfig.model_validate({"name": name, "source": "x"})
+    assert StreamConfig.model_validate({"name": "metrics2", "source": "x"}).name == "metrics2"

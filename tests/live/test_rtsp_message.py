@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.live.rtsp_message import (
+    MAX_FIELD,
     MAX_HEAD,
     Address,
     Interleaved,
@@ -61,6 +62,9 @@ def test_headers_are_folded_joined_and_of_any_case() -> None:
         (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: a\x00b\r\n\r\n", 400),
         (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: \xff\r\n\r\n", 400),
         (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n" + b"X: y\r\n" * 70 + b"\r\n", 400),
+        (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: " + b"y" * (MAX_FIELD + 1) + b"\r\n\r\n", 413),
+        (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: " + b"y" * MAX_FIELD + b"\r\n z\r\n\r\n", 413),
+        (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n" + (b"X: " + b"y" * 1500 + b"\r\n") * 2 + b"\r\n", 413),
         (b"x" * MAX_HEAD, 400),
         (b"OPTIONS * RTSP/1.0\r\nX: " + b"y" * MAX_HEAD, 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
@@ -79,6 +83,14 @@ def test_a_client_that_never_comes_to_the_end_is_held_to_little() -> None:
     assert list(reader.feed(b"x" * (MAX_HEAD - 1))) == [] and reader.pending
     with pytest.raises(RtspParseError):
         list(reader.feed(b"x"))
+
+
+@pytest.mark.parametrize("ending", [b"\r\n", b"\n"])
+def test_the_end_of_a_head_is_found_wherever_it_was_cut(ending: bytes) -> None:
+    whole = (b"\r\n" + OPTIONS).replace(b"\r\n", ending)
+    for first in range(len(whole)):
+        for second in range(first, len(whole)):
+            assert len(read(whole[:first], whole[first:second], whole[second:])) == 1
 
 
 LINE = st.sampled_from(

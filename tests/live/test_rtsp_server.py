@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket
@@ -17,14 +17,7 @@ from streamer.live.rtsp_connection import RtspLimits
 from streamer.live.rtsp_server import RtspConfig, RtspServer
 from streamer.live.status import Snapshot
 from tests.live.producing import Producer
-from tests.live.rtsp_client import WAIT, Client, Serving, serving
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.live.rtsp_client import WAIT, Client, Serving, eventually, sequence, serving
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +36,6 @@ def shared(producer: Producer) -> Iterator[Serving]:
 def client(shared: Serving) -> Iterator[Client]:
     with Client(shared.server.port) as client:
         yield client
-
-
-def sequence(client: Client, count: int, first: int | None = None) -> list[RtpPacket]:
-    """So many packets, checked to follow one upon the other (from the number `first`)."""
-    packets = [client.packet() for _ in range(count)]
-    numbers = [packet.sequence_number for packet in packets]
-    begin = numbers[0] if first is None else first
-    assert numbers == [(begin + i) % 2**16 for i in range(count)]
-    return packets
 
 
 def rtp_info(headers: str) -> tuple[int, int]:
@@ -225,44 +209,6 @@ def test_a_client_that_reads_again_resumes_at_a_key_frame() -> None:
             packet = following
         assert packet.marker  # whole pictures only were left out
         assert following.payload[0] & 0x1F == 24 and following.payload[3] & 0x1F == 7
-
-
-def test_more_clients_than_allowed(producer: Producer) -> None:
-    with serving(producer.output, limits=RtspLimits(connections=2)) as one:
-        with Client(one.server.port) as first, Client(one.server.port) as second:
-            assert first.ask("OPTIONS").status == second.ask("OPTIONS").status == 200
-            with Client(one.server.port) as third:
-                assert third.answer().status == 503 and third.is_closed()
-
-        def admitted() -> bool:
-            with Client(one.server.port) as again:
-                try:
-                    return again.ask("OPTIONS").status == 200
-                except (EOFError, OSError, AssertionError, KeyError):
-                    return False
-
-        eventually(admitted)
-
-
-def test_clients_that_keep_the_server_waiting(producer: Producer) -> None:
-    with (
-        serving(producer.output, limits=RtspLimits(request=0.5), config=RtspConfig(session_timeout=2)) as one,
-        Client(one.server.port) as mute,
-        Client(one.server.port) as slow,
-        Client(one.server.port) as idle,
-    ):
-        assert idle.ask("OPTIONS").status == 200
-        begun = time.monotonic()
-        slow.socket.sendall(b"OPTIONS")
-        assert slow.answer().status == 408 and slow.is_closed()
-        assert mute.is_closed() and time.monotonic() - begun < 5
-        assert idle.is_closed() and time.monotonic() - begun > 1
-
-
-def test_a_paused_session_times_out(producer: Producer) -> None:
-    with serving(producer.output, config=RtspConfig(session_timeout=1)) as one, Client(one.server.port) as client:
-        client.set_up()
-        assert client.is_closed()
 
 
 def test_before_the_first_packet() -> None:

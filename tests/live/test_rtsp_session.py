@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import pytest
 
+from streamer.live.connection_caps import Caps
+from streamer.live.login_brake import LoginBrake
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp_auth import Authenticator
 from streamer.live.rtsp_message import Request, Response
@@ -58,13 +60,16 @@ class Bench:
 
     def __init__(self, auth: Authenticator | None = None, most: int = 3) -> None:
         self.now = 0.0
+        self.auth = auth
         self.media = FakeMedia()
-        self.sessions = Sessions(60, most, lambda: self.now)
-        self.control = Control(self.sessions, self.media, auth, "10.0.0.9", "10.0.0.1", 8554)
+        self.sessions = Sessions(60, Caps(most, most), lambda: self.now)
+        self.control = Control(self.sessions, self.media, auth, LoginBrake(), "10.0.0.9", "10.0.0.1", 8554)
         self.session = ""
 
-    def connect(self, peer: str = "10.0.0.9") -> Control:
-        return Control(self.sessions, self.media, None, peer, "10.0.0.1", 8554)
+    def connect(
+        self, peer: str = "10.0.0.9", auth: Authenticator | None = None, brake: LoginBrake | None = None
+    ) -> Control:
+        return Control(self.sessions, self.media, auth, brake or LoginBrake(), peer, "10.0.0.1", 8554)
 
     def ask(
         self, method: str, uri: str = "rtsp://h/door", body: bytes = b"", by: Control | None = None, **headers: str
@@ -196,20 +201,68 @@ def test_a_stream_that_is_not_there_yet() -> None:
     assert header(bench.ask("PLAY"), "RTP-Info") == "url=rtsp://h/door/trackID=0"
 
 
-def test_sessions_are_counted_and_time_out() -> None:
-    bench = Bench(most=2)
+def test_sessions_time_out() -> None:
+    bench = Bench()
     bench.set_up(UDP)
     bench.ask("PLAY")
     (silent,) = bench.sessions.of(bench.control)
     bench.now = 50
-    other = bench.connect()
-    assert bench.ask("SETUP", "rtsp://h/door/trackID=0", transport=TCP, session="", by=other).status == 200
-    assert bench.ask("SETUP", transport=UDP, session="", by=bench.connect()).status == 503
     assert bench.sessions.expired() == []
     bench.now = 70
     assert bench.sessions.expired() == [silent]
     bench.ask("OPTIONS", session="")  # any request on its connection is a sign of life
     assert bench.sessions.expired() == []
+
+
+def test_sessions_that_play_are_counted() -> None:
+    bench = Bench(most=2)
+    for transport in (UDP, TCP):
+        bench.session = ""
+        bench.set_up(transport)
+        bench.ask("PLAY")
+    assert bench.ask("SETUP", transport=UDP, session="", by=bench.connect()).status == 503
+    bench.now = 14
+    assert bench.ask("SETUP", transport=UDP, session="", by=bench.connect()).status == 503
+    bench.now = 16  # no report for so long: nobody may be there any more
+    assert bench.ask("SETUP", transport=UDP, session="", by=bench.connect()).status == 200
+    assert len(bench.sessions) == 2 and bench.media.told.count("close") == 1
+
+
+def test_sessions_that_do_not_play_give_way() -> None:
+    bench = Bench(most=2)
+    idle = bench.connect()
+    assert bench.ask("SETUP", transport=TCP, session="", by=idle).status == 200
+    bench.now = 1
+    bench.set_up(TCP)
+    bench.ask("PLAY")
+    for _ in range(3):
+        bench.now += 1
+        assert bench.ask("SETUP", transport=TCP, session="", by=bench.connect()).status == 200
+    assert len(bench.sessions) == 2 and bench.sessions.of(idle) == []
+    assert bench.ask("PAUSE").status == 200  # the one that played is still there
+
+
+def basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+
+
+def test_guessing_gets_slower_and_slower() -> None:
+    bench, brake = Bench(Authenticator("me", "secret")), LoginBrake()
+
+    def ask(password: str, peer: str = "10.0.0.66", control: Control | None = None) -> Response:
+        control = control or bench.connect(peer, bench.auth, brake)
+        return bench.ask("DESCRIBE", authorization=basic(password), by=control)
+
+    known = bench.connect("10.0.0.66", bench.auth, brake)
+    assert ask("secret", control=known).status == 200
+    guesses = [ask(f"guess {number}").status for number in range(20)]
+    assert guesses == [401] * 6 + [503] * 14
+    assert header(ask("secret"), "Retry-After") == "1"  # right or wrong: it is not looked at
+    assert ask("secret", "10.0.0.9").status == 200  # others do not wait
+    assert ask("secret", control=known).status == 200  # nor who was known before
+    bench.now = 1.5
+    assert ask("secret").status == 200
+    assert ask("one more guess").status == 401 and ask("secret").status == 503
 
 
 def test_over_tcp_playing_is_life_enough() -> None:

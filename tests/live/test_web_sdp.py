@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.live.whep_sdp import MAX_CANDIDATES, OfferError, SdpError, codec_of, parse_fragment, usable_offer
+from streamer.live.whep_sdp import (
+    MAX_CANDIDATES,
+    MAX_MEDIA,
+    OfferError,
+    SdpError,
+    codec_of,
+    parse_fragment,
+    usable_offer,
+)
 
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 OFFER = f"""v=0
@@ -56,6 +64,20 @@ def test_offers_that_cannot_be_answered(old: str, new: str, error: type[Exceptio
     assert old in OFFER
     with pytest.raises(error):
         usable_offer(OFFER.replace(old, new))
+
+
+def test_an_offer_has_so_much_and_no_more() -> None:
+    media = OFFER[OFFER.index("m=") :]
+    many = [media.replace("a=mid:0", f"a=mid:{number}") for number in range(1, MAX_MEDIA + 1)]
+    assert usable_offer(OFFER + "".join(many[:-1]))
+    with pytest.raises(OfferError, match="too many media"):
+        usable_offer(OFFER + "".join(many))
+    with pytest.raises(OfferError, match="same name"):
+        usable_offer(OFFER + media)
+    candidate = "a=candidate:9 1 udp 2122260223 192.0.2.7 5000 typ host\n"
+    assert usable_offer(OFFER + candidate * (MAX_CANDIDATES - 2))
+    with pytest.raises(OfferError, match="too many candidates"):
+        usable_offer(OFFER + candidate * (MAX_CANDIDATES - 1))
 
 
 def test_what_the_answer_agrees_on() -> None:

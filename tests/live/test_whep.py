@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -16,7 +16,6 @@ from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI
 from pydantic import SecretStr
 
-from streamer.live import web_viewer
 from streamer.live.fanout import ClosedError
 from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
@@ -26,21 +25,11 @@ from streamer.live.web_config import TurnServer, WebConfig
 from streamer.live.web_server import WebServer
 from tests.bench.bench_fanout_webrtc import watch
 from tests.live.producing import Producer
-from tests.live.web_rig import SDP, WAIT, WhepClient, serving, soon, until
+from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon, until
 
 TOKEN = "a-long-secret"
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 PERIOD = 100
-
-
-def run(server: WebServer, test: Callable[[str], Coroutine[None, None, None]]) -> None:
-    """Run the client's side with the address of the stream `door`."""
-    asyncio.run(asyncio.wait_for(test(f"http://127.0.0.1:{server.port}/whep/door"), 60))
-
-
-def quiet() -> StreamOutput:
-    """A stream that publishes nothing."""
-    return StreamOutput("door", lambda: Snapshot("door"))
 
 
 def steps(numbers: list[int]) -> list[int]:
@@ -156,31 +145,6 @@ def test_a_viewer_that_stalls_is_nobody_elses_trouble() -> None:
         finally:
             process.kill()
             process.join(WAIT)
-
-
-def test_who_never_connects_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(url: str) -> None:
-        async with aiohttp.ClientSession() as http:
-            client = WhepClient(url)
-            offer = await client.offer()
-            await client.peer.close()
-            async with http.post(url, data=offer, headers=SDP) as answer:
-                assert answer.status == 201
-                session = f"http://127.0.0.1:{server.port}{answer.headers['Location']}"
-            async with http.post(url, data=offer, headers=SDP) as answer:
-                assert answer.status == 503 and answer.headers["Retry-After"]
-            deadline = time.monotonic() + WAIT
-            status = 204
-            while status != 404:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.1)
-                async with http.patch(session, data="a=mid:0\r\n", headers=FRAGMENT) as answer:
-                    status = answer.status
-            assert server.viewers("door") == 0
-
-    monkeypatch.setattr(web_viewer, "CONNECT_TIME", 0.7)
-    with serving({"door": quiet()}, WebConfig(max_viewers=1)) as server:
-        run(server, test)
 
 
 def test_a_session_from_offer_to_delete() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from tests.live.camera_rig.rtsp_camera import free_port
 
@@ -51,20 +52,31 @@ class Told:
 class Veilcast:
     """Runs `veilcast live` with these arguments and its web server; a context manager that ends it with SIGTERM.
 
-    `log` is where its standard error goes. `rtsp` serves RTSP too.
+    `log` is where its standard error goes. `rtsp` serves RTSP too. `environment` comes on top of that of the tests, and
+    `descriptors` is how many files it may have open.
     """
 
-    def __init__(self, *arguments: str, log: Path, rtsp: bool = True) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        log: Path,
+        rtsp: bool = True,
+        environment: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
         self.web, self.rtsp = free_port(), free_port() if rtsp else None
         self._arguments = [*arguments, "--webrtc", str(self.web)]
         if self.rtsp is not None:
             self._arguments += ["--rtsp", str(self.rtsp)]
         self._log = log
+        self._environment = environment or {}
+        self._limited = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Veilcast:
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen([str(PROGRAM), "live", *self._arguments], stderr=log)
+            command = [*self._limited, str(PROGRAM), "live", *self._arguments]
+            self._process = subprocess.Popen(command, stderr=log, env=os.environ | self._environment)
         return self
 
     def __exit__(
@@ -95,7 +107,8 @@ class Veilcast:
 
     def told(self, name: str = "camera") -> Told:
         """What it says of the stream. Raises OSError when it does not answer."""
-        with urlopen(f"http://127.0.0.1:{self.web}/api/streams", timeout=5) as answer:
+        headers = {"Authorization": f"Bearer {token}"} if (token := self._environment.get("VEILCAST_TOKEN")) else {}
+        with urlopen(Request(f"http://127.0.0.1:{self.web}/api/streams", headers=headers), timeout=5) as answer:
             streams = {stream["name"]: stream for stream in json.load(answer)}
         said = streams[name]
         return Told(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -17,6 +17,7 @@ from av import VideoFrame
 
 from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
+from streamer.live.status import Snapshot
 from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from tests.live.producing import number_of
@@ -115,3 +116,13 @@ class WhepClient:
                 self.numbers.append(number_of(frame.to_ndarray(format="bgr24").astype(np.uint8)))
         except MediaStreamError:
             self.over.set()
+
+
+def run(server: WebServer, test: Callable[[str], Coroutine[None, None, None]]) -> None:
+    """Run the client's side with the address of the stream `door`."""
+    asyncio.run(asyncio.wait_for(test(f"http://127.0.0.1:{server.port}/whep/door"), 60))
+
+
+def quiet() -> StreamOutput:
+    """A stream that publishes nothing."""
+    return StreamOutput("door", lambda: Snapshot("door"))

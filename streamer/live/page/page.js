@@ -35,6 +35,7 @@ async function call(path, options = {}) {
     headers,
   });
   if (response.status === 401) throw new TokenNeeded();
+  if (response.status === 429) throw new Error("Too many wrong tokens came from your address: wait a minute.");
   return response;
 }
 
