@@ -165,6 +165,12 @@ class LogHandler(logging.StreamHandler[TextIO]):
             return
 
 
+def blames_a_client(record: logging.LogRecord) -> bool:
+    """Whether aiohttp reports a request that is no HTTP: its sender got a 400, and nobody else needs to know."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.name == "aiohttp.server" and type(error).__module__ == "aiohttp.http_exceptions"
+
+
 # Without one, what threads have to say while the program ends would go to stderr bare, after its last line.
 logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 
@@ -173,6 +179,7 @@ logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 def logging_to(stream: TextIO, config: LogConfig) -> Iterator[LogHandler]:
     """Log to `stream` inside the `with` block: this program from `config.level` on, libraries from warnings on."""
     handler = LogHandler(stream, config.form)
+    handler.addFilter(lambda record: not blames_a_client(record))
     root, ours = logging.getLogger(), logging.getLogger(LOGGER)
     before = ours.level
     root.addHandler(handler)

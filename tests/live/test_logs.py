@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
 from streamer.live.logs import INTERVAL, LineFormatter, LogConfig, LogHandler, Repeats, logging_to
 
@@ -160,3 +161,15 @@ assert "in time" in said.getvalue() and "too late" not in said.getvalue()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
+
+
+def test_requests_that_are_no_http_fill_no_log() -> None:
+    stream = io.StringIO()
+    with logging_to(stream, LogConfig()):
+        for error in (BadHttpMessage("Too many headers received"), ZeroDivisionError("ours")):
+            try:
+                raise error
+            except Exception as caught:
+                logging.getLogger("aiohttp.server").error("Error handling request", exc_info=caught)
+    assert "Too many headers" not in stream.getvalue()
+    assert "ZeroDivisionError" in stream.getvalue()
