@@ -1,6 +1,8 @@
-"""What a copy cannot show of its source, or has to guess: one line of warning each."""
+"""What the header of a file says, and what a copy cannot show of it or has to guess: one line of warning each."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -11,6 +13,7 @@ from streamer.opening import is_still
 from streamer.warning_log import WarningLog
 
 _RAW = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "jpeg_pipe", "obu", "av1", "vc1", "h261", "h263"})
+_SLOWEST = Fraction(1, 86_400)  # pictures a second: a slower header is a mistake
 _LOOKED_AT = 320  # pixels of width in which transparency is looked for
 
 
@@ -31,3 +34,11 @@ def warn_of_alpha(video: av.VideoFrame, warnings: WarningLog) -> None:
     small = video.reformat(width, max(1, video.height * width // video.width), "rgba", threads=1)
     if small.to_ndarray()[..., 3].min() < np.uint8(255):
         warnings.add("alpha", "pictures are transparent in places, the copy is not: what was hidden there shows")
+
+
+def frame_rate(video: VideoStream) -> Fraction:
+    """Frames per second, from what the header says; never absurd."""
+    for rate in (video.average_rate, video.guessed_rate):
+        if rate and _SLOWEST <= rate <= 1000:
+            return rate.limit_denominator(100_000)
+    return Fraction(25)

@@ -20,14 +20,13 @@ from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
 from core.frame import Frame
 from core.orientation import UPRIGHT, Orientation
 from core.picture import copied
 from streamer.errors import InputError
-from streamer.first_look import warn_of_alpha, warn_of_container
-from streamer.losses import Losses, strictness
+from streamer.first_look import frame_rate, warn_of_alpha, warn_of_container
+from streamer.losses import FLAGS_RACE, Losses, strictness
 from streamer.memory_plan import decoder_threads, picture_bytes
 from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.opening import open_input, pick_video
@@ -39,7 +38,6 @@ from streamer.timestamps import Continuity, PtsFiller, is_plausible
 from streamer.warning_log import WarningLog
 
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
-_SLOWEST = Fraction(1, 86_400)  # pictures a second: a slower header is a mistake
 _NARROW, _BT709 = 1, 1  # AVCOL_RANGE_MPEG, AVCOL_SPC_BT709
 _SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # a file that ends this much before its header says is worth a warning
 _CUT_AWAY, _SMALL = 2, 1 << 20  # pixels decoded for each shown, and pixels that do not matter
@@ -95,9 +93,11 @@ class FileSource:
             warn_of_container(self._container, self._video, self.warnings)
             context = self._video.codec_context
             most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
+            codec = context.codec.canonical_name
+            if codec in FLAGS_RACE:
+                most = 1
             name = context.format.name if context.format is not None else "yuv420p"
             self._threads = decoder_threads(picture_bytes(context.width, context.height, name), most)
-            codec = context.codec.canonical_name
             context.options = limit.codec_options | strictness(codec)
             # Pictures with holes are wanted: they are covered, and their time is not lost.
             context.flags |= Flags.output_corrupt
@@ -105,7 +105,7 @@ class FileSource:
             context.thread_count = self._threads
             context.copy_opaque = True  # a frame then carries the number of the packet it was made from
             self._time_base = self._video.time_base or Fraction(1, 90_000)
-            self._rate = _rate(self._video)
+            self._rate = frame_rate(self._video)
             self._losses = Losses(codec, self._threads if self._threads > 1 else 0, context.extradata)
             self._nominal = max(1, round(1 / self._rate / self._time_base))
             self._stamps = PtsFiller(self._nominal)
@@ -273,6 +273,9 @@ class FileSource:
         for video in decoded:
             ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
             if self._losses.leaves_out(ordinal, video.is_corrupt):
+                said = "pictures before the first that can be decoded on its own are left out"
+                self.warnings.add("leading", said, damage=True)
+                self.damaged += 1 / self._rate
                 continue
             frame, held = self._frame(video, ordinal), self._held
             self._held = frame
@@ -386,14 +389,6 @@ class FileSource:
             said = f"the video ends {float(missing):.1f} s before its header says: the file may be truncated"
             self.warnings.add("short", said, damage=True)
             self.damaged += missing
-
-
-def _rate(video: VideoStream) -> Fraction:
-    """Frames per second, from what the header says; never absurd."""
-    for rate in (video.average_rate, video.guessed_rate):
-        if rate and _SLOWEST <= rate <= 1000:
-            return rate.limit_denominator(100_000)
-    return Fraction(25)
 
 
 def _said(error: FFmpegError) -> str:

@@ -11,9 +11,11 @@ import pytest
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from core.frame import Frame
 from streamer import anonymize_file
 from streamer.cli import main
 from streamer.losses import Losses, patience
+from streamer.source import FileSource
 from tests.faces import RATE, panned
 
 Spoil = Callable[[int, bytes], bytes | None]
@@ -179,3 +181,22 @@ def test_whole_recordings_raise_no_alarm(
     report = anonymize_file(source, tmp_path / "out.mkv")
     assert (report.frames, report.damaged, report.seconds.blanket) == (60, 0, 0)
     assert not [line for line in report.warnings if "missing" in line or "damage" in line]
+
+
+def test_damage_in_pictures_nobody_refers_to_is_seen_every_time(tmp_path: Path) -> None:
+    """With frame threads H.264's decoder flags some of them too late, now and then."""
+    options = {"g": "60", "preset": "veryfast", "x264-params": "bframes=3:b-pyramid=none:rc-lookahead=0"}
+    for number in range(30, 60, 3):
+        source = recorded(tmp_path / "a.mkv", "libx264", "yuv420p", options, flipped(number))
+        seen = []
+        for _ in range(3):
+            with FileSource(source, threads=4) as reader:
+                seen.append(sum(not item.trusted for item in reader if isinstance(item, Frame)))
+        assert seen[0] and len(set(seen)) == 1, number
+
+
+def test_a_recording_that_begins_in_the_middle_says_what_it_leaves_out(tmp_path: Path) -> None:
+    source = recorded(tmp_path / "a.ts", "libx264", "yuv420p", H264, without(0))
+    report = anonymize_file(source, tmp_path / "out.mkv")
+    assert report.frames == 30 and report.damaged > 1
+    assert any("left out" in line for line in report.warnings)
