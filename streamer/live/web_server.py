@@ -160,7 +160,12 @@ class WebServer:
             return web.Response(status=204)  # a browser's question, which carries no token
         given = request.headers
         asked = Asked(
-            request.path, given.get("Host"), given.get("Authorization"), given.get("Cookie"), request.remote or ""
+            path=request.path,
+            host=given.get("Host"),
+            authorization=given.get("Authorization"),
+            cookies=given.get("Cookie"),
+            agent=given.get("User-Agent"),
+            address=request.remote or "",
         )
         verdict = self._access.judge(asked, time.monotonic())
         if not isinstance(verdict, Admitted):
