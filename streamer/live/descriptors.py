@@ -9,10 +9,11 @@ from typing import Final
 
 MOST: Final = 65_536
 """More than this is not asked for: every cap together stays far below."""
-RESERVED: Final = 96
-"""For the program itself: libraries, logs, event loops, the servers' own sockets, name lookups."""
-PER_STREAM: Final = 32
-"""For one camera with its threads, a recording (two segments at a time) and pushes (pipes of a process each)."""
+RESERVED: Final = 64
+"""For the program itself, which has about ten: libraries, logs, event loops, the servers' own, name lookups; and for
+connections that are just being turned away."""
+PER_STREAM: Final = 16
+"""For one camera (over UDP five ports), its recording (two files where one follows the other) and its pushes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,22 +29,36 @@ class _Record:
 class LoginBrake:
     """From the sixth wrong guess on a party waits: 1 s, 2 s, 4 s ... up to a minute. Meanwhile nothing of it is judged.
 
-    Being right does not end the wait of others at that address, nor is it looked at before its end: who could tell
-    right from wrong would be guessing already. `now` in seconds of any steady clock.
+    Being right does not end the wait, nor is it looked at before: who could tell right from wrong would be guessing.
+    But a kind of client (what it says it is) that was right from there before waits for its own mistakes only: who
+    guesses at the address of a proxy, or next to a recorder, does not lock them out unless he passes for them.
+    `now` in seconds of any steady clock.
     """
 
     def __init__(self) -> None:
         self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
 
-    def wait(self, party: str, now: float) -> float:
-        """Seconds until credentials of this party are judged again; 0: now."""
-        record = self._records.get(party)
+    def wait(self, party: str, kind: str, now: float) -> float:
+        """Seconds until credentials of such a client of this party are judged again; 0: now."""
+        record = self._records.get(self._whose(party, kind))
         return 0.0 if record is None else max(0.0, record.locked_until - now)
 
-    def failed(self, party: str, credentials: bytes, now: float) -> None:
+    def granted(self, party: str, kind: str) -> None:
+        """Such a client was right."""
+        if not kind:
+            return
+        own = _own(party, kind)
+        self._known[own] = None
+        self._known.move_to_end(own)
+        if len(self._known) > _PARTIES:
+            self._known.popitem(last=False)
+
+    def failed(self, party: str, kind: str, credentials: bytes, now: float) -> None:
         """These were wrong. The same ones over and over, an old page's or recorder's, are no guessing."""
-        record = self._records.setdefault(party, _Record(counted=now))
-        self._records.move_to_end(party)
+        whose = self._whose(party, kind)
+        record = self._records.setdefault(whose, _Record(counted=now))
+        self._records.move_to_end(whose)
         if len(self._records) > _PARTIES:
             self._records.popitem(last=False)
         mark = hashlib.sha256(credentials).digest()
@@ -55,3 +69,11 @@ class LoginBrake:
         record.counted = now
         if record.guesses > FREE:
             record.locked_until = now + min(LONGEST, 2.0 ** min(record.guesses - FREE - 1, 10))
+
+    def _whose(self, party: str, kind: str) -> str:
+        own = _own(party, kind)
+        return own if own in self._known else party
+
+
+def _own(party: str, kind: str) -> str:
+    return f"{party} {hashlib.sha256(kind.encode('utf-8', 'surrogateescape')).hexdigest()}"

@@ -219,18 +219,20 @@ class Control:
             self._sessions.touch(self)
             return
         now, given = self._sessions.clock(), request.headers.get("authorization")
+        party, kind = party_of(self._peer), request.headers.get("user-agent", "")
         # Who was right once on this connection knows the password, and is not held up by others at his address.
-        wait = self._brake.wait(party_of(self._peer), now) if given and not self._known else 0.0
+        wait = self._brake.wait(party, kind, now) if given and not self._known else 0.0
         if wait:
             self.hopeless = True
             raise _RefusedError(503, ("Retry-After", str(math.ceil(wait))))
         verdict = self._auth.check(request, now)
         if verdict is Verdict.GRANTED:
             self._known = True
+            self._brake.granted(party, kind)
             self._sessions.touch(self)
             return
         if verdict is Verdict.WRONG:
-            self._brake.failed(party_of(self._peer), (given or "").encode(), now)
+            self._brake.failed(party, kind, (given or "").encode(), now)
             self._wrong += 1
             self.hopeless = self._wrong >= _WRONG_TRIES
         challenges = self._auth.challenges(now, stale=verdict is Verdict.STALE)

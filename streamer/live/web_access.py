@@ -21,12 +21,13 @@ _COOKIE: Final = "veilcast-known"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What counts of a request. `host` to `cookies` are headers, None where there are none."""
+    """What counts of a request. `host` to `agent` are headers, None where there are none."""
 
     path: str
     host: str | None
     authorization: str | None
     cookies: str | None
+    agent: str | None
     address: str
 
 
@@ -49,8 +50,9 @@ class Admitted:
 class WebAccess:
     """Judges requests. Without a `token`, by the name that this machine is called by; with one, by that alone.
 
-    A browser that had the token right gets a cookie that proves it, and waits no longer when others at its address (the
-    same proxy, say) guess. The cookie opens nothing: the token is asked for all the same.
+    Clients of the same address, of a proxy's above all, are told apart by their `User-Agent`; browsers better. One
+    that had the token right gets a cookie that proves it, and does not wait when others at its address guess. The
+    cookie opens nothing: the token is asked for all the same.
     """
 
     def __init__(self, token: str | None, names: HostNames) -> None:
@@ -71,15 +73,16 @@ class WebAccess:
         if asked.authorization is None:
             return missing
         known = next(filter(self._is_ours, _cookies(asked.cookies or "")), None)
-        party = party_of(asked.address) if known is None else f"cookie {known}"
-        wait = self._brake.wait(party, now)
+        party, kind = (party_of(asked.address), asked.agent or "") if known is None else (f"cookie {known}", "")
+        wait = self._brake.wait(party, kind, now)
         if wait:
             return Refused(429, "too many wrong tokens\n", (("Retry-After", str(math.ceil(wait))),))
         given = asked.authorization.encode("utf-8", "surrogateescape")
         scheme, _, token = given.partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(_hashed(token.strip()), self._token):
+            self._brake.granted(party, kind)
             return Admitted(f"{_COOKIE}={self._new()}; Path=/; HttpOnly; SameSite=Strict" if known is None else None)
-        self._brake.failed(party, given, now)
+        self._brake.failed(party, kind, given, now)
         return missing
 
     def _new(self) -> str:

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from streamer.live import metrics
 from streamer.live.acceptor import Acceptor
@@ -26,6 +27,7 @@ from streamer.live.web_config import WebConfig
 from streamer.live.whep import Whep
 
 _log = logging.getLogger(__name__)
+_aiohttp_log = logging.getLogger("veilcast.web.aiohttp")
 
 _BODY: Final = 64 * 1024  # bytes; a browser's offer has about 6 KB
 _PAGE: Final = {"index.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
@@ -73,7 +75,9 @@ class WebServer:
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 stands for any that is free. Raises OSError."""
         config, limits = self._config, self._limits
-        runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.3)
+        runner = web.AppRunner(
+            self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.3, logger=_aiohttp_log
+        )
         await runner.setup()
         make = runner.server
         assert make is not None
@@ -160,7 +164,12 @@ class WebServer:
             return web.Response(status=204)  # a browser's question, which carries no token
         given = request.headers
         asked = Asked(
-            request.path, given.get("Host"), given.get("Authorization"), given.get("Cookie"), request.remote or ""
+            path=request.path,
+            host=given.get("Host"),
+            authorization=given.get("Authorization"),
+            cookies=given.get("Cookie"),
+            agent=given.get("User-Agent"),
+            address=request.remote or "",
         )
         verdict = self._access.judge(asked, time.monotonic())
         if not isinstance(verdict, Admitted):
@@ -219,6 +228,14 @@ class WebServer:
         described["mask_age"] = snapshot.mask_age if math.isfinite(snapshot.mask_age) else None
         described["drops"] = {**self.drops(name), **snapshot.drops}
         return described
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether it is about a fault of the program: bad requests must not fill the log, nor be quoted in it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_aiohttp_log.addFilter(_is_ours)
 
 
 def _dumps(data: object) -> str:

@@ -210,7 +210,7 @@ def endure(veilcast: Veilcast, watcher: Watcher, recordings: Path, name: str, se
                 with playing(veilcast) as client:
                     client.packet()
                 assert asks(veilcast) == b"HTTP/1.1 200 OK", "no answer over HTTP"
-            except (AssertionError, OSError, EOFError) as error:
+            except (AssertionError, KeyError, OSError, EOFError) as error:
                 result.failures.append(f"{type(error).__name__}: {error}")
         result.rate = (watcher.pictures - pictures) / (time.monotonic() - begun) / usual
     result.segments = len(_segments(recordings) - before)

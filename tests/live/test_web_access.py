@@ -10,9 +10,13 @@ NAMES = HostNames((), "127.0.0.1")
 
 
 def asked(
-    token: str | None = TOKEN, path: str = "/api/streams", cookie: str | None = None, address: str = "10.0.0.9"
+    token: str | None = TOKEN,
+    path: str = "/api/streams",
+    cookie: str | None = None,
+    address: str = "10.0.0.9",
+    agent: str | None = None,
 ) -> Asked:
-    return Asked(path, "veilcast.example", None if token is None else f"Bearer {token}", cookie, address)
+    return Asked(path, "veilcast.example", None if token is None else f"Bearer {token}", cookie, agent, address)
 
 
 def status(verdict: Admitted | Refused) -> int:
@@ -49,6 +53,15 @@ def test_a_browser_that_is_known_does_not_wait_for_guessers_at_its_address() -> 
     assert answers == [401] * 6 + [429] * 14
 
 
+def test_a_client_that_is_known_does_not_wait_either() -> None:
+    access = WebAccess(TOKEN, NAMES)
+    access.judge(asked(agent="OBS"), 0.0)
+    for number in range(20):
+        access.judge(asked(f"guess {number}", agent="guesser"), 0.0)
+    assert status(access.judge(asked(agent="OBS"), 0.0)) == 200
+    assert status(access.judge(asked(agent="other"), 0.0)) == 429
+
+
 @pytest.mark.parametrize("cookie", ["", "veilcast-known=", "veilcast-known=a.b", "veilcast-known=" + "x" * 200, ";;=;"])
 def test_other_cookies_are_none(cookie: str) -> None:
     access = WebAccess(TOKEN, NAMES)
@@ -72,8 +85,8 @@ def test_wrong_tokens(token: str) -> None:
 def test_without_a_token_the_name_counts() -> None:
     access = WebAccess(None, NAMES)
     for path in ("/", "/door", "/page/page.js", "/api/streams", "/whep/door"):
-        refused = access.judge(Asked(path, "evil.example", None, None, ""), 0.0)
+        refused = access.judge(Asked(path, "evil.example", None, None, None, ""), 0.0)
         assert isinstance(refused, Refused) and refused.status == 421 and "live.web.hosts" in refused.text
-        assert access.judge(Asked(path, "10.0.0.1:8080", None, None, ""), 0.0) == Admitted()
+        assert access.judge(Asked(path, "10.0.0.1:8080", None, None, None, ""), 0.0) == Admitted()
     for path in ("/healthz", "/readyz", "/metrics"):
-        assert access.judge(Asked(path, "veilcast.default.svc:8080", None, None, ""), 0.0) == Admitted()
+        assert access.judge(Asked(path, "veilcast.default.svc:8080", None, None, None, ""), 0.0) == Admitted()

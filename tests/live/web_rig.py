@@ -15,6 +15,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtcpPsfbPacket
 from av import VideoFrame
 
+from streamer.live.http_pace import PaceLimits
 from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
 from streamer.live.status import Snapshot
@@ -27,10 +28,12 @@ SDP = {"Content-Type": "application/sdp"}
 
 
 @contextmanager
-def serving(streams: Mapping[str, StreamOutput], config: WebConfig | None = None) -> Iterator[WebServer]:
+def serving(
+    streams: Mapping[str, StreamOutput], config: WebConfig | None = None, limits: PaceLimits | None = None
+) -> Iterator[WebServer]:
     """A started server on a loop of its own."""
     with LoopThread() as network:
-        server = WebServer(streams, config or WebConfig())
+        server = WebServer(streams, config or WebConfig(), limits)
         network.run(server.start("127.0.0.1", 0), WAIT)
         try:
             yield server
