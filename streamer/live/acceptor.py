@@ -185,10 +185,10 @@ class Acceptor:
         self._guests.pop(guest, None)
 
     def _look(self) -> None:
+        self._timers[self] = self._loop.call_later(_LOOK, self._look)
         now = time.monotonic()
         for guest in list(self._guests):
             guest.look_after(now)
-        self._timers[self] = self._loop.call_later(_LOOK, self._look)
 
     def _tell(self, trouble: str) -> None:
         now = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from streamer.live.acceptor import Guest
@@ -46,7 +46,11 @@ class HttpGuest(Guest):
         """It begins."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.inner.connection_made(_Watched(transport, lambda count: self._pace.sent(count, time.monotonic())))
+        self.inner.connection_made(_Watched(transport, self))
+
+    def data_sent(self, count: int) -> None:
+        """So many bytes for the client."""
+        self._pace.sent(count, time.monotonic())
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -57,14 +61,14 @@ class HttpGuest(Guest):
 
 
 class _Watched(asyncio.Transport):
-    """The transport, but for telling of what is written."""
+    """The transport, but for telling of what is written; another protocol comes under the same guard."""
 
-    def __init__(self, transport: asyncio.Transport, wrote: Callable[[int], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, guest: HttpGuest) -> None:
         super().__init__()
-        self._transport, self._wrote = transport, wrote
+        self._transport, self._guest = transport, guest
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        self._wrote(len(data))
+        self._guest.data_sent(len(data))
         self._transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
@@ -107,7 +111,8 @@ class _Watched(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._transport.get_protocol()
+        return self._guest.inner
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._transport.set_protocol(protocol)
+        assert isinstance(protocol, asyncio.Protocol)
+        self._guest.inner = protocol

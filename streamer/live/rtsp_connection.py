@@ -111,7 +111,7 @@ class Connection:
                     if self._writer.transport.is_closing():
                         return
         except RtspParseError as error:
-            _log.info("%s sends no RTSP: %s", self.peer, error)
+            _log.debug("%s sends no RTSP: %s", self.peer, error)
             self._send(Response(error.status, (("Connection", "close"),)))
         except OSError:
             pass  # the client has left in its own way

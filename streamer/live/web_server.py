@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -75,6 +76,8 @@ class WebServer:
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 stands for any that is free. Raises OSError."""
         config, limits = self._config, self._limits
+        if config.udp_host is not None:
+            _check_udp(str(config.udp_host))
         runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.3, logger=_aiohttp_log
         )
@@ -228,6 +231,15 @@ class WebServer:
         described["mask_age"] = snapshot.mask_age if math.isfinite(snapshot.mask_age) else None
         described["drops"] = {**self.drops(name), **snapshot.drops}
         return described
+
+
+def _check_udp(host: str) -> None:
+    """Raises OSError where WebRTC could have no ports: nobody would notice before the first viewer."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as tried:
+            tried.bind((host, 0))
+    except OSError as error:
+        raise OSError(error.errno, f"no UDP ports on live.web.udp_host {host}: {error.strerror}") from error
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

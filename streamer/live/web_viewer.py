@@ -215,6 +215,7 @@ class Viewer:
     def _state_changed(self) -> None:
         if self.connected:
             self._deadline.cancel()
+            _log.info("%s: a WebRTC viewer joins (%s)", self.stream, self.codec)
         elif self._peer.connectionState in ("failed", "closed"):
             self._end()
 

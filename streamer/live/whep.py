@@ -95,7 +95,10 @@ class Whep:
             raise
         if _hashed(viewer.id) not in self._viewers:
             raise _busy()  # it has had to give way while it was answered
-        _log.info("%s: a WebRTC viewer joins (%s)", output.name, viewer.codec)
+        if "a=candidate:" not in answer:
+            self._ended(viewer)
+            _log.warning("%s: no UDP port could be opened for a viewer on %s", output.name, ", ".join(self.hosts))
+            raise _busy()
         location = request.rel_url.with_query(None) / viewer.id
         response = web.Response(status=201, text=answer, content_type=SDP)
         response.headers.update({"Location": str(location), "ETag": viewer.etag, "Accept-Patch": FRAGMENT})

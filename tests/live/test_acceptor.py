@@ -118,6 +118,28 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
     run(test, Caps(10, 10), Huge)
 
 
+class Upgrading(Simple):
+    """Hands over to another protocol, as for a WebSocket."""
+
+    def data_received(self, data: bytes) -> None:
+        other = Simple()
+        other.connection_made(self.transport)
+        self.transport.set_protocol(other)
+        assert self.transport.get_protocol() is other
+        other.data_received(data)
+
+
+def test_another_protocol_on_the_same_connection_is_under_the_same_guard() -> None:
+    async def test(acceptor: Acceptor) -> None:
+        reader, writer = await connect(acceptor)
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert await reader.readexactly(len(ANSWER)) == ANSWER
+        assert 0.5 < await seconds_until_closed(reader) < 5
+
+    run(test, Caps(10, 10), Upgrading)
+
+
 def test_half_requests_from_one_address_keep_nobody_out() -> None:
     async def test(acceptor: Acceptor) -> None:
         evil = [await connect(acceptor) for _ in range(60)]

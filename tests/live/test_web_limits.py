@@ -152,3 +152,9 @@ def test_what_is_no_http_is_refused_and_not_quoted_in_the_log(sent: bytes, caplo
         stranger.sendall(sent)
         assert b" 400 " in stranger.recv(65536).partition(b"\r\n")[0]
     assert "Traceback" not in caplog.text and "password" not in caplog.text
+
+
+def test_an_address_of_another_machine_for_udp_is_told_at_once() -> None:
+    config = WebConfig.model_validate({"udp_host": "192.0.2.77"})
+    with pytest.raises(OSError, match=r"live\.web\.udp_host 192\.0\.2\.77"), serving({"door": quiet()}, config):
+        pass
