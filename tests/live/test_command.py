@@ -23,8 +23,9 @@ from core.frame import Cover
 from streamer.cli import main
 from streamer.errors import ConfigError
 from streamer.live import command, healthcheck
-from streamer.live.config import LiveSettings
+from streamer.live.config import LiveConfig, LiveSettings
 from streamer.live.loading import live_settings
+from streamer.settings import load, presets
 from tests.faces import carphone
 from tests.faces import write as write_clip
 
@@ -83,6 +84,37 @@ live:
     door, yard = (settings.engine(stream) for stream in settings.live.streams)
     assert door.mask.style == "mosaic" and door.zones == ()
     assert yard.mask.style == "blur" and len(yard.zones) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "interval", "hold"),
+    [
+        ("{}", LiveConfig().min_interval, LiveConfig().hold),
+        ("sample: {max_interval: 0.3}", LiveConfig().min_interval, LiveConfig().hold),
+        ("sample: {min_interval: 0.1}", 0.1, LiveConfig().hold),
+        ("track: {hold: 0.2}", LiveConfig().min_interval, 0.2),
+        ("sample: {min_interval: 0.12}\ntrack: {hold: 0.28}", 0.12, 0.28),
+        ("live: {min_interval: 0.02, hold: 0.5}", 0.02, 0.5),
+        ("sample: {min_interval: 0.1}\ntrack: {hold: 0.6}\nlive: {min_interval: 0.06, hold: 0.36}", 0.06, 0.36),
+        ("sample: {min_interval: 0.1}\nlive: {look_ahead: 0.3}", 0.1, LiveConfig().hold),
+    ],
+)
+def test_what_is_written_beats_a_default_of_live_streams(
+    text: str, interval: float, hold: float, tmp_path: Path
+) -> None:
+    arguments = ["x.mp4", "--rtsp", "8554", "--loop", "--config", write(tmp_path / "c.yaml", text)]
+    settings = settings_of(arguments)
+    engine = settings.engine(settings.live.streams[0])
+    assert (engine.sample.min_interval, engine.track.hold) == (interval, hold)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_a_preset_counts_for_live_streams(preset: str) -> None:
+    wanted = load(preset)
+    settings = settings_of(["x.mp4", "--rtsp", "8554", "--config", preset])
+    engine = settings.engine(settings.live.streams[0])
+    assert engine.sample == wanted.sample and engine.detect == wanted.detect
+    assert engine.track.hold == (wanted.track.hold if "hold" in wanted.track.model_fields_set else LiveConfig().hold)
 
 
 @pytest.mark.parametrize(
