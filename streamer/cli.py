@@ -36,7 +36,7 @@ DEBUG = "VEILCAST_DEBUG"  # environment variable: show where an unexpected error
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 damage, 130 Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     console = _Console(stderr=True)
     try:
         return _run(options, console)
@@ -161,10 +161,11 @@ class _Parser(argparse.ArgumentParser):
         super().error(redacted(message))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="veilcast", description="The same video with nobody's face in it. Works offline, on a CPU.")
-    parser.add_argument("--version", action="version", version=f"veilcast {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Of everything that can be typed behind `veilcast`."""
+    top = _Parser(prog="veilcast", description="The same video with nobody's face in it. Works offline, on a CPU.")
+    top.add_argument("--version", action="version", version=f"veilcast {VERSION}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     file = commands.add_parser(
         "file", help="make a masked copy of a video file", description="Make a masked copy of a video file."
     )
@@ -194,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("directory", nargs="?", default="demo", help="where to leave the results (default: demo)")
     about_doctor = "check versions, weights, encoders and the speed of detection"
     commands.add_parser("doctor", help=about_doctor, description=about_doctor)
-    return parser
+    return top
 
 
 def _choices(section: type[MaskConfig] | type[EncoderConfig], field: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.cli import _parser
+from streamer.cli import parser
 from streamer.live.config import LiveSettings
 from streamer.settings import parse
 
@@ -22,7 +22,7 @@ def _commands() -> list[str]:
 
 @pytest.mark.parametrize("command", _commands())
 def test_commands_are_understood(command: str) -> None:
-    _parser().parse_args(shlex.split(command, comments=True)[1:])
+    parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
 @pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```$", README, re.S | re.M))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 from core.owned_thread import OwnedThread
@@ -42,6 +43,8 @@ class CameraStatus:
     width: int = 0
     height: int = 0
     fps_in: float = 0.0
+    rate: Fraction | None = None
+    """Frames a second as the source itself says; None where it does not."""
     pictures: int = 0
     dropped: int = 0
     untrusted: int = 0
@@ -148,6 +151,8 @@ class Camera:
         with LiveSource(self._source, self._config, interrupt, self._connections + 1, heard) as source:
             self._connections += 1
             paced, interval = source.paced, source.interval
+            with self._ready:
+                self._status = replace(self._status, rate=source.rate)
             for picture in source:
                 if paced:
                     now = time.monotonic()

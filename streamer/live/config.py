@@ -63,11 +63,12 @@ class LiveConfig(Section):
     detector_timeout: Annotated[float, Field(gt=0, le=600)] = 3.0
     """A detector that says nothing for this many seconds is replaced."""
     min_interval: Annotated[float, Field(ge=0, le=5)] = 0.06
-    """Seconds between two samples while the picture moves, in place of sample.min_interval: a face that comes into
-    view is masked from `look_ahead` before it is first found, so it must be looked for more often than in a file."""
+    """Seconds between two samples while the picture moves, unless sample.min_interval is given and this is not: a face
+    that comes into view is masked from `look_ahead` before it is first found, so it must be looked for more often than
+    in a file."""
     hold: Annotated[float, Field(ge=0, le=5)] = 0.36
-    """Seconds for which a box is carried past its last detection, where track.hold is shorter: a file's look-ahead
-    finds a face again later, a camera's hardly."""
+    """Seconds for which a box is carried past its last detection, unless track.hold is given and this is not: a file's
+    look-ahead finds a face again later, a camera's hardly."""
     source: SourceConfig = SourceConfig()
     encoder: LiveEncoderConfig = LiveEncoderConfig()
     rtsp: Address | None = None
@@ -111,7 +112,11 @@ class LiveSettings(Settings):
         return self
 
     def engine(self, stream: StreamConfig) -> EngineConfig:
-        """What the engine of one stream is told."""
+        """What the engine of one stream is told.
+
+        Where live streams have a default of their own, what is written under `live` counts first, then what a preset or
+        file writes for files and streams alike.
+        """
         live = self.live
         timeline = self.timeline.model_copy(
             update={
@@ -120,11 +125,21 @@ class LiveSettings(Settings):
                 "detector_timeout": live.detector_timeout,
             }
         )
+        sample, track = self.sample, self.track
+        if _counts(live, "min_interval", sample):
+            sample = sample.model_copy(update={"min_interval": live.min_interval})
+        if _counts(live, "hold", track):
+            track = track.model_copy(update={"hold": live.hold})
         return EngineConfig(
             detect=self.detect,
-            sample=self.sample.model_copy(update={"min_interval": live.min_interval}),
-            track=self.track.model_copy(update={"hold": max(self.track.hold, live.hold)}),
+            sample=sample,
+            track=track,
             timeline=timeline,
             mask=stream.mask or self.mask,
             zones=self.zones if stream.zones is None else stream.zones,
         )
+
+
+def _counts(live: LiveConfig, key: str, common: Section) -> bool:
+    """Whether the value under `live` is the one to take, not that of the section for files and streams alike."""
+    return key in live.model_fields_set or key not in common.model_fields_set

@@ -158,8 +158,13 @@ class LiveSource:
     @property
     def interval(self) -> float:
         """Seconds between two pictures as far as the source says, else 1/25."""
+        return float(1 / self.rate) if self.rate else 0.04
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second as far as the source says, not FFmpeg."""
         rate = self._stream.average_rate or self._stream.guessed_rate
-        return float(1 / rate) if rate and 1 <= rate <= 1000 else 0.04
+        return rate if rate and 1 <= rate <= 1000 and not self._invented_times else None
 
     def close(self) -> None:
         """Leave the source; may be called twice."""

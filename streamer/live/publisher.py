@@ -10,11 +10,10 @@ from typing import Final
 from core.masked_frame import MaskedFrame
 from core.worker import describe
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.frame_rate import USUAL
 from streamer.live.output import StreamOutput
 
 _RETRY: Final = 0.2  # seconds between two tries to make an encoder
-_USUAL_RATE: Final = 25
-_HIGHEST_RATE: Final = 240
 
 MakeEncoder = Callable[[int, int, Fraction, LiveEncoderConfig], LiveEncoder]
 
@@ -33,18 +32,18 @@ class Publisher:
         self._encoder: LiveEncoder | None = None
         self._retry_at = 0.0
 
-    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: float) -> bool:
+    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction = USUAL) -> bool:
         """Encode and hand out; False where the picture was lost, and the next one gets a new encoder.
 
-        `rate` is how many frames a second there are, 0 while that is not known; a frame of another size than the
-        one before begins a new format.
+        `rate` is how many frames a second there are, as far as is known; a frame of another size than the one before
+        begins a new format.
         """
         # Encoding writes pts and kind into the frame, so it comes first; who encodes anew gets it even if that fails.
         done = self._encode(masked, pts, captured, rate)
         self._output.frames.publish(masked)
         return done
 
-    def _encode(self, masked: MaskedFrame, pts: int, captured: float, rate: float) -> bool:
+    def _encode(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction) -> bool:
         size = masked.video.width, masked.video.height
         if self._encoder is not None and (self._encoder.width, self._encoder.height) != size:
             self._encoder = None
@@ -52,7 +51,7 @@ class Publisher:
             return False
         try:
             if self._encoder is None:
-                self._encoder = self._make(*size, _whole(rate), self._config)
+                self._encoder = self._make(*size, rate, self._config)
             for packet in self._encoder.encode(masked, pts, captured, key=self._output.take_key_request()):
                 self._output.publish(packet)
         except Exception as error:  # noqa: BLE001 - whatever it was, this encoder is of no more use
@@ -62,7 +61,3 @@ class Publisher:
             self._trouble(f"the encoder failed: {describe(error)}")
             return False
         return True
-
-
-def _whole(rate: float) -> Fraction:
-    return Fraction(min(_HIGHEST_RATE, max(1, round(rate or _USUAL_RATE))))

@@ -21,6 +21,7 @@ from core.worker import describe
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.fitting import fitted, published_size
+from streamer.live.frame_rate import FrameRate
 from streamer.live.live_source import LivePicture
 from streamer.live.mask_clock import MaskClock
 from streamer.live.meter import Meter
@@ -105,6 +106,7 @@ class LiveStream:
         self._publisher = Publisher(self.output, encoder, make_encoder, self._note)
         self._size: tuple[int, int] | None = None
         self._stamps, self._mask_clock = PtsClock(), MaskClock()
+        self._frame_rate = FrameRate()
         self._leaving: dict[int, _Leaving] = {}
         self._noted: Counter[str] = Counter()
         self._index = 0
@@ -224,6 +226,7 @@ class LiveStream:
             self._size = published_size(video.width, video.height, picture.orientation)
         self._newest, self._last_picture = time.monotonic(), time.time()
         video = fitted(video, self._size, picture.orientation)
+        self._frame_rate.picture(picture.source_time)
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
         self._sound_clock.picture(picture.connection, picture.source_time, pts)
         moment = self._mask_clock.tick(picture.arrived, picture.source_time)
@@ -247,7 +250,9 @@ class LiveStream:
         leaving = self._leaving.pop(masked.index)
         for lost in [index for index in self._leaving if index < masked.index]:
             del self._leaving[lost]
-        if self._publisher.publish(masked, leaving.pts, leaving.captured, self._source.status.fps_in):
+        source = self._source.status
+        rate = self._frame_rate.rate(source.rate, source.fps_in)
+        if self._publisher.publish(masked, leaving.pts, leaving.captured, rate):
             now = time.monotonic()
             behind = now - leaving.arrived - self._config.timeline.look_ahead
             self._meter.went_out(masked, now - leaving.arrived, behind)
@@ -265,7 +270,7 @@ class LiveStream:
             self._size = SLATE_SIZE
         since = self._away_since(status)
         frame = slate(self._slates, *self._size, since)
-        if self._publisher.publish(frame, self._stamps.stamp(now), time.time(), 0):
+        if self._publisher.publish(frame, self._stamps.stamp(now), time.time()):
             self._meter.slate_went_out()
 
     def _away_since(self, status: CameraStatus) -> float:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +295,14 @@ def test_waiting_ends_with_the_camera() -> None:
     assert camera.get(30.0) is None
     assert time.monotonic() - began < 10
     timer.join()
+
+
+def test_the_rate_that_a_camera_says(tmp_path: Path) -> None:
+    clip, rate = tmp_path / "clip.mp4", Fraction(30000, 1001)
+    coded_clip(None, clip, (320, 240), rate, frames=60)
+    with RtspCamera(clip) as camera, Opened(camera.url) as opened:
+        opened.picture()
+        assert opened.status.rate == rate
+    with mjpeg_camera(clip, 10) as (url, _), Opened(url) as opened:
+        opened.picture()
+        assert opened.status.rate is None, "FFmpeg makes 25 up"

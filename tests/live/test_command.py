@@ -23,8 +23,9 @@ from core.frame import Cover
 from streamer.cli import main
 from streamer.errors import ConfigError
 from streamer.live import command, healthcheck
-from streamer.live.command import live_settings
-from streamer.live.config import LiveSettings
+from streamer.live.config import LiveConfig, LiveSettings
+from streamer.live.loading import live_settings
+from streamer.settings import load, presets
 from tests.faces import carphone
 from tests.faces import write as write_clip
 
@@ -83,6 +84,37 @@ live:
     door, yard = (settings.engine(stream) for stream in settings.live.streams)
     assert door.mask.style == "mosaic" and door.zones == ()
     assert yard.mask.style == "blur" and len(yard.zones) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "interval", "hold"),
+    [
+        ("{}", LiveConfig().min_interval, LiveConfig().hold),
+        ("sample: {max_interval: 0.3}", LiveConfig().min_interval, LiveConfig().hold),
+        ("sample: {min_interval: 0.1}", 0.1, LiveConfig().hold),
+        ("track: {hold: 0.2}", LiveConfig().min_interval, 0.2),
+        ("sample: {min_interval: 0.12}\ntrack: {hold: 0.28}", 0.12, 0.28),
+        ("live: {min_interval: 0.02, hold: 0.5}", 0.02, 0.5),
+        ("sample: {min_interval: 0.1}\ntrack: {hold: 0.6}\nlive: {min_interval: 0.06, hold: 0.36}", 0.06, 0.36),
+        ("sample: {min_interval: 0.1}\nlive: {look_ahead: 0.3}", 0.1, LiveConfig().hold),
+    ],
+)
+def test_what_is_written_beats_a_default_of_live_streams(
+    text: str, interval: float, hold: float, tmp_path: Path
+) -> None:
+    arguments = ["x.mp4", "--rtsp", "8554", "--loop", "--config", write(tmp_path / "c.yaml", text)]
+    settings = settings_of(arguments)
+    engine = settings.engine(settings.live.streams[0])
+    assert (engine.sample.min_interval, engine.track.hold) == (interval, hold)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_a_preset_counts_for_live_streams(preset: str) -> None:
+    wanted = load(preset)
+    settings = settings_of(["x.mp4", "--rtsp", "8554", "--config", preset])
+    engine = settings.engine(settings.live.streams[0])
+    assert engine.sample == wanted.sample and engine.detect == wanted.detect
+    assert engine.track.hold == (wanted.track.hold if "hold" in wanted.track.model_fields_set else LiveConfig().hold)
 
 
 @pytest.mark.parametrize(
@@ -173,15 +205,54 @@ def test_the_process_list_never_shows_a_password_for_long() -> None:
     ("line", "url"),
     [
         (b"veilcast\0live\0x\0--webrtc\x000.0.0.0:8080", "http://127.0.0.1:8080/healthz"),
-        (b"veilcast live x --webrtc=[::]:9000 --rtsp 8554", "http://127.0.0.1:9000/healthz"),
+        (b"veilcast live x --webrtc=[::]:9000 --rtsp 8554\0\0\0", "http://127.0.0.1:9000/healthz"),
         (b"veilcast live x --webrtc [::1]:9000", "http://[::1]:9000/healthz"),
-        (b"veilcast live --config cameras.yaml", None),
-        (b"veilcast live x --webrtc nonsense", None),
+        (b"veilcast live 'rtsp://***@cam/a b' --webrtc 9000", "http://127.0.0.1:9000/healthz"),
+        (b"/sbin/docker-init\0--\0/opt/v/bin/veilcast\0live\0x\0--webrtc\x009000", "http://127.0.0.1:9000/healthz"),
+        (b"/opt/v/bin/python\0/opt/v/bin/veilcast\0live\0x\0--webrtc\x009000", "http://127.0.0.1:9000/healthz"),
+        (b"veilcast live x --rtsp 8554", None),
+        (b"veilcast live x --rtsp 8554 --name webrtc", None),
         (b"veilcast file x", None),
+        (b"veilcast file live --report '--webrtc 9000'", None),
+        (b"veilcast file live --webrtc.mp4 --webrtc 9000", "unknown"),
+        (b"veilcast live x --webrtc nonsense", "unknown"),
+        (b"veilcast live x --webrtc 0", "unknown"),
+        (b"veilcast live --config cameras-that-are-not-there.yaml", "unknown"),
+        (b"veilcast live 'x --webrtc 9000", "unknown"),
+        (b"python3\0-m\0http.server", "unknown"),
+        (b"", "unknown"),
     ],
 )
 def test_where_a_container_asks_after_health(line: bytes, url: str | None) -> None:
-    assert healthcheck.address(line) == url
+    try:
+        found = healthcheck.address(line, {})
+    except (healthcheck.UnknownServiceError, ConfigError):
+        found = "unknown"
+    assert found == url
+
+
+def test_the_health_of_a_service_that_a_file_configures(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    streams = f"[{{name: door, source: {clip}}}]"
+    config = tmp_path / "two words.yaml"
+    write(config, f"live: {{webrtc: '{port}', source: {{loop: true}}, streams: {streams}}}")
+    with running("--config", str(config)) as job:
+        read_until(job, r"watch (http://[^/]+)/door")
+        process = Path(f"/proc/{job.pid}")
+        assert healthcheck.address((process / "cmdline").read_bytes(), {}) == f"http://127.0.0.1:{port}/healthz"
+        assert healthcheck.main([], process) == 0
+        last = tmp_path / "proc"
+        last.mkdir()
+        (last / "cmdline").write_bytes((process / "cmdline").read_bytes())
+        config.rename(tmp_path / "elsewhere.yaml")
+        capsys.readouterr()
+        assert healthcheck.main([], process) == 1
+        assert "no such file" in capsys.readouterr().err
+        (tmp_path / "elsewhere.yaml").rename(config)
+    assert healthcheck.main([], last) == 1
+    assert "cannot be asked" in capsys.readouterr().err
 
 
 def test_health_of_a_running_service(clip: Path) -> None:

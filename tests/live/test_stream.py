@@ -27,6 +27,7 @@ from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
 from streamer.live.fanout import ClosedError
 from streamer.live.live_source import LivePicture
 from streamer.live.packet import VideoPacket
+from streamer.live.sdp import describe
 from streamer.live.stream import LiveStream
 from tests.fakes import HangingDetector, ScriptedDetector, engine_config
 from tests.live.producing import number_of, picture
@@ -45,6 +46,7 @@ class FakeSource:
         self._queue: queue.Queue[LivePicture] = queue.Queue(50)
         self.connection = 0
         self.number = 0
+        self.stamped = True
 
     def get(self, timeout: float) -> LivePicture | None:
         try:
@@ -56,7 +58,7 @@ class FakeSource:
         self, trusted: bool = True, size: tuple[int, int] = (WIDTH, HEIGHT), orientation: Orientation = UPRIGHT
     ) -> None:
         video = av.VideoFrame.from_ndarray(picture(self.number, *size), "bgr24").reformat(format="yuv420p")
-        stamp = self.number / RATE
+        stamp = self.number / RATE if self.stamped else None
         self._queue.put(
             LivePicture(video, time.monotonic(), trusted, self.connection, orientation, stamp), timeout=WAIT
         )
@@ -370,8 +372,26 @@ def test_a_picture_that_does_not_follow_on_is_a_cut_even_if_the_first_of_them_fa
     assert cuts == [False] * fail_at + [True, True, False]
 
 
-def test_the_encoder_is_told_the_rate_or_the_usual_one() -> None:
+@pytest.mark.parametrize(("said", "stamped"), [(Fraction(30000, 1001), True), (Fraction(30000, 1001), False)])
+def test_the_encoder_is_told_the_rate_that_the_source_says(said: Fraction, stamped: bool) -> None:
     with running() as live:
+        live.source.stamped = stamped
+        live.source.status = replace(live.source.status, fps_in=0.0, rate=said)
+        live.source.play(8)
+        live.viewer.until(lambda: bool(live.viewer.packets))
+        form = live.viewer.packets[0].format
+        assert form.rate == said
+        assert b"a=framerate:29.97\r\n" in describe("door", form, "127.0.0.1", 1, "video")
+
+
+def test_the_encoder_is_told_the_rate_of_the_time_stamps_or_the_usual_one() -> None:
+    with running() as live:
+        live.source.status = replace(live.source.status, fps_in=0.0)
+        live.source.play(8)
+        live.viewer.until(lambda: bool(live.viewer.packets))
+        assert live.viewer.packets[0].format.rate == RATE
+    with running() as live:
+        live.source.stamped = False
         live.source.status = replace(live.source.status, fps_in=0.0)
         live.source.play(5)
         live.viewer.until(lambda: bool(live.viewer.packets))

@@ -21,7 +21,7 @@ def coded_clip(
     source: Path | list[Bgr] | None,
     target: Path,
     size: tuple[int, int] = (1280, 720),
-    rate: int = 25,
+    rate: int | Fraction = 25,
     *,
     frames: int | None = None,
     key_interval: int = 25,
