@@ -53,9 +53,9 @@ def anonymize_file(
 
     Every frame is kept with its time stamp. The target appears when it is complete or not at all. `on_progress` is
     called after every frame written, `on_warning` once for each kind of trouble; `make_detector` stands in for the
-    configured detector; once `interrupt` is set, the job stops, nothing is left of the target, and
-    InterruptedJobError is raised. Raises InputError or OutputError, both with one clear line. OpenCV is left with
-    one thread, in the whole process.
+    configured detector, and the report then names no weights; once `interrupt` is set, the job stops, nothing is left
+    of the target, and InterruptedJobError is raised. Raises InputError or OutputError, both with one clear line. OpenCV
+    is left with one thread, in the whole process.
     """
     source = Path(source)
     settings = settings or Settings()
@@ -84,14 +84,13 @@ def anonymize_file(
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
         _note_detector_trouble(stats, warnings)
         info = reader.info
-    entry = find(settings.detect.detector)
     return Report(
         veilcast=VERSION,
         versions=versions(),
         input=before,
         output=digest(target),
         config_sha256=settings.fingerprint(),
-        weights=WeightsUsed(name=entry.weights.name, sha256=entry.weights.sha256, license=entry.weights.license),
+        weights=_weights(settings) if make_detector is None else None,
         frames=stats.frames,
         faces=stats.faces,
         samples=stats.samples,
@@ -107,6 +106,11 @@ def anonymize_file(
         warnings=warnings.lines,
         elapsed=round(time.monotonic() - begun, 3),
     )
+
+
+def _weights(settings: Settings) -> WeightsUsed:
+    weights = find(settings.detect.detector).weights
+    return WeightsUsed(name=weights.name, sha256=weights.sha256, license=weights.license)
 
 
 def _run(

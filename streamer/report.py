@@ -33,7 +33,7 @@ class FileDigest(_Part):
 
 
 class WeightsUsed(_Part):
-    """The detector's weights."""
+    """The weights of a detector that comes with the program."""
 
     name: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -58,7 +58,8 @@ class Report(_Part):
     input: FileDigest
     output: FileDigest
     config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    weights: WeightsUsed
+    weights: WeightsUsed | None
+    """None where the caller brought a detector: what that one uses is not known here."""
     frames: int = Field(ge=0)
     """Frames written: as many as were read."""
     faces: int = Field(ge=0)

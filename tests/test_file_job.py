@@ -200,6 +200,8 @@ class Moody:
 
 def test_a_detector_that_fails_now_and_then_leaks_nothing(short: Path, tmp_path: Path) -> None:
     report = anonymize_file(short, tmp_path / "out.mp4", make_detector=Moody)
+    assert report.weights is None, "nobody knows what a detector of one's own uses"
+    jsonschema.validate(json.loads(report.model_dump_json(by_alias=True)), json.loads(SCHEMA.read_text("utf-8")))
     assert 0 < report.failed_samples < report.samples and report.frames == 25
     assert report.seconds.blanket < 1, "one failure is no reason to mask everything"
     assert leaks(read_grey(short), read_grey(tmp_path / "out.mp4"), clip_named("panned").faces[:25]) == []

@@ -16,6 +16,8 @@ from streamer.live.config import LiveSettings
 from streamer.live.heaps import few_heaps
 from streamer.live.loading import live_settings
 from streamer.live.logs import logging_to
+from streamer.live.recorder import check_folder, folder_name
+from streamer.live.segment import SegmentError
 from streamer.live.service import LiveService, ServiceError
 
 log = logging.getLogger("veilcast.live")
@@ -68,6 +70,12 @@ def _check_purpose(settings: LiveSettings, where: Path) -> None:
             live.record.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(live.record, f"recordings cannot be written there ({error.strerror or error})") from error
+        for stream in live.streams:
+            folder = live.record / folder_name(stream.name)
+            try:
+                check_folder(folder)
+            except SegmentError as error:
+                raise ConfigError(folder, str(error)) from error
 
 
 def _say_where(settings: LiveSettings, service: LiveService) -> None:

@@ -63,6 +63,12 @@ def folder_name(stream: str) -> str:
     return name
 
 
+def check_folder(folder: Path) -> None:
+    """Raises SegmentError where a stream's folder is a link: recordings stay in the directory that was asked for."""
+    if folder.is_symlink():
+        raise SegmentError("it is a symbolic link, which recordings do not follow; remove it or record elsewhere")
+
+
 class Recorder:
     """Writes what `output` publishes to `directory`/<stream>/<UTC start>.mp4, in a thread of its own.
 
@@ -183,6 +189,7 @@ class Recorder:
         return packet.keyframe and due
 
     def _begun(self, first: VideoPacket) -> Segment:
+        check_folder(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         name = datetime.fromtimestamp(first.captured, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         config, count = self._config, 0
@@ -247,8 +254,19 @@ class Recorder:
         config = self._config
         if config.keep_hours is None and config.keep_mb is None:
             return
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return  # gone, a link, or not to be read: writing to it tells why
+        try:
+            self._delete_expired(folder, config)
+        finally:
+            os.close(folder)
+
+    def _delete_expired(self, folder: int, config: RecordConfig) -> None:
+        """Delete by the open folder, not its name: what is put in its place meanwhile is never reached."""
         names = expired(
-            _stored(self.folder),
+            _stored(folder),
             self._segment.path.name if self._segment else None,
             time.time(),
             None if config.keep_hours is None else config.keep_hours * 3600,
@@ -256,12 +274,14 @@ class Recorder:
         )
         for name in names:
             try:
-                (self.folder / name).unlink(missing_ok=True)
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 _LOG.warning(f"cannot delete {name}: {error.strerror}", extra={"stream": self._output.name})
 
 
-def _stored(folder: Path) -> list[StoredFile]:
+def _stored(folder: int) -> list[StoredFile]:
     files = []
     try:
         with os.scandir(folder) as entries:
@@ -270,6 +290,6 @@ def _stored(folder: Path) -> list[StoredFile]:
                     status = entry.stat(follow_symlinks=False)
                     files.append(StoredFile(entry.name, status.st_size, status.st_mtime))
     except OSError:
-        # Gone, or not to be read: writing to it tells why.
+        # Not to be read: writing to it tells why.
         return []
     return files

@@ -103,6 +103,46 @@ def test_a_folder_that_is_deleted_is_made_again(tmp_path: Path) -> None:
     assert [len(pictures(path)) > 5 for path in (tmp_path / "door").iterdir()] == [True]
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["a folder", "nothing"])
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path, there: bool) -> None:
+    elsewhere, recordings = tmp_path / "elsewhere", tmp_path / "recordings"
+    recordings.mkdir()
+    old = elsewhere / "2020-01-01T00-00-00Z.mp4"
+    if there:
+        elsewhere.mkdir()
+        old.write_bytes(bytes(1000))
+    (recordings / "door").symlink_to(elsewhere)
+    with Producer() as producer:
+        recorder = Recorder(producer.output, recordings, RecordConfig(fragment_seconds=0.4, keep_mb=0.0001))
+        recorder.start()
+        until(lambda: recorder.trouble)
+        assert "symbolic link" in (recorder.trouble or "") and str(recorder.folder) in (recorder.trouble or "")
+        assert (list(elsewhere.iterdir()) if there else elsewhere.exists()) == ([old] if there else False)
+        (recordings / "door").unlink()
+        until(lambda: recorder.trouble is None)
+        assert recorder.close(WAIT)
+    assert [len(pictures(path)) > 5 for path in (recordings / "door").iterdir()] == [True]
+
+
+def test_a_folder_that_becomes_a_link_loses_nothing_behind_it(tmp_path: Path) -> None:
+    elsewhere, recordings = tmp_path / "elsewhere", tmp_path / "recordings"
+    elsewhere.mkdir()
+    old = elsewhere / "2020-01-01T00-00-00Z.mp4"
+    old.write_bytes(bytes(1000))
+    with Producer() as producer:
+        recorder = Recorder(
+            producer.output, recordings, RecordConfig(fragment_seconds=0.4, keep_hours=1, segment_seconds=1.0)
+        )
+        recorder.start()
+        until(lambda: recorder.writing and recorder.writing.stat().st_size > 10_000)
+        (recordings / "door").rename(recordings / "before")
+        (recordings / "door").symlink_to(elsewhere)
+        until(lambda: "symbolic link" in (recorder.trouble or ""))
+        assert recorder.close(WAIT)
+    assert list(elsewhere.iterdir()) == [old]
+    assert [len(pictures(path)) > 5 for path in (recordings / "before").iterdir()] == [True]
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "door").write_text("in the way")
     with Producer() as producer:

@@ -27,7 +27,6 @@ from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
 from streamer.live.fanout import ClosedError
 from streamer.live.live_source import LivePicture
 from streamer.live.packet import VideoPacket
-from streamer.live.sdp import describe
 from streamer.live.stream import LiveStream
 from tests.fakes import HangingDetector, ScriptedDetector, engine_config
 from tests.live.producing import number_of, picture
@@ -370,32 +369,6 @@ def test_a_picture_that_does_not_follow_on_is_a_cut_even_if_the_first_of_them_fa
         live.source.play(3, size=size, orientation=Orientation(180 if change == "turn" else 0))
         live.viewer.until(lambda: len(cuts) == fail_at + 3)
     assert cuts == [False] * fail_at + [True, True, False]
-
-
-@pytest.mark.parametrize(("said", "stamped"), [(Fraction(30000, 1001), True), (Fraction(30000, 1001), False)])
-def test_the_encoder_is_told_the_rate_that_the_source_says(said: Fraction, stamped: bool) -> None:
-    with running() as live:
-        live.source.stamped = stamped
-        live.source.status = replace(live.source.status, fps_in=0.0, rate=said)
-        live.source.play(8)
-        live.viewer.until(lambda: bool(live.viewer.packets))
-        form = live.viewer.packets[0].format
-        assert form.rate == said
-        assert b"a=framerate:29.97\r\n" in describe("door", form, "127.0.0.1", 1, "video")
-
-
-def test_the_encoder_is_told_the_rate_of_the_time_stamps_or_the_usual_one() -> None:
-    with running() as live:
-        live.source.status = replace(live.source.status, fps_in=0.0)
-        live.source.play(8)
-        live.viewer.until(lambda: bool(live.viewer.packets))
-        assert live.viewer.packets[0].format.rate == RATE
-    with running() as live:
-        live.source.stamped = False
-        live.source.status = replace(live.source.status, fps_in=0.0)
-        live.source.play(5)
-        live.viewer.until(lambda: bool(live.viewer.packets))
-        assert live.viewer.packets[0].format.rate == 25
 
 
 def test_the_end_of_a_file_ends_the_stream_with_all_its_frames() -> None:
