@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.anonymizer import Anonymizer
 from core.detection import Detector
-from core.detectors import find
+from core.detectors import create, find
 from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
@@ -62,6 +62,8 @@ def anonymize_file(
     one_opencv_thread()
     begun = time.monotonic()
     warnings = WarningLog(on_warning)
+    own = make_detector is not None
+    maker = _Maker(make_detector or (lambda: create(settings.detect.detector, settings.track.keep_score)))
     with FileSource(source, warnings=warnings, limit=PictureLimit(*settings.file.max_size)) as reader:
         target = default_output(source) if target is None else Path(target)
         check_target(source, target, overwrite)
@@ -77,21 +79,22 @@ def anonymize_file(
                 warnings=warnings,
                 memory_mb=settings.file.memory_mb,
             ) as writer,
-            Anonymizer(settings, make_detector) as engine,
+            Anonymizer(settings, maker) as engine,
         ):
             seconds = _run(ReaderThread(reader, interrupt), reader.info, engine, writer, begun, on_progress)
             stats = engine.stats
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
         _note_detector_trouble(stats, warnings)
         info = reader.info
-    entry = find(settings.detect.detector)
+    weights = None if own or maker.made is None else find(settings.detect.detector).weights
     return Report(
         veilcast=VERSION,
         versions=versions(),
         input=before,
         output=digest(target),
         config_sha256=settings.fingerprint(),
-        weights=WeightsUsed(name=entry.weights.name, sha256=entry.weights.sha256, license=entry.weights.license),
+        detector=maker.made,
+        weights=weights and WeightsUsed(name=weights.name, sha256=weights.sha256, license=weights.license),
         frames=stats.frames,
         faces=stats.faces,
         samples=stats.samples,
@@ -107,6 +110,20 @@ def anonymize_file(
         warnings=warnings.lines,
         elapsed=round(time.monotonic() - begun, 3),
     )
+
+
+class _Maker:
+    """Makes the detector and remembers what it is called, in `made`; None until there is one."""
+
+    def __init__(self, make: Callable[[], Detector]) -> None:
+        self._make = make
+        self.made: str | None = None
+
+    def __call__(self) -> Detector:
+        detector = self._make()
+        # Nothing checks the type of a detector from outside.
+        self.made = str(getattr(detector, "name", type(detector).__name__))
+        return detector
 
 
 def _run(

@@ -58,7 +58,10 @@ class Report(_Part):
     input: FileDigest
     output: FileDigest
     config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    weights: WeightsUsed
+    detector: str | None
+    """Name of the detector that looked, as it calls itself; null where it could not be made."""
+    weights: WeightsUsed | None
+    """Null for a detector that does not come with veilcast, and where none could be made."""
     frames: int = Field(ge=0)
     """Frames written: as many as were read."""
     faces: int = Field(ge=0)

@@ -144,7 +144,7 @@ def test_report(short: Path, tmp_path: Path) -> None:
         assert said[name] == {"path": str(file), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     assert said["frames"] == 25 and said["faces"] == 1 and said["samples"] > 0 and said["failed_samples"] == 0
     assert said["seconds"] == {"settled": 1.0, "held": 0.0, "blanket": 0.0}
-    assert said["weights"]["sha256"] == YUNET.sha256
+    assert said["detector"] == "yunet" and said["weights"]["sha256"] == YUNET.sha256
     assert said["config_sha256"] == settings.fingerprint() != Settings().fingerprint()
     assert said["audio"] == "none" and said["warnings"] == []
     assert set(said["versions"]) >= {"av", "numpy", "onnxruntime", "opencv"}
@@ -201,6 +201,7 @@ class Moody:
 def test_a_detector_that_fails_now_and_then_leaks_nothing(short: Path, tmp_path: Path) -> None:
     report = anonymize_file(short, tmp_path / "out.mp4", make_detector=Moody)
     assert 0 < report.failed_samples < report.samples and report.frames == 25
+    assert report.detector == "moody" and report.weights is None, "only its maker knows what is in it"
     assert report.seconds.blanket < 1, "one failure is no reason to mask everything"
     assert leaks(read_grey(short), read_grey(tmp_path / "out.mp4"), clip_named("panned").faces[:25]) == []
 
@@ -214,6 +215,8 @@ def test_missing_weights_are_said_and_nothing_shows(
     assert [line for line in lines if line.startswith("warning:") and "weights/gone.onnx" in line]
     report = json.loads(short.with_suffix(".json").read_text("utf-8"))
     assert report["seconds"] == {"settled": 0.0, "held": 0.0, "blanket": 1.0} and report["frames"] == 25
+    assert report["detector"] is None and report["weights"] is None, "there was none"
+    jsonschema.validate(report, json.loads(SCHEMA.read_text("utf-8")))
 
 
 def test_trouble_on_the_way_leaves_no_file(short: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def example() -> Report:
         input=file,
         output=file,
         config_sha256=HASH,
+        detector="net",
         weights=WeightsUsed(name="net", sha256=HASH, license="MIT"),
         frames=10,
         faces=1,

@@ -20,7 +20,7 @@ from streamer.live.output import StreamOutput
 from streamer.live.web_config import WebConfig
 from streamer.live.whep import Whep
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("veilcast.web")
 
 _BODY: Final = 64 * 1024  # bytes; a browser's offer has about 6 KB
 _PAGE: Final = {"index.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
