@@ -80,6 +80,25 @@ def test_nothing_is_printed(path: Path) -> None:
     assert not [call for call in calls if isinstance(call, ast.Name) and call.id in ("print", "breakpoint")]
 
 
+@pytest.mark.parametrize("path", named([*ENGINE, *SOURCES]))
+def test_every_logger_is_one_of_the_program_s(path: Path) -> None:
+    """What is said below any other name is shown from warnings on at best, whatever level is asked for."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    found = [ast.unparse(call.args[0]) if call.args else "" for call in calls if _last_name(call.func) == "getLogger"]
+    foreign = {"logs.py": {"", "LOGGER"}, "ffmpeg_log.py": {"'libav'"}}.get(path.name, set())
+    assert [name for name in found if not name.startswith("'veilcast.") and name not in foreign] == []
+    assert not [
+        call
+        for call in calls
+        if re.match(r"logging\.(debug|info|warning|error|exception|critical|log)\(", ast.unparse(call))
+    ]
+    assert "from logging import" not in path.read_text("utf-8"), "what is called otherwise is not found here"
+
+
+def _last_name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
 def fields(section: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Full name and own name of every option, those of nested sections and of sections in tuples included."""
     for name, field in section.model_fields.items():

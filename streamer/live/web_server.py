@@ -27,7 +27,7 @@ from streamer.live.web_access import Admitted, Asked, WebAccess
 from streamer.live.web_config import WebConfig
 from streamer.live.whep import Whep
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("veilcast.web")
 _aiohttp_log = logging.getLogger("veilcast.web.aiohttp")
 
 _BODY: Final = 64 * 1024  # bytes; a browser's offer has about 6 KB

@@ -18,7 +18,7 @@ from streamer.live.web_config import WebConfig
 from streamer.live.web_viewer import Viewer
 from streamer.live.whep_sdp import OfferError, SdpError, parse_fragment
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("veilcast.whep")
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 _CLOSE_TIME = 2.5  # seconds for all viewers together
