@@ -20,6 +20,7 @@ from streamer.live.source_url import SourceConfig, SourceKind, SourceUrl, parse_
 
 _DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
 _SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts
+_TELL_AGAIN = 60.0  # seconds until the same trouble is logged once more
 _STEADY: Final = 3.0  # seconds of pictures after which a failure counts as the first one again
 _REFUSED: Final = 30.0  # seconds between tries with credentials that were refused: cameras lock accounts
 
@@ -73,6 +74,8 @@ class Camera:
         self._rate = Rate()
         self._connections = 0
         self._pacer = Pacer()
+        self._tries = 0  # since the last picture
+        self._told = "", 0.0  # the trouble that was logged last, and when
         self._thread = OwnedThread(f"veilcast-camera-{name}", self._run)
 
     @property
@@ -168,6 +171,7 @@ class Camera:
             status = self._status
             if not status.connected:
                 status = replace(status, connected=True, since=time.time(), trouble=None)
+                self._told, self._tries = ("", 0.0), 0
                 _log.info("connected", extra={"stream": self.name, "source": self.shown})
             overflow = len(self._pictures) >= _DEPTH
             if overflow:
@@ -197,7 +201,12 @@ class Camera:
         return 0 if self._source.kind is SourceKind.FILE else max(0, self._connections - 1)
 
     def _lost(self, trouble: str) -> None:
-        _log.warning("no pictures: %s", trouble, extra={"stream": self.name, "source": self.shown})
+        self._tries += 1
+        text, when = self._told
+        if trouble != text or time.monotonic() - when >= _TELL_AGAIN:
+            self._told = trouble, time.monotonic()
+            extra = {"stream": self.name, "source": self.shown, "tries": self._tries}
+            _log.warning("no pictures: %s", trouble, extra=extra)
         with self._ready:
             since = time.time() if self._status.connected else self._status.since
             self._status = replace(

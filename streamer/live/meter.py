@@ -8,13 +8,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from core.masked_frame import MaskedFrame
+from streamer.live.faults import Fault, Faults
 from streamer.live.status import State
 
 WINDOW = 2.0  # seconds over which rates are taken
 DELAYS = 500  # frames over which delays are taken
 SOON = 0.5  # seconds from which on a rate can be told
 LATE = 0.04  # seconds past the deadline from which a frame counts as late
-ERRORS = 5
 
 
 class Rate:
@@ -52,7 +52,7 @@ class Meter:
         self._lock = threading.Lock()
         self._out, self._in = Rate(), Rate()
         self._delays: deque[float] = deque(maxlen=DELAYS)
-        self._errors: deque[str] = deque(maxlen=ERRORS)
+        self._faults = Faults()
         self.frames: Counter[str] = Counter()
         self.frames_in = 0
         self.late = 0
@@ -86,13 +86,12 @@ class Meter:
     def error(self, text: str) -> None:
         """Something went wrong; `text` is one line without credentials."""
         with self._lock:
-            if text not in self._errors:
-                self._errors.append(text)
+            self._faults.add(text)
 
-    def errors(self) -> tuple[str, ...]:
-        """The latest troubles, oldest first."""
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong at present, the newest last."""
         with self._lock:
-            return tuple(self._errors)
+            return self._faults.current()
 
     def rates(self) -> tuple[float, float]:
         """Frames a second in and out."""

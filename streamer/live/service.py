@@ -226,7 +226,9 @@ class LiveService:
             drops |= self._web.drops(name)
         viewers = sum(server.viewers(name) for server in (self._rtsp, self._web) if server is not None)
         troubles = tuple(sink.trouble for sink in line.sinks.values() if sink.trouble is not None)
-        return Audience(drops, viewers, troubles)
+        recorders = (sink for sink in line.sinks.values() if isinstance(sink, Recorder))
+        unrecorded = next((recorder.trouble for recorder in recorders if recorder.trouble is not None), None)
+        return Audience(drops, viewers, troubles, unrecorded)
 
     def _snapshots(self) -> list[Snapshot]:
         async def take() -> list[Snapshot]:

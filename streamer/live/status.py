@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streamer.live.faults import Fault
+
 State = Literal["starting", "settled", "held", "blanket", "away"]
 """How the newest frame was covered; `away`: no pictures come from the source and a slate is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """What the sinks of one stream say: packets lost by sink, how many watch, and what is wrong, one line each."""
+    """What the sinks of one stream say: packets lost by sink, how many watch, and what is wrong, one line each.
+
+    `unrecorded` says why a recording that was asked for is not being made.
+    """
 
     drops: dict[str, int] = field(default_factory=dict)
     viewers: int = 0
     troubles: tuple[str, ...] = ()
+    unrecorded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +63,8 @@ class Snapshot:
     """Packets lost by sink because it lagged."""
     viewers: int = 0
     errors: tuple[str, ...] = ()
-    """The latest troubles, one line each."""
+    """What is wrong at present, one line each."""
+    faults: tuple[Fault, ...] = ()
+    """Those of the errors that happen now and then: since when, when last, how often. Gone a minute after the last."""
+    unrecorded: str | None = None
+    """Why a recording that was asked for is not being made; None where all is well."""

@@ -148,7 +148,7 @@ class LiveStream:
         fps_in, fps_out = meter.rates()
         width, height = self._size or (0, 0)
         trouble = () if source.trouble is None else (source.trouble,)
-        audience = self.audience()
+        audience, faults = self.audience(), meter.faults()
         return Snapshot(
             name=self.name,
             state=meter.state,
@@ -173,7 +173,9 @@ class LiveStream:
             queue_depths={"timeline": len(self._leaving)},
             drops=audience.drops,
             viewers=audience.viewers,
-            errors=(*meter.errors(), *trouble, *audience.troubles),
+            errors=(*(fault.text for fault in faults), *trouble, *audience.troubles),
+            faults=faults,
+            unrecorded=audience.unrecorded,
         )
 
     def _run(self) -> None:

@@ -132,7 +132,7 @@ def test_requests_are_logged_without_what_is_secret_in_them(caplog: pytest.LogCa
 
     with caplog.at_level(logging.DEBUG), serving({"door": quiet()}, WebConfig(token=SecretStr(TOKEN))) as server:
         ask(server, test)
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("streamer")]
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("veilcast")]
     assert any(line.startswith("GET /api/streams: 200") for line in lines)
     assert any(line.startswith("DELETE /whep/{name}/{id}: 404") for line in lines)
     for secret in (TOKEN, "in-the-query", "some-session", "such"):
@@ -145,14 +145,14 @@ def test_ready_means_that_every_stream_publishes(monkeypatch: pytest.MonkeyPatch
             return answer.status, await answer.json()
 
     async def test(http: aiohttp.ClientSession) -> None:
-        assert await ready(http) == (503, {"ready": False, "silent": ["gate"]})
+        assert await ready(http) == (503, {"ready": False, "silent": ["gate"], "unrecorded": []})
         streams.pop("gate")
-        assert await ready(http) == (200, {"ready": True, "silent": []})
+        assert await ready(http) == (200, {"ready": True, "silent": [], "unrecorded": []})
         producer.paused.set()
         deadline = time.monotonic() + WAIT
         while (await ready(http))[0] == 200:
             assert time.monotonic() < deadline
-        assert await ready(http) == (503, {"ready": False, "silent": ["door"]})
+        assert await ready(http) == (503, {"ready": False, "silent": ["door"], "unrecorded": []})
         async with http.get("/healthz") as answer:
             assert answer.status == 200
         producer.paused.clear()
