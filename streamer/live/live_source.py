@@ -36,6 +36,7 @@ from streamer.live.ffmpeg_log import capture, listen, tells_of_loss
 from streamer.live.interruptible import interruptible
 from streamer.live.live_damage import LiveDamage
 from streamer.live.redact import redacted
+from streamer.live.redirects import RedirectError, followed
 from streamer.live.sound import LiveSound
 from streamer.live.sound_track import LiveSoundTrack, pick_sound
 from streamer.live.source_time import Unwrapper
@@ -199,12 +200,29 @@ class LiveSource:
                 return self._connected(opening(source, config, thorough))
         except FFmpegError as error:
             # Never chained: the text of FFmpeg's error quotes the address.
+            told = self._told(error, time.monotonic() - began, config.open_timeout, "no answer")
+            moved = None if isinstance(error, (HTTPError, TimeoutError)) else self._redirected()
+        if moved is None:
+            raise told
+        began = time.monotonic()
+        try:
+            return self._connected(opening(source, config, thorough), moved)
+        except FFmpegError as error:
             raise self._told(error, time.monotonic() - began, config.open_timeout, "no answer") from None
 
-    def _connected(self, how: Opening) -> InputContainer:
+    def _redirected(self) -> str | None:
+        """Where a source leads that FFmpeg was kept from following; None where it does not."""
+        if self._source.kind is not SourceKind.HTTP or self._config.redirects == "any" or self._interrupt.is_set():
+            return None
+        try:
+            return followed(self._source.url, self._config.open_timeout, self._interrupt)
+        except RedirectError as error:
+            raise SourceError(str(error), refused=True) from None
+
+    def _connected(self, how: Opening, url: str | None = None) -> InputContainer:
         with interruptible(self._interrupt):
             return av.open(
-                self._source.url,
+                url or self._source.url,
                 "r",
                 format=how.format,
                 container_options=how.options,
