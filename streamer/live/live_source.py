@@ -260,15 +260,14 @@ class LiveSource:
                 return
             # Sound may come between a loss and the picture that it tore.
             lossy = lossy or tells_of_loss(said)
-            # Interrupted, FFmpeg first hands over what it has of the newest picture, whole or not.
-            silent = time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE
+            if time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE:
+                # Interrupted, FFmpeg first hands over what it has of the newest picture: old by now, whole or not.
+                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
             if sound is not None and packet.stream_index == sound.stream.index:
                 self._hear(sound, packet)
             elif packet.size:  # an empty packet would tell the decoder that the stream is over
-                yield cast("Packet[VideoStream]", packet), silent or lossy
+                yield cast("Packet[VideoStream]", packet), lossy
                 lossy, newest = False, time.monotonic()  # not before: the consumer may have slept
-            if silent:
-                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
 
     def _hear(self, sound: LiveSoundTrack, packet: Packet[Stream]) -> None:
         heard = sound.take(packet)
