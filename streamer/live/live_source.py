@@ -203,7 +203,7 @@ class LiveSource:
             told = self._told(error, time.monotonic() - began, config.open_timeout, "no answer")
             moved = None if isinstance(error, (HTTPError, TimeoutError)) else self._redirected()
         if moved is None:
-            raise told
+            raise told from None
         began = time.monotonic()
         try:
             return self._connected(opening(source, config, thorough), moved)
