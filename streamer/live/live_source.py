@@ -36,6 +36,7 @@ from streamer.live.ffmpeg_log import capture, listen, tells_of_loss
 from streamer.live.interruptible import interruptible
 from streamer.live.live_damage import LiveDamage
 from streamer.live.redact import redacted
+from streamer.live.redirects import RedirectError, followed
 from streamer.live.sound import LiveSound
 from streamer.live.sound_track import LiveSoundTrack, pick_sound
 from streamer.live.source_time import Unwrapper
@@ -199,12 +200,29 @@ class LiveSource:
                 return self._connected(opening(source, config, thorough))
         except FFmpegError as error:
             # Never chained: the text of FFmpeg's error quotes the address.
+            told = self._told(error, time.monotonic() - began, config.open_timeout, "no answer")
+            moved = None if isinstance(error, (HTTPError, TimeoutError)) else self._redirected()
+        if moved is None:
+            raise told from None
+        began = time.monotonic()
+        try:
+            return self._connected(opening(source, config, thorough), moved)
+        except FFmpegError as error:
             raise self._told(error, time.monotonic() - began, config.open_timeout, "no answer") from None
 
-    def _connected(self, how: Opening) -> InputContainer:
+    def _redirected(self) -> str | None:
+        """Where a source leads that FFmpeg was kept from following; None where it does not."""
+        if self._source.kind is not SourceKind.HTTP or self._config.redirects == "any" or self._interrupt.is_set():
+            return None
+        try:
+            return followed(self._source.url, self._config.open_timeout, self._interrupt)
+        except RedirectError as error:
+            raise SourceError(str(error), refused=True) from None
+
+    def _connected(self, how: Opening, url: str | None = None) -> InputContainer:
         with interruptible(self._interrupt):
             return av.open(
-                self._source.url,
+                url or self._source.url,
                 "r",
                 format=how.format,
                 container_options=how.options,
@@ -242,15 +260,14 @@ class LiveSource:
                 return
             # Sound may come between a loss and the picture that it tore.
             lossy = lossy or tells_of_loss(said)
-            # Interrupted, FFmpeg first hands over what it has of the newest picture, whole or not.
-            silent = time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE
+            if time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE:
+                # Interrupted, FFmpeg first hands over what it has of the newest picture: old by now, whole or not.
+                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
             if sound is not None and packet.stream_index == sound.stream.index:
                 self._hear(sound, packet)
             elif packet.size:  # an empty packet would tell the decoder that the stream is over
-                yield cast("Packet[VideoStream]", packet), silent or lossy
+                yield cast("Packet[VideoStream]", packet), lossy
                 lossy, newest = False, time.monotonic()  # not before: the consumer may have slept
-            if silent:
-                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
 
     def _hear(self, sound: LiveSoundTrack, packet: Packet[Stream]) -> None:
         heard = sound.take(packet)

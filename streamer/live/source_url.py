@@ -36,6 +36,8 @@ class SourceConfig(Section):
     """The wait after the first failure; it doubles with every further one ..."""
     backoff_longest: Annotated[float, Field(gt=0, le=3600)] = 1.0
     """... up to this."""
+    redirects: Literal["same-host", "any"] = "same-host"
+    """Where a web address may lead on to."""
     loop: bool = False
     """Play a file again and again."""
 
@@ -149,7 +151,9 @@ def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False, sou
             probing = {"probesize": "500000", "analyzeduration": "1000000"} | probing
             whitelist = "http,https,tcp,tls,crypto,httpproxy,data"
             # Formats from a list: what a server sends must not be a playlist of the kinds that read anything.
-            return Opening(None, probing | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS})
+            # FFmpeg itself follows to any host.
+            most = {} if config.redirects == "any" else {"max_redirects": "0"}
+            return Opening(None, probing | most | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS})
         case SourceKind.RTSP:
             # The description names the codec: looking at a single packet is enough, and no picture waits for it.
             probing = {"probesize": "32", "analyzeduration": "100000"} | probing

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -167,6 +168,26 @@ def test_connected_but_silent(clip: Path, transport: str) -> None:
         assert opened.status.trouble == "nothing was sent for 1 s"
         source.resume()
         assert opened.picture(lambda picture: picture.connection > 1).connection > 1
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp", "mjpeg"])
+def test_what_is_left_of_a_picture_at_the_time_out_is_no_new_one(kind: str, clip: Path) -> None:
+    """Interrupted, FFmpeg hands over what it has of the newest picture, a second after it came."""
+    config = SourceConfig.model_validate({"transport": "auto" if kind == "mjpeg" else kind, "read_timeout": 1})
+    with ExitStack() as stack:
+        if kind == "mjpeg":
+            url, silent = stack.enter_context(mjpeg_camera(clip))
+            silence = silent.set
+        else:
+            source = stack.enter_context(RtspCamera(clip))
+            url, silence = source.url, source.pause
+        opened = stack.enter_context(Opened(url, config))
+        opened.take(0.5)
+        silence()
+        opened.take(0.4)  # what was on its way
+        seen = opened.status.pictures
+        opened.wait(lambda status: not status.connected)
+        assert opened.status.pictures == seen
 
 
 def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> None:

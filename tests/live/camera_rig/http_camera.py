@@ -72,9 +72,10 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _served(
+def served(
     handler: type[http.server.BaseHTTPRequestHandler] | functools.partial[_Files],
 ) -> Iterator[int]:
+    """The port of a server on 127.0.0.1 whose requests `handler` answers."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = OwnedThread("veilcast-test-http", lambda: server.serve_forever(0.05))
@@ -92,7 +93,7 @@ def mjpeg_camera(clip: Path, rate: float = 25.0) -> Iterator[tuple[str, threadin
     """The address, and an event that silences the camera without closing anything."""
     silent, over = threading.Event(), threading.Event()
     handler = type("Mjpeg", (_Mjpeg,), {"pictures": jpegs(clip), "rate": rate, "silent": silent, "over": over})
-    with _served(handler) as port:
+    with served(handler) as port:
         try:
             yield f"http://127.0.0.1:{port}/video.mjpg", silent
         finally:
@@ -118,7 +119,7 @@ def hls_camera(clip: Path, folder: Path) -> Iterator[str]:
             if time.monotonic() > deadline:
                 raise TimeoutError("ffmpeg wrote no playlist")
             time.sleep(0.05)
-        with _served(functools.partial(_Files, directory=str(folder))) as port:
+        with served(functools.partial(_Files, directory=str(folder))) as port:
             yield f"http://127.0.0.1:{port}/{playlist.name}"
     finally:
         process.kill()
