@@ -128,6 +128,7 @@ class LiveAnonymizer:
         if self._worker is None or not frame.trusted or self._under_way >= depth:
             return False
         picture = replace(frame, video=copied(frame.video))
+        # Never `alone`: all sizes at every look would make masks late, which is worse.
         # Not the scene's first frame but its first sample: that frame may have come while the detector was busy.
         sample = Sample(picture, moment, scene_start=moment.scene != self._sampled_scene)
         if not self._worker.try_submit(sample):
