@@ -241,6 +241,16 @@ def test_mjpeg_over_http(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > 1)
 
 
+def test_a_damaged_jpeg_is_not_shown_and_those_after_it_are_not_trusted_for_a_while(clip: Path) -> None:
+    with mjpeg_camera(clip, hurt=20) as (url, _), Opened(url) as opened:
+        taken = opened.take(2)
+    trusted = [(number(picture), picture.trusted) for picture in taken[:45]]
+    assert 20 not in [n for n, _ in trusted], "the decoder would have made it up"
+    assert all(good for n, good in trusted if n is not None and n < 20)
+    after = [good for n, good in trusted if n is not None and n > 20]
+    assert not any(after[:10]) and any(after), "damage comes in bursts, and every picture is a key frame"
+
+
 def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
     with hls_camera(clip, tmp_path) as url, Opened(url) as opened:
         opened.picture()

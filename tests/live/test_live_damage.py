@@ -49,3 +49,11 @@ def test_a_refused_packet_starts_it_too() -> None:
     damage.decode_failed(1)
     damage.packet(2, False, False)
     assert not damage.is_trusted(2, False, False)
+
+
+def test_where_every_picture_is_a_key_frame_trust_comes_back_after_a_while() -> None:
+    damage, out = LiveDamage(patience=3), ""
+    for n in range(12):
+        damage.packet(n, True, n == 4)
+        out += "t" if damage.is_trusted(n, True, False) else "-"
+    assert out == "tttt-----ttt"

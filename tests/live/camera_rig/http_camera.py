@@ -89,10 +89,14 @@ def served(
 
 
 @contextmanager
-def mjpeg_camera(clip: Path, rate: float = 25.0) -> Iterator[tuple[str, threading.Event]]:
-    """The address, and an event that silences the camera without closing anything."""
+def mjpeg_camera(clip: Path, rate: float = 25.0, hurt: int | None = None) -> Iterator[tuple[str, threading.Event]]:
+    """The address, and an event that silences the camera without closing anything. Picture `hurt` comes damaged."""
     silent, over = threading.Event(), threading.Event()
-    handler = type("Mjpeg", (_Mjpeg,), {"pictures": jpegs(clip), "rate": rate, "silent": silent, "over": over})
+    pictures = jpegs(clip)
+    if hurt is not None:
+        data, third = pictures[hurt], len(pictures[hurt]) // 3
+        pictures[hurt] = data[:third] + bytes(byte ^ 0xA5 for byte in data[third : third + 30]) + data[third + 30 :]
+    handler = type("Mjpeg", (_Mjpeg,), {"pictures": pictures, "rate": rate, "silent": silent, "over": over})
     with served(handler) as port:
         try:
             yield f"http://127.0.0.1:{port}/video.mjpg", silent
