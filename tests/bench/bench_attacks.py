@@ -33,7 +33,7 @@ def main() -> int:
         endured, log = under_attack(clip, folder / "service", options.attacks, options.seconds, options.descriptors)
     lines = ["| attack | picture's rate | newcomers served | segments |", "| --- | --- | --- | --- |"]
     for one in endured:
-        served = f"{one.newcomers - 2 * len(one.failures)} of {one.newcomers}"
+        served = f"{one.newcomers - len(one.failures)} of {one.newcomers}"
         lines.append(f"| {one.name} | {100 * one.rate:.0f} % | {served} | {one.segments} |")
     lines += [f"{one.name}: {failure}" for one in endured for failure in one.failures[:3]]
     lines += [line for line in log.splitlines() if "Traceback" in line or "level=error" in line]

@@ -87,15 +87,21 @@ def guesses(veilcast: Veilcast, stop: threading.Event) -> None:
 
 def abandoned_offers(veilcast: Veilcast, stop: threading.Event) -> None:
     """Offers whose viewer never comes, by somebody who may watch."""
+    while not stop.wait(0.1):
+        with contextlib.suppress(OSError):
+            offers(veilcast, EVIL)
+
+
+def offers(veilcast: Veilcast, source: str) -> bytes:
+    """The status line for a WebRTC offer; the viewer never comes."""
     offer = _OFFER.replace("\n", "\r\n").encode()
     head = (
         f"POST /whep/camera HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
         f"Content-Type: application/sdp\r\nContent-Length: {len(offer)}\r\nConnection: close\r\n\r\n"
-    ).encode()
-    while not stop.wait(0.1):
-        with contextlib.suppress(OSError), _connect(veilcast.web) as one:
-            one.sendall(head + offer)
-            one.recv(65536)
+    )
+    with _connect(veilcast.web, source) as one:
+        one.sendall(head.encode() + offer)
+        return one.recv(65536).partition(b"\r\n")[0]
 
 
 _OFFER = f"""v=0
@@ -190,7 +196,7 @@ class Endured:
     name: str
     rate: float
     newcomers: int = 0
-    """That tried to watch, or to ask, meanwhile."""
+    """That tried to watch over RTSP, to ask over HTTP, and to begin with WebRTC, meanwhile."""
     failures: list[str] = field(default_factory=list)
     """Why some of them were not served."""
     segments: int = 0
@@ -205,11 +211,12 @@ def endure(veilcast: Veilcast, watcher: Watcher, recordings: Path, name: str, se
         result = Endured(name, 0.0)
         while time.monotonic() - begun < seconds:
             time.sleep(0.25)
-            result.newcomers += 2
+            result.newcomers += 1
             try:
                 with playing(veilcast) as client:
                     client.packet()
-                assert asks(veilcast) == b"HTTP/1.1 200 OK", "no answer over HTTP"
+                assert (said := asks(veilcast)) == b"HTTP/1.1 200 OK", said
+                assert (said := offers(veilcast, GOOD)) == b"HTTP/1.1 201 Created", said
             except (AssertionError, KeyError, OSError, EOFError) as error:
                 result.failures.append(f"{type(error).__name__}: {error}")
         result.rate = (watcher.pictures - pictures) / (time.monotonic() - begun) / usual
