@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiortc import RTCPeerConnection
 
 if TYPE_CHECKING:
-    from aioice import Candidate
+    from aioice import Candidate, Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,24 @@ def keep_to(peer: RTCPeerConnection, hosts: UdpHosts) -> None:
         raise ValueError("the media sections of the offer are not bundled")
     for transport in transports:
         connection = transport.transport.iceGatherer._connection
-        gather = connection.get_component_candidates
+        gather = partial(_gather, connection, connection.get_component_candidates, hosts)
+        setattr(connection, "get_component_candidates", gather)  # noqa: B010 - a method, to the type checker
 
-        async def only(
-            component: int,
-            addresses: list[str],
-            timeout: int = 5,
-            gather: Callable[[int, list[str], int], Awaitable[list[Candidate]]] = gather,
-        ) -> list[Candidate]:
-            return await gather(component, hosts.choose(addresses), timeout)
 
-        setattr(connection, "get_component_candidates", only)  # noqa: B010 - a method, to the type checker
+async def _gather(
+    connection: Connection,
+    gather: Callable[[int, list[str], int], Awaitable[list[Candidate]]],
+    hosts: UdpHosts,
+    component: int,
+    addresses: list[str],
+    timeout: int = 5,
+) -> list[Candidate]:
+    """In place of the connection's own way to open ports, which is `gather`."""
+    candidates = await gather(component, hosts.choose(addresses), timeout)
+    if connection._closing:
+        await connection.close()  # once more, for ports that were opened meanwhile: aioice forgets them
+        return []
+    return candidates
 
 
 def _version(address: str) -> int | None:

@@ -87,6 +87,8 @@ class Whep:
         try:
             answer = await viewer.answer(offer)
         except BaseException as error:
+            if isinstance(error, OfferError) and _hashed(viewer.id) not in self._viewers:
+                raise _busy() from error  # it has had to give way while it was answered
             self._ended(viewer)
             if isinstance(error, SdpError):
                 raise web.HTTPBadRequest(text=str(error)) from error
@@ -94,7 +96,7 @@ class Whep:
                 raise web.HTTPUnprocessableEntity(text=str(error)) from error
             raise
         if _hashed(viewer.id) not in self._viewers:
-            raise _busy()  # it has had to give way while it was answered
+            raise _busy()
         if "a=candidate:" not in answer:
             self._ended(viewer)
             _log.warning("%s: no UDP port could be opened for a viewer on %s", output.name, ", ".join(self.hosts))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from streamer.live import web_viewer
+from streamer.live.ice_addresses import UdpHosts
+from streamer.live.vp8 import SharedVp8
 from streamer.live.web_config import WebConfig
+from streamer.live.web_viewer import Viewer
+from streamer.live.whep_sdp import OfferError
 from tests.live.producing import Producer
 from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon
 
@@ -108,3 +114,50 @@ def test_odd_offers_are_refused_and_never_a_fault_of_ours(caplog: pytest.LogCapt
     with serving({"door": quiet()}) as server:
         run(server, test)
     assert "a request failed" not in caplog.text
+
+
+def sockets() -> int:
+    """How many this process has."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += str(descriptor.readlink()).startswith("socket:")
+    return found
+
+
+def test_offers_that_give_way_while_they_are_answered_leave_no_ports_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(url: str) -> None:
+        offer = await abandoned(url)
+        before = sockets()
+        async with aiohttp.ClientSession() as http:
+            answers = await asyncio.gather(*(post(http, url, offer) for _ in range(60)))
+        assert {status for status, _ in answers} == {201, 503}
+        await soon(lambda: sockets() <= before + 2)
+
+    monkeypatch.setattr(web_viewer, "CONNECT_TIME", 1.0)
+    with serving({"door": quiet()}) as server:
+        run(server, test)
+
+
+def test_a_viewer_that_is_closed_while_it_is_answered_leaves_no_ports_open() -> None:
+    async def answered(offer: str, steps: int) -> None:
+        output = quiet()
+        hosts = UdpHosts(("127.0.0.1", "127.0.0.2", "127.0.0.3"), "127.0.0.1")
+        viewer = Viewer(output, SharedVp8(output), [], hosts, "party", lambda _: None)
+        answering = asyncio.create_task(viewer.answer(offer))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await viewer.close()
+        with contextlib.suppress(OfferError):
+            await answering
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def test() -> None:
+        offer = await abandoned("")
+        before = sockets()
+        for steps in range(40):
+            await answered(offer, steps)
+            assert sockets() == before, steps
+
+    asyncio.run(test())
