@@ -28,7 +28,7 @@ _MOST_UNREAD = 8 * 1024 * 1024  # bytes of packets and answers that nobody reads
 class RtspLimits:
     """What clients may use up. Times in seconds."""
 
-    clients: Caps = field(default_factory=lambda: Caps(256, 64))
+    clients: Caps = field(default_factory=lambda: Caps(128, 64))
     """Connections, and sessions, in all and of one address. Where there are more, those that play nothing give way."""
     request: float = 10.0
     """Until a request that has begun, or a connection's first one, must be complete."""
@@ -153,7 +153,7 @@ class Connection:
         finally:
             self._busy = False
         if self._control.hopeless:
-            _log.warning("%s has given wrong credentials again and again", self.peer)
+            _log.warning("%s is hung up on: wrong credentials came from there again and again", self.peer)
             self.hang_up(False)
         # Requests that are already there must not keep the packets of others waiting.
         await asyncio.sleep(0)

@@ -34,7 +34,7 @@ class RtspConfig(Section):
     """Both or neither; without them everybody who reaches the port may watch."""
     session_timeout: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds without a sign of life until a session is ended."""
-    max_clients: Annotated[int, Field(ge=1, le=10_000)] = 256
+    max_clients: Annotated[int, Field(ge=1, le=10_000)] = 128
     """Connections at a time; where there are more, those that play nothing give way."""
     max_clients_per_address: Annotated[int, Field(ge=1, le=10_000)] = 64
     """The same for one address (for IPv6: one /64). An NVR has one a stream, a proxy those of all its viewers."""

@@ -23,6 +23,10 @@ PASSWORD = "relay-password"
         ({"turn": [{"url": "turn:x", "user": "u\r\nX: y", "password": PASSWORD}]}, "turn"),
         ({"origins": ["elsewhere.example"]}, "origins"),
         ({"max_viewers": 0}, "max_viewers"),
+        ({"hosts": ["http://nas.example"]}, "hosts"),
+        ({"hosts": ["nas.example:8080"]}, "hosts"),
+        ({"udp_host": "nas.example"}, "udp_host"),
+        ({"max_connections": 1}, "max_connections"),
         ({"colour": "red"}, "colour"),
     ],
 )
