@@ -15,6 +15,7 @@ from core.detectors import find
 from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
+from streamer.errors import InterruptedJobError
 from streamer.opencv_threads import one_opencv_thread
 from streamer.output import MaskedFile, check_target, default_output
 from streamer.picture_limit import PictureLimit
@@ -79,7 +80,7 @@ def anonymize_file(
             ) as writer,
             Anonymizer(settings, make_detector) as engine,
         ):
-            seconds = _run(ReaderThread(reader, interrupt), reader.info, engine, writer, begun, on_progress)
+            seconds = _run(ReaderThread(reader, interrupt), reader.info, engine, writer, begun, on_progress, interrupt)
             stats = engine.stats
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
         _note_detector_trouble(stats, warnings)
@@ -120,6 +121,7 @@ def _run(
     writer: MaskedFile,
     begun: float,
     on_progress: Callable[[Progress], None] | None,
+    interrupt: threading.Event | None,
 ) -> dict[Cover, float]:
     """Everything from the reader through the engine to the writer; returns seconds by cover."""
     seconds = dict.fromkeys(Cover, 0.0)
@@ -127,6 +129,8 @@ def _run(
 
     def write(masked: MaskedFrame) -> None:
         nonlocal written
+        if interrupt is not None and interrupt.is_set():
+            raise InterruptedJobError  # all may have been read, and hundreds of frames wait to be written
         writer.write_frame(masked)
         written += 1
         video = masked.video

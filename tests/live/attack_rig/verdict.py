@@ -13,6 +13,9 @@ SERVED_WITHIN: Final = 4.0
 """Seconds within which a newcomer gets what it came for."""
 ENDS_WITHIN: Final = 5.0
 """Seconds from SIGTERM to the end."""
+FREE: Final = 20
+"""Guesses that four addresses may make before any brake: everybody mistypes."""
+
 GUESSES: Final = 20.0
 """Guesses a second that may be judged, all attackers together."""
 _SPIN: Final = 0.3  # cores more than in peace, while an attack only holds what it has
@@ -48,7 +51,8 @@ def faults(outcome: Outcome, seconds: float, *, shared: bool = False, keeps: flo
     calm, _, late = outcome.cpu
     if kind.quiet and late > calm + _SPIN:
         found.append(f"spins: {late:.2f} cores, {calm:.2f} in peace")
-    if (guesses := outcome.tally.get("guesses", 0) / (seconds + (outcome.ended or 0.0))) > GUESSES:
+    judged = max(0, outcome.tally.get("guesses", 0) - FREE)
+    if (guesses := judged / (seconds + (outcome.ended or 0.0))) > GUESSES:
         found.append(f"{guesses:.0f} guesses/s")
     if failures := outcome.tally.get("500"):
         found.append(f"{failures} answers 500")
