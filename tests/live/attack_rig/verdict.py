@@ -18,7 +18,7 @@ FREE: Final = 20
 
 GUESSES: Final = 20.0
 """Guesses a second that may be judged, all attackers together."""
-_SPIN: Final = 0.5  # cores more than in peace, while an attack only holds what it has; a loop that spins takes a whole one
+_SPIN: Final = 0.5  # cores more than in peace, while an attack only holds what it has; a spinning loop takes one
 
 
 def faults(outcome: Outcome, seconds: float, *, shared: bool = False, keeps: float = KEEPS) -> list[str]:
