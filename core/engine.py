@@ -16,7 +16,7 @@ from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
 from core.pace import Pace
-from core.picture import luma_thumbnail
+from core.pictures.planes import luma_thumbnail
 from core.sampler import Sampler
 from core.scanner import Scanner
 from core.timeline import Moment, Timeline

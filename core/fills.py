@@ -14,8 +14,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from core.picture import Samples
-from core.scratch import Scratch
+from core.pictures.planes import Samples
+from core.pictures.scratch import Scratch
 from core.styles import Placed, Span, enlarged
 
 _BUDGET: Final = 32 << 20

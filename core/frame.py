@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 
 from core.geometry import Box
-from core.orientation import UPRIGHT, Orientation
+from core.pictures.orientation import UPRIGHT, Orientation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

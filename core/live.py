@@ -13,7 +13,7 @@ from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
-from core.picture import copied
+from core.pictures.planes import copied
 from core.timeline import Moment
 from core.worker import DetectorThread, Sample
 

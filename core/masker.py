@@ -16,8 +16,8 @@ from core.fills import Fill, Fills
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
-from core.picture import Plane, Samples, is_full_range, planes
-from core.scratch import Scratch
+from core.pictures.planes import Plane, Samples, is_full_range, planes
+from core.pictures.scratch import Scratch
 from core.steady import Steady
 from core.styles import AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
 from core.zones import Zones

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core import picture
 from core.config import DetectConfig, ScaleConfig
 from core.detection import BgrImage, Detection, Detector
 from core.detectors import default_scales, find
 from core.frame import Frame
 from core.geometry import Box, iou
-from core.scratch import Arena
+from core.pictures import planes as picture
+from core.pictures.scratch import Arena
 
 TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
 CROP_FACES = 3.0  # a follow-up crop shows this many face sizes

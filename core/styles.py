@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.geometry import Box
-from core.picture import Plane, Samples
+from core.pictures.planes import Plane, Samples
 
 Shape = Literal["ellipse", "box"]
 

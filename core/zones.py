@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from core.config import ZoneConfig
 from core.geometry import Box
-from core.orientation import Orientation
-from core.picture import Plane
+from core.pictures.orientation import Orientation
+from core.pictures.planes import Plane
 from core.styles import Placed, Span, as_alpha
 
 _KEPT: Final = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from core.orientation import Orientation
+from core.pictures.orientation import Orientation
 
 Matrix = tuple[int, ...]
 """Nine integers as FFmpeg stores a display matrix: fixed point, 16.16 but for the last column, 2.30."""

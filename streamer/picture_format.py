@@ -12,7 +12,7 @@ from av.codec.codec import find_best_pix_fmt_of_list
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 
-from core.picture import FORMATS
+from core.pictures.planes import FORMATS
 
 SUPPORTED_FORMATS = tuple(name for name in FORMATS if not av.VideoFormat(name).is_rgb)
 """Pixel formats that pass through the masker as they are."""

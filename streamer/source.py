@@ -22,8 +22,8 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
 from core.frame import Frame
-from core.orientation import UPRIGHT, Orientation
-from core.picture import copied
+from core.pictures.orientation import UPRIGHT, Orientation
+from core.pictures.planes import copied
 from streamer.errors import InputError
 from streamer.first_look import frame_rate, warn_of_alpha, warn_of_container
 from streamer.losses import FLAGS_RACE, Losses, strictness

@@ -15,7 +15,7 @@ from core.config import DetectConfig, EngineConfig, ScaleConfig
 from core.detection import BgrImage, Detection
 from core.frame import Frame
 from core.geometry import Box
-from core.picture import planes
+from core.pictures.planes import planes
 
 Answer = Callable[[Sequence[BgrImage]], list[list[Detection]]]
 

@@ -15,7 +15,7 @@ from core.config import MaskConfig
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame
-from core.picture import Plane, planes
+from core.pictures.planes import Plane, planes
 
 FACE = Box(175, 60, 280, 190)  # in the 512 x 512 astronaut
 STYLES = ("blur", "mosaic", "solid")

@@ -9,7 +9,7 @@ import pytest
 
 from core import Anonymizer, Cover, EngineConfig, Frame, MaskedFrame, worker
 from core.detection import BgrImage, Detection
-from core.picture import planes
+from core.pictures.planes import planes
 from tests.fakes import HangingDetector, ScriptedDetector, engine_config, numbered
 
 CONFIG = engine_config(

@@ -10,7 +10,7 @@ import pytest
 
 from core.cuts import CutDetector
 from core.detection import BgrImage
-from core.picture import luma_thumbnail
+from core.pictures.planes import luma_thumbnail
 from tests.faces import astronaut, carphone, panned, scenery, shot, turned, zoomed
 
 

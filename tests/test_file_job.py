@@ -16,7 +16,7 @@ import pytest
 
 from core.detection import BgrImage, Detection, Detector
 from core.detectors import yunet
-from core.orientation import Orientation
+from core.pictures.orientation import Orientation
 from core.weights import YUNET
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli import DEGRADED, main

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.fills import Fill, Fills
-from core.picture import Samples
+from core.pictures.planes import Samples
 from core.styles import Alpha, Placed, Span
 
 PARTS = (2, 2)

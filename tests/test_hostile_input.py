@@ -17,7 +17,7 @@ import pytest
 from core.anonymizer import Anonymizer
 from core.config import EngineConfig
 from core.frame import Frame
-from core.orientation import Orientation
+from core.pictures.orientation import Orientation
 from streamer.cli import main
 from streamer.errors import InputError
 from streamer.memory_plan import MEGABYTE, EncoderPlan, TooLargeError, decoder_threads, encoder_plan, picture_bytes

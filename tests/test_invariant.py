@@ -22,7 +22,7 @@ from core.detection import Detection
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame
-from core.picture import planes
+from core.pictures.planes import planes
 from core.timeline import Moment, Timeline
 from tests.fakes import (
     BAD_ANSWERS,

@@ -17,7 +17,7 @@ from core.engine import MAX_MESSAGES, Stats
 from core.frame import Cover
 from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame
-from core.picture import planes
+from core.pictures.planes import planes
 from tests.fakes import BAD_ANSWERS, GOOD_ANSWERS, HangingDetector, ScriptedDetector, engine_config, numbered
 
 MAX_AGE = 0.5

@@ -17,8 +17,8 @@ from core.config import ZoneConfig
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masker import Masker
-from core.orientation import Orientation
-from core.picture import FORMATS, UnsupportedPictureError, planes
+from core.pictures.orientation import Orientation
+from core.pictures.planes import FORMATS, UnsupportedPictureError, planes
 from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, settled, touched
 
 

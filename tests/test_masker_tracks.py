@@ -10,7 +10,7 @@ from core.config import ZoneConfig
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masker import Masker
-from core.picture import FORMATS, planes
+from core.pictures.planes import FORMATS, planes
 from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, touched
 
 

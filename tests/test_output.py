@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.orientation import Orientation
+from core.pictures.orientation import Orientation
 from streamer.encoder import EncoderConfig
 from streamer.errors import OutputError
 from streamer.orientation_tag import matrix_of

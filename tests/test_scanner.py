@@ -15,8 +15,8 @@ from core.detection import BgrImage, Detection
 from core.detectors import create
 from core.frame import Frame
 from core.geometry import Box, iou
-from core.orientation import Orientation
-from core.picture import planes
+from core.pictures.orientation import Orientation
+from core.pictures.planes import planes
 from core.scanner import DOUBT, Scanner, cross_check, merge, tiles
 from tests.faces import shot
 from tests.fakes import found

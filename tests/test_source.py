@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.frame import Frame
-from core.orientation import Orientation
+from core.pictures.orientation import Orientation
 from streamer.damage import DamageLog
 from streamer.errors import InputError
 from streamer.orientation_tag import matrix_of, orientation_of, parse_matrix

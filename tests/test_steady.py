@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry import Box
-from core.picture import planes
+from core.pictures.planes import planes
 from core.steady import Steady
 from core.styles import AlphaCache
 

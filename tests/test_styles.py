@@ -10,7 +10,7 @@ from core.config import MaskConfig
 from core.frame import BLANKET, Frame
 from core.geometry import Box
 from core.masker import Masker
-from core.picture import planes
+from core.pictures.planes import planes
 from core.styles import AlphaCache, averages, enlarged
 
 

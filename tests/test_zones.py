@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.config import ZoneConfig
-from core.orientation import UPRIGHT, Orientation
-from core.picture import planes
+from core.pictures.orientation import UPRIGHT, Orientation
+from core.pictures.planes import planes
 from core.zones import Zones, rasterized
 
 SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))

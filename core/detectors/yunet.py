@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from core.detection import BgrImage, Detection
 from core.geometry import Box
-from core.scratch import Scratch
+from core.pictures.scratch import Scratch
 from core.weights import YUNET
 
 FloatArray = npt.NDArray[np.float32]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from core.orientation import UPRIGHT, Orientation
-from core.picture import is_full_range, planes
+from core.pictures.orientation import UPRIGHT, Orientation
+from core.pictures.planes import is_full_range, planes
 
 PIXELS = "yuv420p"
 

@@ -29,7 +29,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from core.orientation import UPRIGHT, Orientation
+from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
 from streamer.frame_num import FrameNumbers
 from streamer.live.ffmpeg_log import capture, listen, tells_of_loss

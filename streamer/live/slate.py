@@ -11,7 +11,7 @@ import cv2
 from core.frame import Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
-from core.picture import planes
+from core.pictures.planes import planes
 from streamer.live.fitting import PIXELS
 
 _GREY: Final = 40

@@ -15,8 +15,8 @@ from core.frame import Frame
 from core.live import MAX_FRAMES, LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
-from core.orientation import Orientation
 from core.owned_thread import OwnedThread
+from core.pictures.orientation import Orientation
 from core.worker import describe
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig

@@ -16,7 +16,7 @@ from core.config import MaskConfig, ZoneConfig
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masker import Masker
-from core.picture import crop, luma_thumbnail, shrink
+from core.pictures.planes import crop, luma_thumbnail, shrink
 
 _ROUNDS = 40
 _SIZE = (1920, 1080)

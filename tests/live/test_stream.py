@@ -21,7 +21,7 @@ from core.detection import Detector
 from core.frame import Frame
 from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame
-from core.orientation import UPRIGHT, Orientation
+from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
 from streamer.live.fanout import ClosedError

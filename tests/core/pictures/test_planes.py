@@ -16,7 +16,7 @@ from skimage import data
 
 from core.detection import BgrImage
 from core.geometry import Box
-from core.picture import FORMATS, UnsupportedPictureError, crop, luma_thumbnail, planes, shrink
+from core.pictures.planes import FORMATS, UnsupportedPictureError, crop, luma_thumbnail, planes, shrink
 
 GRAY = ("gray", "gray10le")
 

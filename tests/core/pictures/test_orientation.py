@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry import Box
-from core.orientation import UPRIGHT, Orientation
+from core.pictures.orientation import UPRIGHT, Orientation
 
 WIDTH, HEIGHT = 7, 5
 ORIENTATIONS = [Orientation(turn, flip) for turn in (0, 90, 180, 270) for flip in (False, True)]

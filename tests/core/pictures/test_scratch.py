@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry import Box
-from core.picture import Samples, crop, planes, shrink
-from core.scratch import Arena, Scratch
+from core.pictures.planes import Samples, crop, planes, shrink
+from core.pictures.scratch import Arena, Scratch
 
 BYTE, WORD = np.dtype(np.uint8), np.dtype(np.uint16)
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))

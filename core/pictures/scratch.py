@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from core.picture import Samples
+from core.pictures.planes import Samples
 
 _ALIGNED: Final = 64
 """Every array begins a multiple of this many bytes after the first, so that each can be viewed as any type."""
