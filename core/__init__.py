@@ -2,7 +2,7 @@
 
 from core.anonymizer import Anonymizer
 from core.config import EngineConfig
-from core.detection import Detection, Detector
+from core.detect.detection import Detection, Detector
 from core.engine import Stats
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box

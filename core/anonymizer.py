@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.config import EngineConfig
-from core.detection import Detector
+from core.detect.detection import Detector
+from core.detect.detector_thread import DetectorThread, Sample, SampleVerdict
 from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from core.worker import DetectorThread, Sample, SampleVerdict
 
 MIN_FRAMES, MAX_FRAMES = 3, 256  # the least: one to paint, one to look at, one that came after
 DEPTH = 4  # samples under way

@@ -9,18 +9,18 @@ from time import thread_time
 
 from core.clock import StreamClock
 from core.config import EngineConfig
-from core.cuts import CutDetector, Thumbnail
-from core.detection import Detector
-from core.detectors import create
+from core.detect.cuts import CutDetector, Thumbnail
+from core.detect.detection import Detector
+from core.detect.detector_thread import DetectorThread, SampleVerdict, Scan
+from core.detect.pace import Pace
+from core.detect.registry import create
+from core.detect.sampler import Sampler
+from core.detect.scanner import Scanner
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
-from core.pace import Pace
 from core.pictures.planes import luma_thumbnail
-from core.sampler import Sampler
-from core.scanner import Scanner
 from core.timeline import Moment, Timeline
-from core.worker import DetectorThread, SampleVerdict, Scan
 
 MAX_MESSAGES = 50
 

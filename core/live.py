@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
-from core.detection import Detector
+from core.detect.detection import Detector
+from core.detect.detector_thread import DetectorThread, Sample
 from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
 from core.pictures.planes import copied
 from core.timeline import Moment
-from core.worker import DetectorThread, Sample
 
 MAX_FRAMES = 256
 """Held at most, whatever the look-ahead: a source that sends thousands of pictures a second fills no memory."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.config import TrackConfig
-from core.detection import Detection
+from core.detect.detection import Detection
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.tracker import Tracker
 

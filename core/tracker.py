@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from core.config import TrackConfig
-from core.detection import Detection
+from core.detect.detection import Detection
 from core.frame import Region
 from core.geometry import Box, iou
 from core.track import Observation, Track

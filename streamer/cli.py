@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from core.config import MaskConfig
-from core.detectors import DETECTORS
+from core.detect.registry import DETECTORS
 from streamer.audio import AudioPolicy
 from streamer.encoder import EncoderConfig
 from streamer.errors import InterruptedJobError, JobError, printable

@@ -13,7 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 from rich.console import Console
 
-from core.detection import BgrImage
+from core.detect.detection import BgrImage
 from streamer.errors import OutputError
 from streamer.file_job import anonymize_file
 

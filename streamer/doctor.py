@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from core.detectors import DETECTORS, DetectorEntry, create
-from core.weights import WeightsError
+from core.detect.model_files import WeightsError
+from core.detect.registry import DETECTORS, DetectorEntry, create
 from streamer.chatter import without_chatter
 from streamer.report import versions
 from streamer.version import VERSION

@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from core.anonymizer import Anonymizer
-from core.detection import Detector
-from core.detectors import find
+from core.detect.detection import Detector
+from core.detect.registry import find
 from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame

@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from core.config import EngineConfig, Section
-from core.detectors import DETECTORS
+from core.detect.registry import DETECTORS
 from streamer.audio import AudioPolicy
 from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig
 from streamer.errors import ConfigError

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage import data
 
-from core.detection import BgrImage
+from core.detect.detection import BgrImage
 from core.geometry import Box
 
 Grey = npt.NDArray[np.uint8]

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from core.config import DetectConfig, EngineConfig, ScaleConfig
-from core.detection import BgrImage, Detection
+from core.detect.detection import BgrImage, Detection
 from core.frame import Frame
 from core.geometry import Box
 from core.pictures.planes import planes

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from core import Anonymizer, Cover, EngineConfig, Frame, MaskedFrame, worker
-from core.detection import BgrImage, Detection
+from core import Anonymizer, Cover, EngineConfig, Frame, MaskedFrame
+from core.detect import detector_thread as worker
+from core.detect.detection import BgrImage, Detection
 from core.pictures.planes import planes
 from tests.fakes import HangingDetector, ScriptedDetector, engine_config, numbered
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.detectors import create
+from core.detect.registry import create
 from streamer import demo
 from streamer.cli import main
 from tests.faces import read

@@ -14,10 +14,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from core.detection import BgrImage, Detection, Detector
-from core.detectors import yunet
+from core.detect import yunet
+from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.model_files import YUNET
 from core.pictures.orientation import Orientation
-from core.weights import YUNET
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli import DEGRADED, main
 from streamer.encoder import EncoderConfig

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import anonymizer, worker
+from core import anonymizer
 from core.anonymizer import Anonymizer
 from core.clock import StreamClock
 from core.config import EngineConfig, TrackConfig
-from core.detection import Detection
+from core.detect import detector_thread as worker
+from core.detect.detection import Detection
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame

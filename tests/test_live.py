@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import live, worker
+from core import live
 from core.config import EngineConfig, MaskConfig, ZoneConfig
-from core.detection import BgrImage, Detection
+from core.detect import detector_thread as worker
+from core.detect.detection import BgrImage, Detection
 from core.engine import MAX_MESSAGES, Stats
 from core.frame import Cover
 from core.live import LiveAnonymizer

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.config import MaskConfig, ScaleConfig, ZoneConfig
-from core.detectors import DETECTORS
+from core.detect.registry import DETECTORS
 from streamer.errors import ConfigError
 from streamer.settings import Settings, load, parse, presets
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from core.config import TrackConfig
-from core.detection import Detection
+from core.detect.detection import Detection
 from core.frame import Cover
 from core.geometry import Box
 from core.timeline import Moment, Timeline

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.detection import BgrImage
+from core.detect.detection import BgrImage
 from core.geometry import Box
 
 Samples = npt.NDArray[np.uint8 | np.uint16]

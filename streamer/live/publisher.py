@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
+from core.detect.detector_thread import describe
 from core.masked_frame import MaskedFrame
-from core.worker import describe
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.frame_rate import USUAL
 from streamer.live.output import StreamOutput

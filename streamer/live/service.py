@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from core.detection import Detector
+from core.detect.detection import Detector
 from streamer.live.address import Listen, parse_listen
 from streamer.live.camera import Camera
 from streamer.live.client_caps import fitted

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
-from core.detection import Detector
+from core.detect.detection import Detector
+from core.detect.detector_thread import describe
 from core.frame import Frame
 from core.live import MAX_FRAMES, LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.masker import Masker
 from core.owned_thread import OwnedThread
 from core.pictures.orientation import Orientation
-from core.worker import describe
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.fitting import fitted, published_size

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.detection import BgrImage
+from core.detect.detection import BgrImage
 from tests import faces
 from tests.live.camera_rig.frame_code import cell_size
 from tests.live.camera_rig.recorder import Received

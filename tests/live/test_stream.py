@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
-from core.detection import Detector
+from core.detect.detection import Detector
 from core.frame import Frame
 from core.live import LiveAnonymizer
 from core.masked_frame import MaskedFrame

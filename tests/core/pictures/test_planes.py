@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from core.detection import BgrImage
+from core.detect.detection import BgrImage
 from core.geometry import Box
 from core.pictures.planes import FORMATS, UnsupportedPictureError, crop, luma_thumbnail, planes, shrink
 

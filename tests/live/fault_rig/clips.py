@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.detection import BgrImage
+from core.detect.detection import BgrImage
 from core.geometry import Box
 from tests.faces import Clip, carphone, read
 from tests.live.camera_rig.coded_clip import coded_clip

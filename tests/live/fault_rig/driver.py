@@ -16,8 +16,8 @@ from typing import Final
 from unittest import mock
 
 from core.config import TrackConfig
-from core.detection import BgrImage, Detection, Detector
-from core.detectors import create
+from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.registry import create
 from core.masked_frame import MaskedFrame
 from streamer.cli import main
 from streamer.live import command

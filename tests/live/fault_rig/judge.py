@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.detection import BgrImage
-from core.detectors import create
+from core.detect.detection import BgrImage
+from core.detect.registry import create
 from core.geometry import Box
 from tests import faces, leaks
 from tests.faces import Grey

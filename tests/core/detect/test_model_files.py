@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from core import weights
-from core.detectors import DETECTORS
-from core.weights import Weights, WeightsError
+from core.detect import model_files as weights
+from core.detect.model_files import Weights, WeightsError
+from core.detect.registry import DETECTORS
 
 
 @pytest.mark.parametrize("entry", [entry.weights for entry in DETECTORS.values()], ids=lambda w: w.name)
@@ -64,7 +64,7 @@ def test_one_changed_byte_is_noticed(package: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("yunet", "core.detectors.yunet.YUNET"), ("mediapipe", "core.detectors.mediapipe.BLAZEFACE_FULL")],
+    [("yunet", "core.detect.yunet.YUNET"), ("mediapipe", "core.detect.mediapipe.BLAZEFACE_FULL")],
 )
 def test_a_detector_is_not_made_from_other_weights(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = DETECTORS[name]
@@ -74,5 +74,5 @@ def test_a_detector_is_not_made_from_other_weights(name: str, module: str, monke
 
 
 def test_looking_for_weights_imports_nothing_slow() -> None:
-    code = "import sys, core.weights as w; w.BLAZEFACE_FULL.read(); assert 'mediapipe' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(weights.__file__).parent.parent)
+    code = "import sys, core.detect.model_files as w; w.BLAZEFACE_FULL.read(); assert 'mediapipe' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(weights.__file__).parents[2])

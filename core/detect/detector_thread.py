@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.detection import Detection
+from core.detect.detection import Detection
 from core.frame import Frame
 from core.owned_thread import POLL, OwnedThread
 from core.timeline import Moment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from core.cuts import Thumbnail
+from core.detect.cuts import Thumbnail
 
 NOISE = 4  # grey levels: differences up to this are the camera's noise
 MEMORY = 0.8  # what the past weighs at each picture

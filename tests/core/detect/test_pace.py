@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.cuts import Thumbnail
-from core.pace import Pace
+from core.detect.cuts import Thumbnail
+from core.detect.pace import Pace
 
 
 def _scene(step: float, count: int = 30) -> list[Thumbnail]:

@@ -1,4 +1,4 @@
-"""The network in core/weights/ is the published one with one head a stride: same answers, and they are read rightly."""
+"""The network in core/detect/weights/ is the published one with one head a stride: same answers, and they are read rightly."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from core.detectors.yunet import STRIDES, YuNet, decode
-from core.weights import YUNET
+from core.detect.model_files import YUNET
+from core.detect.yunet import STRIDES, YuNet, decode
 from tests.faces import FACE, astronaut, scenery
 from tests.yunet_weights import CHANNELS, one_head
 
 Floats = npt.NDArray[np.float32]
 
-PUBLISHED = Path(__file__).with_name("data") / "face_detection_yunet_2023mar.onnx"
+PUBLISHED = Path(__file__).parents[2] / "data" / "face_detection_yunet_2023mar.onnx"
 
 
 def run(model: bytes, picture: Floats) -> dict[str, Floats]:

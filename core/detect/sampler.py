@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import SampleConfig
-from core.cuts import Thumbnail
+from core.detect.cuts import Thumbnail
 
 
 class Sampler:

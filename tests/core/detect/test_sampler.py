@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from core.config import SampleConfig
-from core.cuts import Thumbnail
-from core.sampler import Sampler
+from core.detect.cuts import Thumbnail
+from core.detect.sampler import Sampler
 
 CONFIG = SampleConfig(min_interval=0.1, max_interval=0.4, change_level=10, change_share=0.01)
 STEP = 0.05

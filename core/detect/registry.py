@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.config import ScaleConfig
-from core.detection import Detector
-from core.detectors.mediapipe import MediaPipe
-from core.detectors.yunet import YuNet
-from core.weights import BLAZEFACE_FULL, BLAZEFACE_SHORT, YUNET, Weights
+from core.detect.detection import Detector
+from core.detect.mediapipe import MediaPipe
+from core.detect.model_files import BLAZEFACE_FULL, BLAZEFACE_SHORT, YUNET, Weights
+from core.detect.yunet import YuNet
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.config import DetectConfig, ScaleConfig
-from core.detection import BgrImage, Detection, Detector
-from core.detectors import default_scales, find
+from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.registry import default_scales, find
 from core.frame import Frame
 from core.geometry import Box, iou
 from core.pictures import planes as picture

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from core.cuts import CutDetector
-from core.detection import BgrImage
+from core.detect.cuts import CutDetector
+from core.detect.detection import BgrImage
 from core.pictures.planes import luma_thumbnail
 from tests.faces import astronaut, carphone, panned, scenery, shot, turned, zoomed
 

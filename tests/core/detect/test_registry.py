@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from core.detection import BgrImage, Detection, Detector
-from core.detectors import DETECTORS, create, default_scales, find
+from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.registry import DETECTORS, create, default_scales, find
 from core.geometry import Box, iou
 from tests.faces import FACE, astronaut, carphone, scenery
 
@@ -127,4 +127,4 @@ def test_licences_are_named_and_shipped_with_the_weights() -> None:
     assert all(entry.weights.license for entry in DETECTORS.values())
     import core
 
-    assert "MIT" in Path(core.__file__).with_name("weights").joinpath("LICENSE-yunet").read_text("utf-8")
+    assert "MIT" in (Path(core.__file__).parent / "detect" / "weights" / "LICENSE-yunet").read_text("utf-8")

@@ -1,0 +1,1 @@
+"""Which frames the detector looks at, and what it finds in them."""
