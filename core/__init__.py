@@ -6,7 +6,7 @@ from core.detect.detection import Detection, Detector
 from core.engine import Stats
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
-from core.live import LiveAnonymizer
+from core.live_anonymizer import LiveAnonymizer
 from core.masked_frame import MaskedFrame
 
 __all__ = [

@@ -18,9 +18,9 @@ from core.detect.sampler import Sampler
 from core.detect.scanner import Scanner
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
-from core.masker import Masker
+from core.paint.masker import Masker
 from core.pictures.planes import luma_thumbnail
-from core.timeline import Moment, Timeline
+from core.track.timeline import Moment, Timeline
 
 MAX_MESSAGES = 50
 

@@ -10,7 +10,7 @@ from core.frame import Cover, Frame, Verdict
 
 
 class MaskerSeal:
-    """Proof of being the masker; `core.masker` holds the one instance there is."""
+    """Proof of being the masker; `core.paint.masker` holds the one instance there is."""
 
     __slots__ = ()
 
@@ -20,7 +20,7 @@ SEAL: Final = MaskerSeal()
 
 @final
 class MaskedFrame:
-    """A frame whose verdict has been painted. Made by `core.masker.Masker` and by nothing else.
+    """A frame whose verdict has been painted. Made by `core.paint.masker.Masker` and by nothing else.
 
     Raises TypeError without the masker's seal.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.config import MaskConfig
 from core.frame import BLANKET, Cover, Frame, Verdict
-from core.masker import Masker
+from core.paint.masker import Masker
 from streamer.audio import AudioPolicy
 from streamer.encoder import EncoderConfig
 from streamer.output import MaskedFile

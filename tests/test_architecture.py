@@ -61,7 +61,7 @@ def test_no_test_code_in_the_source(path: Path) -> None:
 
 def test_only_the_masker_has_the_seal() -> None:
     users = {path.relative_to(ROOT).as_posix() for path in EVERYTHING for _, name in imports(path) if name == "SEAL"}
-    assert users - {"tests/test_masked_type.py"} == {"core/masker.py"}
+    assert users - {"tests/core/test_masked_type.py"} == {"core/paint/masker.py"}
     # Nor through the module, nor a seal of one's own.
     for path in [*ENGINE, *SOURCES]:
         if path.name not in ("masked_frame.py", "masker.py"):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from core.config import MaskConfig
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
-from core.masker import Masker
+from core.paint.masker import Masker
 from streamer.encoder import EncoderConfig, VideoEncoder, choose_codec, encoder_pixel_format
 from streamer.picture_format import HdrData, PictureFormat, closest_supported, mastering_display
 from streamer.warning_log import WarningLog

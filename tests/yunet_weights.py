@@ -1,6 +1,6 @@
 """Makes the network in core/detect/weights/ from the published one: the same answers for less work.
 
-    python -m tests.yunet_weights tests/data/face_detection_yunet_2023mar.onnx core/detect/weights/yunet_2023mar_one_head.onnx
+    python -m tests.yunet_weights tests/data/face_detection_yunet_2023mar.onnx OUTPUT.onnx
 
 The published YuNet (face_detection_yunet_2023mar.onnx of OpenCV Zoo, 640x640 px only) ends in four branches a stride:
 class, objectness, box, key points, each one convolution of 1x1 and one of 3x3 a channel. Here

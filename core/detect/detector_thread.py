@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core.detect.detection import Detection
 from core.frame import Frame
 from core.owned_thread import POLL, OwnedThread
-from core.timeline import Moment
+from core.track.timeline import Moment
 
 
 @dataclass(frozen=True, slots=True, eq=False)

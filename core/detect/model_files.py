@@ -45,7 +45,7 @@ class Weights:
 YUNET = Weights(
     "yunet-2023mar-one-head",
     "core",
-    "detect/weights/yunet_2023mar_one_head.onnx",  # made by tests/yunet_weights.py from the published file, same weights
+    "detect/weights/yunet_2023mar_one_head.onnx",  # made by tests/yunet_weights.py, same weights
     "8d4a02d9ea4e04aa9afbf706ea7577eec0393be9bd50bfe5237a6cb5ff2aa8bf",
     "MIT (OpenCV Zoo, libfacedetection)",
 )

@@ -10,7 +10,7 @@ import cv2
 
 from core.frame import Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
-from core.masker import Masker
+from core.paint.masker import Masker
 from core.pictures.planes import planes
 from streamer.live.fitting import PIXELS
 

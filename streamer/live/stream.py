@@ -13,10 +13,10 @@ from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect.detection import Detector
 from core.detect.detector_thread import describe
 from core.frame import Frame
-from core.live import MAX_FRAMES, LiveAnonymizer
+from core.live_anonymizer import MAX_FRAMES, LiveAnonymizer
 from core.masked_frame import MaskedFrame
-from core.masker import Masker
 from core.owned_thread import OwnedThread
+from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig

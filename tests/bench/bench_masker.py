@@ -15,7 +15,7 @@ import numpy as np
 from core.config import MaskConfig, ZoneConfig
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
-from core.masker import Masker
+from core.paint.masker import Masker
 from core.pictures.planes import crop, luma_thumbnail, shrink
 
 _ROUNDS = 40

@@ -15,8 +15,8 @@ from core.config import MaskConfig
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame
-from core.masker import Masker
 from core.owned_thread import OwnedThread
+from core.paint.masker import Masker
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK

@@ -6,7 +6,7 @@ import pytest
 
 from core.config import MaskConfig
 from core.frame import Cover
-from core.masker import Masker
+from core.paint.masker import Masker
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.live.fitting import fitted, published_size
 from streamer.live.slate import slate

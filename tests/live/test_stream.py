@@ -19,7 +19,7 @@ import pytest
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect.detection import Detector
 from core.frame import Frame
-from core.live import LiveAnonymizer
+from core.live_anonymizer import LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.live.camera import CameraStatus
@@ -326,7 +326,7 @@ def test_a_masker_that_always_fails_shows_nothing_and_fills_no_memory(monkeypatc
     def fail(*_: object) -> NoReturn:
         raise ValueError("injected")
 
-    monkeypatch.setattr("core.masker.Masker.mask", fail)
+    monkeypatch.setattr("core.paint.masker.Masker.mask", fail)
     monkeypatch.setattr("streamer.live.stream.MAX_FRAMES", 10)
     with running() as live:
         live.source.play(60)

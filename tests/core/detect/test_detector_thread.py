@@ -10,7 +10,7 @@ import pytest
 from core.detect import detector_thread as worker
 from core.detect.detection import Detection
 from core.detect.detector_thread import DetectorThread, Sample, SampleVerdict, Scan, describe
-from core.timeline import Moment
+from core.track.timeline import Moment
 from tests.fakes import found, numbered
 
 WAIT = 20.0  # seconds; reached only when a test is about to fail

@@ -1,4 +1,4 @@
-"""The network in core/detect/weights/ is the published one with one head a stride: same answers, and they are read rightly."""
+"""The network in core/detect/weights/ is the published one with one head a stride: same answers, read correctly."""
 
 from __future__ import annotations
 

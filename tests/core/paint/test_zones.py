@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.config import ZoneConfig
+from core.paint.zones import Zones, rasterized
 from core.pictures.orientation import UPRIGHT, Orientation
 from core.pictures.planes import planes
-from core.zones import Zones, rasterized
 
 SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
 
@@ -116,7 +116,7 @@ def test_zones_are_drawn_once_for_each_picture_and_few_are_kept(monkeypatch: pyt
         drawn.append((width, height))
         return rasterized(outline, width, height)
 
-    monkeypatch.setattr("core.zones.rasterized", counted)
+    monkeypatch.setattr("core.paint.zones.rasterized", counted)
     zones = Zones([ZoneConfig(points=SQUARE)])
     for _ in range(3):
         _covered(zones, av.VideoFrame(80, 40, "gray"))

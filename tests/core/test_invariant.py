@@ -24,7 +24,7 @@ from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame
 from core.pictures.planes import planes
-from core.timeline import Moment, Timeline
+from core.track.timeline import Moment, Timeline
 from tests.fakes import (
     BAD_ANSWERS,
     GOOD_ANSWERS,

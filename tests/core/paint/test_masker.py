@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.config import ZoneConfig
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
-from core.masker import Masker
+from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
 from core.pictures.planes import FORMATS, UnsupportedPictureError, planes
 from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, settled, touched

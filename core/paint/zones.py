@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from core.config import ZoneConfig
 from core.geometry import Box
+from core.paint.styles import Placed, Span, as_alpha
 from core.pictures.orientation import Orientation
 from core.pictures.planes import Plane
-from core.styles import Placed, Span, as_alpha
 
 _KEPT: Final = 4
 """Sizes and orientations remembered: a stream has one, or a few when it changes on the way."""

@@ -14,15 +14,15 @@ import pytest
 from core.config import MaskConfig
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame, MaskerSeal
-from core.masker import Masker
+from core.paint.masker import Masker
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """
     from core.config import MaskConfig
     from core.frame import BLANKET, Frame
     from core.masked_frame import MaskedFrame
-    from core.masker import Masker
+    from core.paint.masker import Masker
 
     def publish(picture: MaskedFrame) -> None: ...
 
@@ -85,4 +85,4 @@ def test_only_the_masker_takes_the_seal() -> None:
             named = isinstance(node, ast.ImportFrom) and any(alias.name in ("SEAL", "*") for alias in node.names)
             if named or (isinstance(node, ast.Attribute) and node.attr == "SEAL"):
                 takers.add(path.relative_to(ROOT).as_posix())
-    assert takers == {"core/masker.py"}
+    assert takers == {"core/paint/masker.py"}

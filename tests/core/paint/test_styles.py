@@ -9,9 +9,9 @@ import pytest
 from core.config import MaskConfig
 from core.frame import BLANKET, Frame
 from core.geometry import Box
-from core.masker import Masker
+from core.paint.masker import Masker
+from core.paint.styles import AlphaCache, averages, enlarged
 from core.pictures.planes import planes
-from core.styles import AlphaCache, averages, enlarged
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.geometry import Box
-from core.tracker import Tracker, _distance, _out_of_reach, _spot
+from core.track.tracker import Tracker, _distance, _out_of_reach, _spot
 from tests.fakes import found
 
 CONFIG = TrackConfig(

@@ -12,15 +12,15 @@ from typing import Final
 import cv2
 
 from core.config import MaskConfig, ZoneConfig
-from core.fills import Fill, Fills
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
+from core.paint.fills import Fill, Fills
+from core.paint.stabilizer import Steady
+from core.paint.styles import AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
+from core.paint.zones import Zones
 from core.pictures.planes import Plane, Samples, is_full_range, planes
 from core.pictures.scratch import Scratch
-from core.steady import Steady
-from core.styles import AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
-from core.zones import Zones
 
 _SAMPLED: Final = 6
 """Averages are taken over at least this many samples a side, also where only a corner is to be painted."""

@@ -10,7 +10,7 @@ from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.frame import Cover
 from core.geometry import Box
-from core.timeline import Moment, Timeline
+from core.track.timeline import Moment, Timeline
 from tests.fakes import found, numbered
 
 CONFIG = TrackConfig(

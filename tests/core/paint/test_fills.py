@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterator
 import numpy as np
 import pytest
 
-from core.fills import Fill, Fills
+from core.paint.fills import Fill, Fills
+from core.paint.styles import Alpha, Placed, Span
 from core.pictures.planes import Samples
-from core.styles import Alpha, Placed, Span
 
 PARTS = (2, 2)
 

@@ -13,9 +13,9 @@ from core.detect.detector_thread import DetectorThread, Sample
 from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from core.masker import Masker
+from core.paint.masker import Masker
 from core.pictures.planes import copied
-from core.timeline import Moment
+from core.track.timeline import Moment
 
 MAX_FRAMES = 256
 """Held at most, whatever the look-ahead: a source that sends thousands of pictures a second fills no memory."""

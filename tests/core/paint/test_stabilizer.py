@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry import Box
+from core.paint.stabilizer import Steady
+from core.paint.styles import AlphaCache
 from core.pictures.planes import planes
-from core.steady import Steady
-from core.styles import AlphaCache
 
 FACE = Box(100, 100, 180, 200)
 steps = st.floats(-0.06, 0.06)

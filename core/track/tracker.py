@@ -11,7 +11,7 @@ from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.frame import Region
 from core.geometry import Box, iou
-from core.track import Observation, Track
+from core.track.track import Observation, Track
 
 # Corners of the regular octagon around the unit circle.
 _OCTAGON = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.config import TrackConfig
 from core.geometry import Box
-from core.track import Observation, Track
+from core.track.track import Observation, Track
 
 CONFIG = TrackConfig(margin=1.2, growth=0.5, hold=0.3, back_fill=0.1, bridge=1.0, sure_score=0.6, bend=0.15)
 FAR = 500.0  # from every edge

@@ -14,9 +14,9 @@ from typing import Final
 import cv2
 import numpy as np
 
+from core.paint.styles import Placed, Span, enlarged
 from core.pictures.planes import Samples
 from core.pictures.scratch import Scratch
-from core.styles import Placed, Span, enlarged
 
 _BUDGET: Final = 32 << 20
 """Bytes of drawn fills that may be kept from frame to frame."""

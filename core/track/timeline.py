@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.frame import BLANKET, Cover, Frame, Verdict
-from core.tracker import Tracker
+from core.track.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Painting masks on the planes of a picture."""

@@ -1,0 +1,1 @@
+"""Faces through time, and how each frame is to be covered."""
