@@ -11,9 +11,9 @@ from av.container.output import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from streamer.disguise import DisguiseWriter
 from streamer.errors import OutputError
-from streamer.sound import SoundTrack
+from streamer.media.audio_track import SoundTrack
+from streamer.media.disguise import DisguiseWriter
 from streamer.sound_gauge import SoundGauge
 from streamer.warning_log import WarningLog
 

@@ -21,9 +21,9 @@ from core.detect.registry import DETECTORS
 from streamer.audio import AudioPolicy
 from streamer.encoder import EncoderConfig
 from streamer.errors import InterruptedJobError, JobError, printable
-from streamer.interrupt import interrupts
 from streamer.live.options import add_live_parser
-from streamer.live.redact import redacted
+from streamer.runtime.redact import redacted
+from streamer.runtime.signals import interrupts
 from streamer.settings import Settings, checked, load, presets
 from streamer.version import VERSION
 

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from core.detect.model_files import WeightsError
 from core.detect.registry import DETECTORS, DetectorEntry, create
-from streamer.chatter import without_chatter
 from streamer.report import versions
+from streamer.runtime.native_stderr import without_chatter
 from streamer.version import VERSION
 
 ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised sound"}

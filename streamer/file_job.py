@@ -16,11 +16,11 @@ from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from streamer.errors import InterruptedJobError
-from streamer.opencv_threads import one_opencv_thread
+from streamer.media.picture_limit import PictureLimit
 from streamer.output import MaskedFile, check_target, default_output
-from streamer.picture_limit import PictureLimit
 from streamer.reader_thread import ReaderThread
 from streamer.report import Coverage, Report, WeightsUsed, digest, versions
+from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.settings import Settings
 from streamer.source import FileSource, SourceInfo
 from streamer.version import VERSION

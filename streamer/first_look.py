@@ -9,7 +9,7 @@ import numpy as np
 from av.container.input import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.opening import is_still
+from streamer.media.input import is_still
 from streamer.warning_log import WarningLog
 
 _RAW = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "jpeg_pipe", "obu", "av1", "vc1", "h261", "h263"})

@@ -21,11 +21,11 @@ from core.masked_frame import MaskedFrame
 from streamer.audio import AudioPolicy, SoundWriter, open_writers
 from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
 from streamer.errors import InputError, OutputError
+from streamer.media.audio_track import SoundPacket
+from streamer.media.timestamps import common_timescale
 from streamer.memory_plan import TooLargeError
 from streamer.partial import Partial
-from streamer.sound import SoundPacket
 from streamer.source import SourceInfo
-from streamer.timestamps import common_timescale
 from streamer.warning_log import WarningLog
 
 _BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT

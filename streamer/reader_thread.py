@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from core.frame import Frame
 from core.owned_thread import POLL, OwnedThread
 from streamer.errors import InterruptedJobError
+from streamer.media.audio_track import SoundPacket
 from streamer.memory_plan import picture_bytes
-from streamer.sound import SoundPacket
 from streamer.source import FileSource
 
 DEPTH = 6  # items decoded ahead ...

@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.packet import Packet
 
-from streamer.sound import SoundTrack
+from streamer.media.audio_track import SoundTrack
 
 _RENEWED: Final = 10_000  # packets: muxers keep an index of all that they have written
 

@@ -26,15 +26,15 @@ from core.pictures.orientation import UPRIGHT, Orientation
 from core.pictures.planes import copied
 from streamer.errors import InputError
 from streamer.first_look import frame_rate, warn_of_alpha, warn_of_container
-from streamer.losses import FLAGS_RACE, Losses, strictness
+from streamer.media.audio_track import SoundPacket, SoundTrack
+from streamer.media.display_matrix import Matrix, orientation_of, parse_matrix
+from streamer.media.input import open_input, pick_video
+from streamer.media.losses import FLAGS_RACE, Losses, strictness
+from streamer.media.metadata import harmless_tags, items_in_pictures, stripped_items
+from streamer.media.picture_format import PictureFormat, closest_supported, hdr_of, side_data
+from streamer.media.picture_limit import DEFAULT_LIMIT, PictureLimit
+from streamer.media.timestamps import Continuity, PtsFiller, is_plausible
 from streamer.memory_plan import decoder_threads, picture_bytes
-from streamer.metadata import harmless_tags, items_in_pictures, stripped_items
-from streamer.opening import open_input, pick_video
-from streamer.orientation_tag import Matrix, orientation_of, parse_matrix
-from streamer.picture_format import PictureFormat, closest_supported, hdr_of, side_data
-from streamer.picture_limit import DEFAULT_LIMIT, PictureLimit
-from streamer.sound import SoundPacket, SoundTrack
-from streamer.timestamps import Continuity, PtsFiller, is_plausible
 from streamer.warning_log import WarningLog
 
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own

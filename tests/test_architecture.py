@@ -42,7 +42,7 @@ def test_the_engine_knows_neither_files_nor_networks(path: Path) -> None:
     assert not {module.split(".")[0] for module, _ in imports(path)} & forbidden
 
 
-LIGHT = {"streamer.live.options", "streamer.live.redact"}
+LIGHT = {"streamer.live.options", "streamer.runtime.redact"}
 """What the command line may know of live streams without running one."""
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamer.disguise import PITCH, VoiceShifter
 from streamer.errors import OutputError
+from streamer.media.disguise import PITCH, VoiceShifter
 from tests.containers import (
     FFMPEG,
     encoded,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from streamer.chatter import without_chatter
+from streamer.runtime.native_stderr import without_chatter
 
 
 def test_the_doctor_says_nothing_but_its_own() -> None:

@@ -17,7 +17,7 @@ from core.frame import BLANKET, Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
 from streamer.encoder import EncoderConfig, VideoEncoder, choose_codec, encoder_pixel_format
-from streamer.picture_format import HdrData, PictureFormat, closest_supported, mastering_display
+from streamer.media.picture_format import HdrData, PictureFormat, closest_supported, mastering_display
 from streamer.warning_log import WarningLog
 from tests.containers import moving_pictures
 

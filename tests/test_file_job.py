@@ -21,7 +21,7 @@ from core.pictures.orientation import Orientation
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli import DEGRADED, main
 from streamer.encoder import EncoderConfig
-from streamer.orientation_tag import matrix_of
+from streamer.media.display_matrix import matrix_of
 from streamer.report import schema, write
 from tests.containers import main_video, needs_ffmpeg, plain, video_times
 from tests.faces import CLIPS, Clip, panned, read_grey, shot

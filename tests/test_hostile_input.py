@@ -20,8 +20,8 @@ from core.frame import Frame
 from core.pictures.orientation import Orientation
 from streamer.cli import main
 from streamer.errors import InputError
+from streamer.media.picture_limit import PictureLimit
 from streamer.memory_plan import MEGABYTE, EncoderPlan, TooLargeError, decoder_threads, encoder_plan, picture_bytes
-from streamer.picture_limit import PictureLimit
 from streamer.reader_thread import READER_BYTES, ReaderThread
 from streamer.settings import CONFIG_BYTES
 from streamer.source import FileSource

@@ -17,8 +17,8 @@ import pytest
 
 from streamer import file_job
 from streamer.cli import main
-from streamer.interrupt import interrupts
 from streamer.partial import Partial
+from streamer.runtime.signals import interrupts
 from tests.containers import encoded, needs_ffmpeg, plain, x264
 from tests.faces import carphone
 from tests.faces import write as write_clip

@@ -11,7 +11,7 @@ import pytest
 from core.pictures.orientation import Orientation
 from streamer.encoder import EncoderConfig
 from streamer.errors import OutputError
-from streamer.orientation_tag import matrix_of
+from streamer.media.display_matrix import matrix_of
 from streamer.output import MaskedFile, default_output
 from streamer.source import FileSource
 from tests.containers import (

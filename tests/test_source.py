@@ -13,9 +13,9 @@ import pytest
 
 from core.frame import Frame
 from core.pictures.orientation import Orientation
-from streamer.damage import DamageLog
 from streamer.errors import InputError
-from streamer.orientation_tag import matrix_of, orientation_of, parse_matrix
+from streamer.media.damage import DamageLog
+from streamer.media.display_matrix import matrix_of, orientation_of, parse_matrix
 from streamer.source import FileSource
 from streamer.warning_log import WarningLog
 from tests.containers import (

@@ -11,12 +11,12 @@ from fractions import Fraction
 from typing import Final
 
 from core.owned_thread import OwnedThread
-from streamer.live.backoff import Backoff
 from streamer.live.live_source import LivePicture, LiveSource, SourceError
 from streamer.live.meter import Rate
 from streamer.live.sound import LiveSound
 from streamer.live.source_time import Pacer
 from streamer.live.source_url import SourceConfig, SourceKind, SourceUrl, parse_source
+from streamer.runtime.backoff import Backoff
 
 _DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
 _SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts

@@ -7,7 +7,7 @@ import socket
 
 from streamer.live.address import parse_listen
 from streamer.live.config import LiveConfig
-from streamer.live.descriptors import Wish, available, share_out
+from streamer.runtime.descriptors import Wish, available, share_out
 
 _log = logging.getLogger("veilcast.live")
 

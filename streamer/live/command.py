@@ -13,12 +13,12 @@ from pathlib import Path
 from streamer.errors import ConfigError
 from streamer.live.address import parse_listen
 from streamer.live.config import LiveSettings
-from streamer.live.heaps import few_heaps
 from streamer.live.loading import live_settings
-from streamer.live.logs import logging_to
 from streamer.live.recorder import check_folder, folder_name
 from streamer.live.segment import SegmentError
 from streamer.live.service import LiveService, ServiceError
+from streamer.runtime.logs import logging_to
+from streamer.runtime.malloc import few_heaps
 
 log = logging.getLogger("veilcast.live")
 

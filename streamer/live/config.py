@@ -11,12 +11,12 @@ from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
 from streamer.audio import AudioPolicy
 from streamer.live.address import RESERVED, is_name, parse_listen
 from streamer.live.encoder import LiveEncoderConfig
-from streamer.live.logs import LogConfig
 from streamer.live.push import PushConfig
 from streamer.live.recorder import RecordConfig
 from streamer.live.rtsp_server import RtspConfig
 from streamer.live.source_url import SourceConfig
 from streamer.live.web_config import WebConfig
+from streamer.runtime.logs import LogConfig
 from streamer.settings import Settings
 
 

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from core.config import Section
 from core.masked_frame import MaskedFrame
-from streamer.h264 import nal_units
-from streamer.live.ffmpeg_log import MUTED
 from streamer.live.packet import CLOCK, TIME_BASE, VideoFormat, VideoPacket
+from streamer.media.h264 import nal_units
+from streamer.runtime.ffmpeg_log import MUTED
 
 _PIXELS = "yuv420p"
 _SPS, _PPS = 7, 8  # NAL unit types (H.264, table 7-1)

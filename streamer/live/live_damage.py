@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.damage import DamageLog
+from streamer.media.damage import DamageLog
 
 
 class LiveDamage:

@@ -31,21 +31,21 @@ from av.video.stream import VideoStream
 
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
-from streamer.frame_num import FrameNumbers
-from streamer.live.ffmpeg_log import capture, listen, tells_of_loss
-from streamer.live.interruptible import interruptible
 from streamer.live.live_damage import LiveDamage
-from streamer.live.redact import redacted
 from streamer.live.redirects import RedirectError, followed
 from streamer.live.sound import LiveSound
 from streamer.live.sound_track import LiveSoundTrack, pick_sound
 from streamer.live.source_time import Unwrapper
 from streamer.live.source_url import Opening, SourceConfig, SourceKind, SourceUrl, file_path, opening
-from streamer.losses import patience, strictness
-from streamer.opening import is_still, open_input, pick_video
-from streamer.orientation_tag import orientation_of, parse_matrix
-from streamer.picture_format import side_data
-from streamer.picture_limit import DEFAULT_LIMIT
+from streamer.media.display_matrix import orientation_of, parse_matrix
+from streamer.media.frame_num import FrameNumbers
+from streamer.media.input import is_still, open_input, pick_video
+from streamer.media.losses import patience, strictness
+from streamer.media.picture_format import side_data
+from streamer.media.picture_limit import DEFAULT_LIMIT
+from streamer.runtime.ffmpeg_interrupt import interruptible
+from streamer.runtime.ffmpeg_log import capture, listen, tells_of_loss
+from streamer.runtime.redact import redacted
 
 _NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from streamer.errors import ConfigError
 from streamer.live.address import parse_listen
 from streamer.live.config import LiveSettings
-from streamer.live.redact import redacted
+from streamer.runtime.redact import redacted
 from streamer.settings import checked, first_problem, load
 
 DEFAULT_NAME = "camera"

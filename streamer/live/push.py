@@ -11,13 +11,13 @@ from pydantic import Field
 
 from core.config import Section
 from core.owned_thread import POLL, OwnedThread
-from streamer.live.backoff import Backoff
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
 from streamer.live.push_process import PushProcess
 from streamer.live.push_worker import Order
-from streamer.live.redact import redacted
+from streamer.runtime.backoff import Backoff
+from streamer.runtime.redact import redacted
 
 _LOG = logging.getLogger("veilcast.push")
 _DEPTH = 100  # packets: what a server may hesitate, 4 s at 25 frames a second

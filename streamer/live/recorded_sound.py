@@ -9,10 +9,10 @@ from typing import Final
 from streamer.audio import AudioPolicy
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.output import StreamOutput
-from streamer.live.redact import redacted
 from streamer.live.segment import ContainerName
 from streamer.live.sound import SoundFormat, SoundPacket
 from streamer.live.sound_treatment import SoundRefusedError, Treatment, treatment
+from streamer.runtime.redact import redacted
 from streamer.warning_log import WarningLog
 
 _LOG = logging.getLogger("veilcast.recorder")

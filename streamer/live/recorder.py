@@ -15,7 +15,6 @@ from pydantic import Field
 from core.config import Section
 from core.owned_thread import POLL, OwnedThread
 from streamer.audio import AudioPolicy
-from streamer.live.backoff import Backoff
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.output import StreamOutput
 from streamer.live.packet import VideoPacket
@@ -23,6 +22,7 @@ from streamer.live.recorded_sound import RecordedSound
 from streamer.live.retention import StoredFile, expired
 from streamer.live.segment import ContainerName, Segment, SegmentError, SoundError
 from streamer.live.sound import SoundPacket
+from streamer.runtime.backoff import Backoff
 
 _LOG = logging.getLogger("veilcast.recorder")
 _DEPTH = 300  # packets: what a disk may hesitate, 12 s at 25 frames a second

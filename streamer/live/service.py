@@ -17,18 +17,18 @@ from streamer.live.address import Listen, parse_listen
 from streamer.live.camera import Camera
 from streamer.live.client_caps import fitted
 from streamer.live.config import LiveSettings, StreamConfig
-from streamer.live.descriptors import raise_limit
-from streamer.live.heaps import give_back
-from streamer.live.loop_thread import LoopThread
 from streamer.live.push import Pusher
 from streamer.live.recorder import Recorder
-from streamer.live.redact import redacted
 from streamer.live.rtsp_server import RtspServer
 from streamer.live.source_url import SourceUrlError
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream import LiveStream
 from streamer.live.web_server import WebServer
-from streamer.opencv_threads import one_opencv_thread
+from streamer.runtime.descriptors import raise_limit
+from streamer.runtime.event_loop import LoopThread
+from streamer.runtime.malloc import give_back
+from streamer.runtime.opencv_threads import one_opencv_thread
+from streamer.runtime.redact import redacted
 
 START_TIMEOUT: Final = 10.0  # seconds
 SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of a kind to end

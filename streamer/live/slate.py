@@ -12,7 +12,7 @@ from core.frame import Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
 from core.pictures.planes import planes
-from streamer.live.fitting import PIXELS
+from streamer.media.convert import PIXELS
 
 _GREY: Final = 40
 _WHITE: Final = 210

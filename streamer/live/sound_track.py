@@ -12,9 +12,9 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
-from streamer.live.redact import redacted
 from streamer.live.sound import LiveSound, SoundFormat, format_of
 from streamer.live.source_time import Unwrapper
+from streamer.runtime.redact import redacted
 
 _log: Final = logging.getLogger("veilcast.sound")
 

@@ -12,11 +12,11 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from streamer.audio import AudioPolicy
-from streamer.disguise import DisguiseWriter
 from streamer.live.packet import CLOCK, TIME_BASE
 from streamer.live.segment import FORMATS, ContainerName
 from streamer.live.sound import SoundFormat, SoundPacket, described, format_of
-from streamer.sound import SoundTrack
+from streamer.media.audio_track import SoundTrack
+from streamer.media.disguise import DisguiseWriter
 from streamer.warning_log import WarningLog
 
 _G711: Final = frozenset({"pcm_alaw", "pcm_mulaw"})

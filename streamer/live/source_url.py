@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from core.config import Section
-from streamer.formats import HTTP_FORMATS
-from streamer.live.redact import redacted
+from streamer.media.formats import HTTP_FORMATS
+from streamer.runtime.redact import redacted
 
 _KNOWN: Final = "a source is rtsp://, rtsps://, http://, https://, a webcam (/dev/video0) or a file"
 _DEVICE = re.compile(r"/dev/(video\d+|v4l/\S+)")

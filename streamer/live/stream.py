@@ -20,7 +20,6 @@ from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
 from streamer.live.camera import CameraStatus
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
-from streamer.live.fitting import fitted, published_size
 from streamer.live.frame_rate import FrameRate
 from streamer.live.live_source import LivePicture
 from streamer.live.mask_clock import MaskClock
@@ -28,11 +27,12 @@ from streamer.live.meter import Meter
 from streamer.live.output import StreamOutput
 from streamer.live.pts_clock import PtsClock
 from streamer.live.publisher import MakeEncoder, Publisher
-from streamer.live.redact import redacted
 from streamer.live.slate import slate
 from streamer.live.sound import LiveSound
 from streamer.live.sound_clock import SoundClock
 from streamer.live.status import Audience, Snapshot
+from streamer.media.convert import fitted, published_size
+from streamer.runtime.redact import redacted
 
 SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
 SLATE_FIRST: Final = 3.0  # the same before the first picture: opening a camera takes a moment

@@ -14,9 +14,9 @@ from av.video.frame import PictureType, VideoFrame
 from core.masked_frame import MaskedFrame
 from core.owned_thread import POLL, OwnedThread
 from streamer.live.fanout import ClosedError, Fanout, Subscription
-from streamer.live.ffmpeg_log import MUTED
 from streamer.live.output import KEY_INTERVAL, StreamOutput
 from streamer.live.packet import CLOCK, TIME_BASE
+from streamer.runtime.ffmpeg_log import MUTED
 
 _PIXELS = "yuv420p"
 _QUEUE = 8  # pictures; when libvpx does not keep up it skips rather than lags

@@ -11,10 +11,10 @@ from types import TracebackType
 
 from aiortc.rtp import RtpPacket
 
-from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
 from streamer.live.rtsp_connection import RtspLimits
 from streamer.live.rtsp_server import RtspConfig, RtspServer
+from streamer.runtime.event_loop import LoopThread
 
 WAIT = 15.0
 

@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from pydantic import SecretStr
 
-from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
 from streamer.live.status import Snapshot, State
 from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
+from streamer.runtime.event_loop import LoopThread
 from tests.live.producing import BITS, CELL, Producer, number_of
 from tests.live.web_rig import WAIT, serving
 

@@ -7,11 +7,11 @@ import pytest
 
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from streamer.h264 import nal_units
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot
+from streamer.media.h264 import nal_units
 from tests.live.producing import masked, number_of
 
 CONFIG = LiveEncoderConfig(preset="ultrafast", key_interval=1.0)

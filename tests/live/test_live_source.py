@@ -17,12 +17,12 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
-from streamer.h264 import nal_units
-from streamer.live.ffmpeg_log import capture, listen
-from streamer.live.fitting import fitted
-from streamer.live.interruptible import interruptible
 from streamer.live.live_source import LivePicture, LiveSource, SourceError
 from streamer.live.source_url import SourceConfig, parse_source
+from streamer.media.convert import fitted
+from streamer.media.h264 import nal_units
+from streamer.runtime.ffmpeg_interrupt import interruptible
+from streamer.runtime.ffmpeg_log import capture, listen
 from tests import faces
 from tests.live.camera_rig.coded_clip import Bgr, coded_clip
 from tests.live.camera_rig.frame_code import read

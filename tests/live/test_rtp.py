@@ -6,11 +6,11 @@ import pytest
 from aiortc.codecs.h264 import h264_depayload
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpSdesPacket, RtcpSrPacket, RtpPacket
 
-from streamer.h264 import nal_units
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.rtp import RtpStream
 from streamer.live.rtsp_message import Interleaved, MessageReader
+from streamer.media.h264 import nal_units
 from tests.live.producing import masked
 
 NTP_EPOCH = 2_208_988_800

@@ -17,12 +17,12 @@ from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI
 from pydantic import SecretStr
 
 from streamer.live.fanout import ClosedError
-from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
 from streamer.live.packet import VideoPacket
 from streamer.live.status import Snapshot
 from streamer.live.web_config import TurnServer, WebConfig
 from streamer.live.web_server import WebServer
+from streamer.runtime.event_loop import LoopThread
 from tests.bench.bench_fanout_webrtc import watch
 from tests.live.producing import Producer
 from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon, until

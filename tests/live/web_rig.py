@@ -16,11 +16,11 @@ from aiortc.rtp import RtcpPsfbPacket
 from av import VideoFrame
 
 from streamer.live.http_pace import PaceLimits
-from streamer.live.loop_thread import LoopThread
 from streamer.live.output import StreamOutput
 from streamer.live.status import Snapshot
 from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
+from streamer.runtime.event_loop import LoopThread
 from tests.live.producing import number_of
 
 WAIT = 15.0  # seconds

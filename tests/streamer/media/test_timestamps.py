@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.timestamps import Continuity, PtsFiller, Stamp, StampMapper, common_timescale
+from streamer.media.timestamps import Continuity, PtsFiller, Stamp, StampMapper, common_timescale
 
 
 def encode(frames: list[tuple[int, int]], delay: int, slack: int = 0) -> list[Stamp]:

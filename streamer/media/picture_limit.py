@@ -11,7 +11,7 @@ import av.logging
 from av.error import FFmpegError
 
 from streamer.errors import InputError
-from streamer.formats import opened
+from streamer.media.formats import opened
 
 _MARGIN = 128  # pixels per side by which a coded picture may exceed what is shown of it
 _EXCEEDED = re.compile(r"Picture size (\d+)x(\d+) exceeds")

@@ -8,7 +8,7 @@ import pytest
 
 from streamer.live.client_caps import fitted
 from streamer.live.config import LiveConfig
-from streamer.live.descriptors import PER_STREAM, RESERVED, Wish, available, raise_limit, share_out
+from streamer.runtime.descriptors import PER_STREAM, RESERVED, Wish, available, raise_limit, share_out
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
     assert hard == resource.RLIM_INFINITY or hard >= 300
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 300));"
-        "from streamer.live.descriptors import raise_limit;"
+        "from streamer.runtime.descriptors import raise_limit;"
         "assert raise_limit() == 300 == resource.getrlimit(resource.RLIMIT_NOFILE)[0]; assert raise_limit() == 300"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

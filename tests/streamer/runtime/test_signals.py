@@ -9,8 +9,8 @@ import pytest
 
 from streamer.errors import InterruptedJobError
 from streamer.file_job import Progress, anonymize_file
-from streamer.interrupt import interrupts
 from streamer.report import digest
+from streamer.runtime.signals import interrupts
 from tests.faces import panned
 from tests.faces import write as write_clip
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.live.backoff import Backoff
+from streamer.runtime.backoff import Backoff
 
 
 def test_doubles_up_to_the_longest() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.damage import DamageLog
-from streamer.frame_num import FrameNumbers
+from streamer.media.damage import DamageLog
+from streamer.media.frame_num import FrameNumbers
 
 INTRA_ONLY = frozenset(
     {"mjpeg", "prores", "dnxhd", "jpeg2000", "ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"}

@@ -11,8 +11,8 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from streamer.opening import is_still
-from streamer.picture_format import EXIF, side_data
+from streamer.media.input import is_still
+from streamer.media.picture_format import EXIF, side_data
 
 # When a file was made and what kind it is tell nobody who is in it; titles, comments and names may.
 HARMLESS_TAGS = frozenset({"creation_time", "date", "genre", "language"})

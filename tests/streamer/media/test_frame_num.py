@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from streamer.frame_num import FrameNumbers
+from streamer.media.frame_num import FrameNumbers
 from tests.live.camera_rig.coded_clip import coded_clip
 
 

@@ -13,8 +13,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamer.errors import InputError
-from streamer.formats import opened
-from streamer.picture_limit import DEFAULT_LIMIT, PictureLimit
+from streamer.media.formats import opened
+from streamer.media.picture_limit import DEFAULT_LIMIT, PictureLimit
 
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 _SNIFFED = 4096

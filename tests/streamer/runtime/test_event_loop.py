@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from streamer.live.loop_thread import LoopThread
+from streamer.runtime.event_loop import LoopThread
 
 
 async def where() -> str:

@@ -12,7 +12,7 @@ from streamer.live.config import LiveSettings
 
 THREADS = """
 import ctypes, sys, threading
-from streamer.live.heaps import few_heaps
+from streamer.runtime.malloc import few_heaps
 assert sys.argv[1] == "many" or few_heaps()
 together = threading.Barrier(6)
 def work():
@@ -41,7 +41,7 @@ def test_threads_share_two_heaps() -> None:
 
 HOLES = """
 import resource, sys, threading
-from streamer.live.heaps import few_heaps, give_back
+from streamer.runtime.malloc import few_heaps, give_back
 
 def rss() -> int:
     with open("/proc/self/statm") as statm:

@@ -20,7 +20,7 @@ from av.error import FFmpegError
 from av.filter.graph import Graph
 from av.packet import Packet
 
-from streamer.sound import SoundTrack
+from streamer.media.audio_track import SoundTrack
 from streamer.warning_log import WarningLog
 
 PITCH = 0.75

@@ -8,8 +8,8 @@ from core.config import MaskConfig
 from core.frame import Cover
 from core.paint.masker import Masker
 from core.pictures.orientation import UPRIGHT, Orientation
-from streamer.live.fitting import fitted, published_size
 from streamer.live.slate import slate
+from streamer.media.convert import fitted, published_size
 
 
 def picture(width: int, height: int, form: str) -> av.VideoFrame:

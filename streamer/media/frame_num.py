@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from streamer.h264 import nal_units, parse_avcc
+from streamer.media.h264 import nal_units, parse_avcc
 
 _SLICE, _IDR, _SPS = 1, 5, 7  # nal_unit_type (H.264, table 7-1)
 _CHROMA_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})

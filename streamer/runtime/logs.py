@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 from core.config import Section
-from streamer.live.redact import HIDDEN, redacted
+from streamer.runtime.redact import HIDDEN, redacted
 
 INTERVAL: Final = 1.0
 """Seconds between two lines of the same warning or error."""

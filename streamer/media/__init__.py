@@ -1,0 +1,1 @@
+"""What files and live streams share: containers, pictures, time stamps, damage."""

@@ -1,0 +1,1 @@
+"""The process itself: signals, logs, threads of libraries, memory, file descriptors."""
