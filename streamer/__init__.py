@@ -7,8 +7,8 @@ from importlib import import_module
 TYPE_CHECKING = False  # as type checkers know it; `typing` takes ten times as long to load as all of this
 if TYPE_CHECKING:
     from streamer.errors import ConfigError, InputError, JobError, OutputError
-    from streamer.file_job import Progress, anonymize_file
-    from streamer.report import Report
+    from streamer.file.job import Progress, anonymize_file
+    from streamer.file.report import Report
     from streamer.settings import Settings, load
 
 __all__ = [
@@ -28,10 +28,10 @@ _HOMES = {
     "InputError": "errors",
     "JobError": "errors",
     "OutputError": "errors",
-    "Progress": "file_job",
-    "Report": "report",
+    "Progress": "file.job",
+    "Report": "file.report",
     "Settings": "settings",
-    "anonymize_file": "file_job",
+    "anonymize_file": "file.job",
     "load": "settings",
 }
 

@@ -18,9 +18,9 @@ from rich.text import Text
 
 from core.config import MaskConfig
 from core.detect.registry import DETECTORS
-from streamer.audio import AudioPolicy
-from streamer.encoder import EncoderConfig
 from streamer.errors import InterruptedJobError, JobError, printable
+from streamer.file.audio import AudioPolicy
+from streamer.file.encoder import EncoderConfig
 from streamer.live.options import add_live_parser
 from streamer.runtime.redact import redacted
 from streamer.runtime.signals import interrupts
@@ -92,8 +92,8 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 
 def _file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
-    from streamer import report as reports
-    from streamer.file_job import anonymize_file
+    from streamer.file import report as reports
+    from streamer.file.job import anonymize_file
     from streamer.progress import progress_view
 
     settings = _settings(options)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from core.detect.detection import BgrImage
 from streamer.errors import OutputError
-from streamer.file_job import anonymize_file
+from streamer.file.job import anonymize_file
 
 SIZE = (640, 480)
 RATE = 25

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from core.detect.model_files import WeightsError
 from core.detect.registry import DETECTORS, DetectorEntry, create
-from streamer.report import versions
+from streamer.file.report import versions
 from streamer.runtime.native_stderr import without_chatter
 from streamer.version import VERSION
 

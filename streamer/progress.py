@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from streamer.file_job import Progress
+from streamer.file.job import Progress
 
 LINE_EVERY = 5.0  # seconds between plain lines
 

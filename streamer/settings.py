@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError
 
 from core.config import EngineConfig, Section
 from core.detect.registry import DETECTORS
-from streamer.audio import AudioPolicy
-from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig
 from streamer.errors import ConfigError
+from streamer.file.audio import AudioPolicy
+from streamer.file.encoder import DEFAULT_MEMORY_MB, EncoderConfig
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
 CONFIG_BYTES = 1 << 20

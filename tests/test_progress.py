@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from streamer import progress
-from streamer.file_job import Progress
+from streamer.file.job import Progress
 from streamer.progress import PlainProgress, TerminalProgress, plain_line, progress_view, rates, share_done
 
 

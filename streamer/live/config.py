@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
-from streamer.audio import AudioPolicy
+from streamer.file.audio import AudioPolicy
 from streamer.live.address import RESERVED, is_name, parse_listen
 from streamer.live.encoder import LiveEncoderConfig
 from streamer.live.push import PushConfig

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from typing import Final
 
-from streamer.audio import AudioPolicy
+from streamer.file.audio import AudioPolicy
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.output import StreamOutput
 from streamer.live.segment import ContainerName

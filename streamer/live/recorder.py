@@ -14,7 +14,7 @@ from pydantic import Field
 
 from core.config import Section
 from core.owned_thread import POLL, OwnedThread
-from streamer.audio import AudioPolicy
+from streamer.file.audio import AudioPolicy
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.output import StreamOutput
 from streamer.live.packet import VideoPacket

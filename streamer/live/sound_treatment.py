@@ -11,7 +11,7 @@ import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from streamer.audio import AudioPolicy
+from streamer.file.audio import AudioPolicy
 from streamer.live.packet import CLOCK, TIME_BASE
 from streamer.live.segment import FORMATS, ContainerName
 from streamer.live.sound import SoundFormat, SoundPacket, described, format_of

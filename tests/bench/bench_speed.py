@@ -26,7 +26,7 @@ from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
 from core.anonymizer import Anonymizer
-from streamer import file_job
+from streamer.file import job as file_job
 from streamer.settings import load
 
 Transcode = Callable[[Path, Path, str, str], int]

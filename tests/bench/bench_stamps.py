@@ -19,7 +19,7 @@ from typing import Protocol, TypedDict, cast
 
 import av
 
-from streamer.file_job import anonymize_file
+from streamer.file.job import anonymize_file
 from streamer.settings import load
 from tests.bench.bench_corpus import VIDEOS
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from streamer.audio import AudioPolicy
+from streamer.file.audio import AudioPolicy
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.recorder import RecordConfig, Recorder
 from streamer.live.segment import ContainerName

@@ -14,8 +14,8 @@ from av.video.stream import VideoStream
 from core.frame import Frame
 from streamer import anonymize_file
 from streamer.cli import main
+from streamer.file.source import FileSource
 from streamer.media.losses import Losses, patience
-from streamer.source import FileSource
 from tests.faces import RATE, panned
 
 Spoil = Callable[[int, bytes], bytes | None]

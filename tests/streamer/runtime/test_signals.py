@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import InterruptedJobError
-from streamer.file_job import Progress, anonymize_file
-from streamer.report import digest
+from streamer.file.job import Progress, anonymize_file
+from streamer.file.report import digest
 from streamer.runtime.signals import interrupts
 from tests.faces import panned
 from tests.faces import write as write_clip

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from core.config import Section
 from core.masked_frame import MaskedFrame
+from streamer.file.memory_plan import MEGABYTE, encoder_plan, picture_bytes
 from streamer.media.picture_format import PictureFormat
 from streamer.media.timestamps import StampMapper
-from streamer.memory_plan import MEGABYTE, encoder_plan, picture_bytes
 from streamer.warning_log import WarningLog
 
 Codec = Literal["h264", "hevc"]

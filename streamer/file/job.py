@@ -16,13 +16,13 @@ from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from streamer.errors import InterruptedJobError
+from streamer.file.masked_file import MaskedFile, check_target, default_output
+from streamer.file.reader_thread import ReaderThread
+from streamer.file.report import Coverage, Report, WeightsUsed, digest, versions
+from streamer.file.source import FileSource, SourceInfo
 from streamer.media.picture_limit import PictureLimit
-from streamer.output import MaskedFile, check_target, default_output
-from streamer.reader_thread import ReaderThread
-from streamer.report import Coverage, Report, WeightsUsed, digest, versions
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.settings import Settings
-from streamer.source import FileSource, SourceInfo
 from streamer.version import VERSION
 from streamer.warning_log import WarningLog
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.atomic_file import Partial
 from streamer.errors import InterruptedJobError, OutputError
-from streamer.partial import Partial
 
 _CHUNK = 1 << 20
 PACKAGES = ("av", "numpy", "onnxruntime", "mediapipe")

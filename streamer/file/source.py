@@ -25,7 +25,8 @@ from core.frame import Frame
 from core.pictures.orientation import UPRIGHT, Orientation
 from core.pictures.planes import copied
 from streamer.errors import InputError
-from streamer.first_look import frame_rate, warn_of_alpha, warn_of_container
+from streamer.file.first_look import frame_rate, warn_of_alpha, warn_of_container
+from streamer.file.memory_plan import decoder_threads, picture_bytes
 from streamer.media.audio_track import SoundPacket, SoundTrack
 from streamer.media.display_matrix import Matrix, orientation_of, parse_matrix
 from streamer.media.input import open_input, pick_video
@@ -34,7 +35,6 @@ from streamer.media.metadata import harmless_tags, items_in_pictures, stripped_i
 from streamer.media.picture_format import PictureFormat, closest_supported, hdr_of, side_data
 from streamer.media.picture_limit import DEFAULT_LIMIT, PictureLimit
 from streamer.media.timestamps import Continuity, PtsFiller, is_plausible
-from streamer.memory_plan import decoder_threads, picture_bytes
 from streamer.warning_log import WarningLog
 
 _MAX_DECODER_THREADS = 4  # every thread holds pictures of its own

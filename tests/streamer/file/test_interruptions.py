@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer import file_job
+from streamer.atomic_file import Partial
 from streamer.cli import main
-from streamer.partial import Partial
+from streamer.file import job as file_job
 from streamer.runtime.signals import interrupts
 from tests.containers import encoded, needs_ffmpeg, plain, x264
 from tests.faces import carphone

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from streamer.errors import OutputError
-from streamer.report import Coverage, FileDigest, Report, WeightsUsed, digest, schema, versions, write
+from streamer.file.report import Coverage, FileDigest, Report, WeightsUsed, digest, schema, versions, write
 
 HASH = "0123456789abcdef" * 4
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from core.frame import Frame
 from core.owned_thread import POLL, OwnedThread
 from streamer.errors import InterruptedJobError
+from streamer.file.memory_plan import picture_bytes
+from streamer.file.source import FileSource
 from streamer.media.audio_track import SoundPacket
-from streamer.memory_plan import picture_bytes
-from streamer.source import FileSource
 
 DEPTH = 6  # items decoded ahead ...
 READER_BYTES = 100_000_000  # ... but no more pictures than fit into this, past the first

@@ -12,9 +12,9 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from streamer.errors import OutputError
+from streamer.file.audio_gauge import SoundGauge
 from streamer.media.audio_track import SoundTrack
 from streamer.media.disguise import DisguiseWriter
-from streamer.sound_gauge import SoundGauge
 from streamer.warning_log import WarningLog
 
 AudioPolicy = Literal["keep", "drop", "disguise"]

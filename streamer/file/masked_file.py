@@ -18,14 +18,14 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from core.masked_frame import MaskedFrame
-from streamer.audio import AudioPolicy, SoundWriter, open_writers
-from streamer.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
+from streamer.atomic_file import Partial
 from streamer.errors import InputError, OutputError
+from streamer.file.audio import AudioPolicy, SoundWriter, open_writers
+from streamer.file.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
+from streamer.file.memory_plan import TooLargeError
+from streamer.file.source import SourceInfo
 from streamer.media.audio_track import SoundPacket
 from streamer.media.timestamps import common_timescale
-from streamer.memory_plan import TooLargeError
-from streamer.partial import Partial
-from streamer.source import SourceInfo
 from streamer.warning_log import WarningLog
 
 _BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from core.pictures.orientation import Orientation
-from streamer.encoder import EncoderConfig
 from streamer.errors import OutputError
+from streamer.file.encoder import EncoderConfig
+from streamer.file.masked_file import MaskedFile, default_output
+from streamer.file.source import FileSource
 from streamer.media.display_matrix import matrix_of
-from streamer.output import MaskedFile, default_output
-from streamer.source import FileSource
 from tests.containers import (
     duration,
     edited,

@@ -14,9 +14,9 @@ import pytest
 from core.frame import Frame
 from core.pictures.orientation import Orientation
 from streamer.errors import InputError
+from streamer.file.source import FileSource
 from streamer.media.damage import DamageLog
 from streamer.media.display_matrix import matrix_of, orientation_of, parse_matrix
-from streamer.source import FileSource
 from streamer.warning_log import WarningLog
 from tests.containers import (
     FFMPEG,
@@ -130,7 +130,7 @@ def test_no_permission_is_said(tmp_path: Path) -> None:
             if folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp"):
                 folder.chmod(folder.stat().st_mode | 0o011) if folder != Path("/tmp") else None
         code = (
-            "import os, sys; from pathlib import Path; from streamer.source import FileSource\n"
+            "import os, sys; from pathlib import Path; from streamer.file.source import FileSource\n"
             "from streamer.errors import InputError\n"
             "os.setgid(65534); os.setuid(65534)\n"
             "try: FileSource(Path(sys.argv[1]))\n"
@@ -354,7 +354,7 @@ import av.logging
 logging.getLogger("libav").propagate = False
 logging.getLogger("libav").addHandler(logging.NullHandler())
 av.logging.set_level(av.logging.TRACE)
-from streamer.source import FileSource
+from streamer.file.source import FileSource
 for _ in range(20):
     FileSource(Path(sys.argv[1]), threads=4).close()
 """

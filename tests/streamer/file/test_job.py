@@ -20,16 +20,16 @@ from core.detect.model_files import YUNET
 from core.pictures.orientation import Orientation
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli import DEGRADED, main
-from streamer.encoder import EncoderConfig
+from streamer.file.encoder import EncoderConfig
+from streamer.file.report import schema, write
 from streamer.media.display_matrix import matrix_of
-from streamer.report import schema, write
 from tests.containers import main_video, needs_ffmpeg, plain, video_times
 from tests.faces import CLIPS, Clip, panned, read_grey, shot
 from tests.faces import write as write_clip
 from tests.fakes import ScriptedDetector
 from tests.leaks import leaks, untouched_share, visible_share
 
-SCHEMA = Path(__file__).parent.parent / "docs" / "report.schema.json"
+SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 

@@ -20,11 +20,11 @@ from core.frame import Frame
 from core.pictures.orientation import Orientation
 from streamer.cli import main
 from streamer.errors import InputError
+from streamer.file.memory_plan import MEGABYTE, EncoderPlan, TooLargeError, decoder_threads, encoder_plan, picture_bytes
+from streamer.file.reader_thread import READER_BYTES, ReaderThread
+from streamer.file.source import FileSource
 from streamer.media.picture_limit import PictureLimit
-from streamer.memory_plan import MEGABYTE, EncoderPlan, TooLargeError, decoder_threads, encoder_plan, picture_bytes
-from streamer.reader_thread import READER_BYTES, ReaderThread
 from streamer.settings import CONFIG_BYTES
-from streamer.source import FileSource
 from tests.containers import encoded, ffmpeg, moving_pictures, needs_ffmpeg, picture, plain, video_times, x264
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")

@@ -16,7 +16,7 @@ from core.config import MaskConfig
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
-from streamer.encoder import EncoderConfig, VideoEncoder, choose_codec, encoder_pixel_format
+from streamer.file.encoder import EncoderConfig, VideoEncoder, choose_codec, encoder_pixel_format
 from streamer.media.picture_format import HdrData, PictureFormat, closest_supported, mastering_display
 from streamer.warning_log import WarningLog
 from tests.containers import moving_pictures
@@ -91,7 +91,7 @@ def test_encoding_a_raw_frame_does_not_type_check(tmp_path: Path) -> None:
     snippet.write_text(
         "from core.frame import Frame\n"
         "from core.masked_frame import MaskedFrame\n"
-        "from streamer.encoder import VideoEncoder\n"
+        "from streamer.file.encoder import VideoEncoder\n"
         "def good(encoder: VideoEncoder, frame: MaskedFrame) -> None:\n"
         "    encoder.encode(frame)\n"
         "def leak(encoder: VideoEncoder, frame: Frame) -> None:\n"

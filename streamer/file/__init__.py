@@ -1,0 +1,1 @@
+"""Masked copies of recorded files."""
