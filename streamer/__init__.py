@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from streamer.errors import ConfigError, InputError, JobError, OutputError
     from streamer.file.job import Progress, anonymize_file
     from streamer.file.report import Report
-    from streamer.settings import Settings, load
+    from streamer.settings.loading import Settings, load
 
 __all__ = [
     "ConfigError",
@@ -30,9 +30,9 @@ _HOMES = {
     "OutputError": "errors",
     "Progress": "file.job",
     "Report": "file.report",
-    "Settings": "settings",
+    "Settings": "settings.loading",
     "anonymize_file": "file.job",
-    "load": "settings",
+    "load": "settings.loading",
 }
 
 

@@ -24,7 +24,7 @@ from streamer.file.encoder import EncoderConfig
 from streamer.live.options import add_live_parser
 from streamer.runtime.redact import redacted
 from streamer.runtime.signals import interrupts
-from streamer.settings import Settings, checked, load, presets
+from streamer.settings.loading import Settings, checked, load, presets
 from streamer.version import VERSION
 
 USAGE_ERROR = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.config import Section
-from streamer.live.config import LiveSettings
+from streamer.settings.live import LiveSettings
 
 ROOT = Path(__file__).parent.parent
 MAX_LINES = 400

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from streamer.cli import parser
-from streamer.live.config import LiveSettings
-from streamer.settings import parse
+from streamer.settings.live import LiveSettings
+from streamer.settings.loading import parse
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 

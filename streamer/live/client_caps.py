@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 
-from streamer.live.address import parse_listen
-from streamer.live.config import LiveConfig
 from streamer.runtime.descriptors import Wish, available, share_out
+from streamer.settings.listen import parse_listen
+from streamer.settings.live import LiveConfig
 
 _log = logging.getLogger("veilcast.live")
 

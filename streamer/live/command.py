@@ -11,14 +11,14 @@ import threading
 from pathlib import Path
 
 from streamer.errors import ConfigError
-from streamer.live.address import parse_listen
-from streamer.live.config import LiveSettings
-from streamer.live.loading import live_settings
 from streamer.live.recorder import check_folder, folder_name
 from streamer.live.segment import SegmentError
 from streamer.live.service import LiveService, ServiceError
 from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
+from streamer.settings.listen import parse_listen
+from streamer.settings.live import LiveSettings
+from streamer.settings.live_loading import live_settings
 
 log = logging.getLogger("veilcast.live")
 

@@ -19,8 +19,8 @@ from urllib.request import urlopen
 
 from streamer.cli import parser
 from streamer.errors import ConfigError
-from streamer.live.address import parse_listen
-from streamer.live.loading import live_settings
+from streamer.settings.listen import parse_listen
+from streamer.settings.live_loading import live_settings
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _PROGRAM = "veilcast"

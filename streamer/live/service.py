@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from core.detect.detection import Detector
-from streamer.live.address import Listen, parse_listen
 from streamer.live.camera import Camera
 from streamer.live.client_caps import fitted
-from streamer.live.config import LiveSettings, StreamConfig
 from streamer.live.push import Pusher
 from streamer.live.recorder import Recorder
 from streamer.live.rtsp_server import RtspServer
@@ -29,6 +27,8 @@ from streamer.runtime.event_loop import LoopThread
 from streamer.runtime.malloc import give_back
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.runtime.redact import redacted
+from streamer.settings.listen import Listen, parse_listen
+from streamer.settings.live import LiveSettings, StreamConfig
 
 START_TIMEOUT: Final = 10.0  # seconds
 SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of a kind to end

@@ -24,8 +24,8 @@ from streamer.live.http_guest import REFUSAL, HttpGuest
 from streamer.live.http_pace import PaceLimits
 from streamer.live.output import StreamOutput
 from streamer.live.web_access import Admitted, Asked, WebAccess
-from streamer.live.web_config import WebConfig
 from streamer.live.whep import Whep
+from streamer.settings.web import WebConfig
 
 _log = logging.getLogger("veilcast.web")
 _aiohttp_log = logging.getLogger("veilcast.web.aiohttp")

@@ -14,9 +14,9 @@ from streamer.live.connection_caps import Caps, FullError, Place, make_room, par
 from streamer.live.ice_addresses import UdpHosts
 from streamer.live.output import StreamOutput
 from streamer.live.vp8 import SharedVp8
-from streamer.live.web_config import WebConfig
 from streamer.live.web_viewer import Viewer
 from streamer.live.whep_sdp import OfferError, SdpError, parse_fragment
+from streamer.settings.web import WebConfig
 
 _log = logging.getLogger("veilcast.whep")
 

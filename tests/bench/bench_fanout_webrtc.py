@@ -27,9 +27,9 @@ from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import WebConfig
 from tests.live.producing import masked
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25

@@ -27,7 +27,7 @@ from av.video.frame import PictureType
 
 from core.anonymizer import Anonymizer
 from streamer.file import job as file_job
-from streamer.settings import load
+from streamer.settings.loading import load
 
 Transcode = Callable[[Path, Path, str, str], int]
 

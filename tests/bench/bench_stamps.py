@@ -20,7 +20,7 @@ from typing import Protocol, TypedDict, cast
 import av
 
 from streamer.file.job import anonymize_file
-from streamer.settings import load
+from streamer.settings.loading import load
 from tests.bench.bench_corpus import VIDEOS
 
 

@@ -14,9 +14,9 @@ import time
 
 from playwright.sync_api import sync_playwright
 
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import WebConfig
 from tests.live.chromium_viewer import CHROMIUM, COUNT
 from tests.live.producing import Producer
 from tests.live.web_rig import WAIT

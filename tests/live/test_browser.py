@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from streamer.live.output import StreamOutput
 from streamer.live.status import Snapshot, State
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import WebConfig
 from tests.live.producing import BITS, CELL, Producer, number_of
 from tests.live.web_rig import WAIT, serving
 

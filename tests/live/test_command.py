@@ -23,9 +23,9 @@ from core.frame import Cover
 from streamer.cli import main
 from streamer.errors import ConfigError
 from streamer.live import command
-from streamer.live.config import LiveConfig, LiveSettings
-from streamer.live.loading import live_settings
-from streamer.settings import load, presets
+from streamer.settings.live import LiveConfig, LiveSettings
+from streamer.settings.live_loading import live_settings
+from streamer.settings.loading import load, presets
 from tests.faces import carphone
 from tests.faces import write as write_clip
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from streamer.live.ice_addresses import UdpHosts
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import WebConfig
 from tests.live.chromium_viewer import CHROMIUM
 from tests.live.producing import Producer
 from tests.live.web_rig import WAIT, WhepClient, run, soon

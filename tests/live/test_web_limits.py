@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from streamer.live.http_pace import PaceLimits
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
+from streamer.settings.web import WebConfig
 from tests.live.web_rig import WAIT, quiet, serving
 
 TOKEN = "a-long-secret"

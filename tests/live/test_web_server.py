@@ -15,9 +15,9 @@ from streamer.live import health
 from streamer.live.fanout import ClosedError
 from streamer.live.output import StreamOutput
 from streamer.live.status import Snapshot
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import WebConfig
 from tests.live.producing import Producer
 from tests.live.web_rig import WAIT, serving, until
 

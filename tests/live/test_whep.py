@@ -20,9 +20,9 @@ from streamer.live.fanout import ClosedError
 from streamer.live.output import StreamOutput
 from streamer.live.packet import VideoPacket
 from streamer.live.status import Snapshot
-from streamer.live.web_config import TurnServer, WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import TurnServer, WebConfig
 from tests.bench.bench_fanout_webrtc import watch
 from tests.live.producing import Producer
 from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon, until

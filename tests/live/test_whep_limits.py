@@ -13,9 +13,9 @@ import pytest
 from streamer.live import web_viewer
 from streamer.live.ice_addresses import UdpHosts
 from streamer.live.vp8 import SharedVp8
-from streamer.live.web_config import WebConfig
 from streamer.live.web_viewer import Viewer
 from streamer.live.whep_sdp import OfferError
+from streamer.settings.web import WebConfig
 from tests.live.producing import Producer
 from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon
 

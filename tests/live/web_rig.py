@@ -18,9 +18,9 @@ from av import VideoFrame
 from streamer.live.http_pace import PaceLimits
 from streamer.live.output import StreamOutput
 from streamer.live.status import Snapshot
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.web import WebConfig
 from tests.live.producing import number_of
 
 WAIT = 15.0  # seconds

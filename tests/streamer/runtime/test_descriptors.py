@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from streamer.live.client_caps import fitted
-from streamer.live.config import LiveConfig
 from streamer.runtime.descriptors import PER_STREAM, RESERVED, Wish, available, raise_limit, share_out
+from streamer.settings.live import LiveConfig
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from streamer.live import service
-from streamer.live.config import LiveSettings
+from streamer.settings.live import LiveSettings
 
 THREADS = """
 import ctypes, sys, threading

@@ -11,8 +11,8 @@ import cv2
 import pytest
 
 from streamer import anonymize_file
-from streamer.live.config import LiveSettings
 from streamer.live.service import LiveService
+from streamer.settings.live import LiveSettings
 from tests.faces import CLIPS, write
 
 START = """

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
-from streamer.live.address import RESERVED, Listen, is_name, parse_listen
-from streamer.live.config import StreamConfig
-from streamer.live.web_config import WebConfig
 from streamer.live.web_server import WebServer
+from streamer.settings.listen import RESERVED, Listen, is_name, parse_listen
+from streamer.settings.live import StreamConfig
+from streamer.settings.web import WebConfig
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamer.errors import ConfigError
-from streamer.live.address import parse_listen
-from streamer.live.config import LiveSettings
 from streamer.runtime.redact import redacted
-from streamer.settings import checked, first_problem, load
+from streamer.settings.listen import parse_listen
+from streamer.settings.live import LiveSettings
+from streamer.settings.loading import checked, first_problem, load
 
 DEFAULT_NAME = "camera"
 

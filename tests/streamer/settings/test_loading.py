@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from core.config import MaskConfig, ScaleConfig, ZoneConfig
 from core.detect.registry import DETECTORS
 from streamer.errors import ConfigError
-from streamer.settings import Settings, load, parse, presets
+from streamer.settings.loading import Settings, load, parse, presets
 
 
 def test_presets_are_there() -> None:

@@ -9,15 +9,15 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
 from streamer.file.audio import AudioPolicy
-from streamer.live.address import RESERVED, is_name, parse_listen
 from streamer.live.encoder import LiveEncoderConfig
 from streamer.live.push import PushConfig
 from streamer.live.recorder import RecordConfig
 from streamer.live.rtsp_server import RtspConfig
 from streamer.live.source_url import SourceConfig
-from streamer.live.web_config import WebConfig
 from streamer.runtime.logs import LogConfig
-from streamer.settings import Settings
+from streamer.settings.listen import RESERVED, is_name, parse_listen
+from streamer.settings.loading import Settings
+from streamer.settings.web import WebConfig
 
 
 def _address(text: str) -> str:

@@ -6,8 +6,8 @@ import pytest
 from aiortc import RTCIceGatherer
 from pydantic import ValidationError
 
-from streamer.live.web_config import TurnServer, WebConfig
 from streamer.live.whep import ice_servers
+from streamer.settings.web import TurnServer, WebConfig
 
 PASSWORD = "relay-password"
 
