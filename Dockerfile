@@ -23,6 +23,6 @@ WORKDIR /data
 ENV MPLCONFIGDIR=/tmp/matplotlib
 EXPOSE 8554 8080
 # A live stream answers on the web port that its settings name; a file job has none, and its process is its health.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["/opt/veilcast/.venv/bin/python", "-m", "streamer.live.healthcheck"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["/opt/veilcast/.venv/bin/python", "-m", "streamer.cli.healthcheck"]
 ENTRYPOINT ["/opt/veilcast/.venv/bin/veilcast"]
 CMD ["--help"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.cli import parser
+from streamer.cli.main import parser
 from streamer.settings.live import LiveSettings
 from streamer.settings.loading import parse
 

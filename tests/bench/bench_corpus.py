@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--config", help="preset of veilcast")
     parser.add_argument("--tool", help="command line of another tool, with {input} and {output}")
     options = parser.parse_args()
-    ours = f"{shlex.quote(sys.executable)} -m streamer.cli file {{input}} {{output}}"
+    ours = f"{shlex.quote(sys.executable)} -m streamer.cli.main file {{input}} {{output}}"
     if options.config:
         ours += f" --config {shlex.quote(options.config)}"
     judged = leaks = longest = frames = 0

@@ -25,7 +25,7 @@ from tests.live.camera_rig.sound_clip import (
     sound_packets,
 )
 
-COMMAND = (sys.executable, "-m", "streamer.cli", "live")
+COMMAND = (sys.executable, "-m", "streamer.cli.main", "live")
 IN_SYNC = 0.06  # seconds
 SETTLED = 1.5  # seconds at the start of a recording in which a slow machine may leave out pictures
 QUICK = SourceConfig(open_timeout=5, read_timeout=1)

@@ -21,7 +21,7 @@ from typing import Any
 
 def run_program(job: dict[str, Any]) -> dict[str, Any]:
     """`veilcast file INPUT OUTPUT` as from the shell; what it says goes to the job's log."""
-    from streamer.entry import main
+    from streamer.cli.entry import main
 
     said, standard_error = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), os.dup(2)
     os.dup2(said, 2)

@@ -19,8 +19,8 @@ from core.config import TrackConfig
 from core.detect.detection import BgrImage, Detection, Detector
 from core.detect.registry import create
 from core.masked_frame import MaskedFrame
-from streamer.cli import main
-from streamer.live import command
+from streamer.cli import live as command
+from streamer.cli.main import main
 from streamer.live.encoder import EncoderError, LiveEncoder
 from streamer.live.packet import VideoPacket
 from streamer.live.service import LiveService

@@ -32,8 +32,8 @@ class Load:
 class LiveProcess:
     """A context manager. `module` is what Python runs: the real command line, or one that goes wrong on command."""
 
-    def __init__(self, arguments: list[str], module: str = "streamer.cli") -> None:
-        self._command = [sys.executable, "-m", module, *(["live"] if module == "streamer.cli" else []), *arguments]
+    def __init__(self, arguments: list[str], module: str = "streamer.cli.main") -> None:
+        self._command = [sys.executable, "-m", module, *(["live"] if module == "streamer.cli.main" else []), *arguments]
         self.said: deque[str] = deque(maxlen=20_000)
         """Its lines on stderr."""
         self._job: subprocess.Popen[str] | None = None

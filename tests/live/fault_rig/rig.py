@@ -125,7 +125,7 @@ class Rig:
             stack.callback(self.push.kill)
             self.push.start()
             arguments += ["--record", str(self.disk.path), "--push", f"rtsp://127.0.0.1:{self.push.port}/door"]
-        module = DRIVER if self.options.injected else "streamer.cli"
+        module = DRIVER if self.options.injected else "streamer.cli.main"
         self.live = stack.enter_context(LiveProcess(arguments, module))
         stack.callback(self.cool)
         stack.callback(self.leave)

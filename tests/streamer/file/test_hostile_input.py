@@ -18,7 +18,7 @@ from core.anonymizer import Anonymizer
 from core.config import EngineConfig
 from core.frame import Frame
 from core.pictures.orientation import Orientation
-from streamer.cli import main
+from streamer.cli.main import main
 from streamer.errors import InputError
 from streamer.file.memory_plan import MEGABYTE, EncoderPlan, TooLargeError, decoder_threads, encoder_plan, picture_bytes
 from streamer.file.reader_thread import READER_BYTES, ReaderThread
@@ -114,7 +114,7 @@ def huge_gif(path: Path, side: int) -> Path:
 _PEAK = """
 import re, sys
 from pathlib import Path
-from streamer.cli import main
+from streamer.cli.main import main
 code = main(sys.argv[1:])
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 sys.exit(code)

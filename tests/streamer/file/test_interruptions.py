@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from streamer.atomic_file import Partial
-from streamer.cli import main
+from streamer.cli.main import main
 from streamer.file import job as file_job
 from streamer.runtime.signals import interrupts
 from tests.containers import encoded, needs_ffmpeg, plain, x264
@@ -25,7 +25,7 @@ from tests.faces import write as write_clip
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 Capture = pytest.CaptureFixture[str]
-PROGRAM = (sys.executable, "-m", "streamer.entry")
+PROGRAM = (sys.executable, "-m", "streamer.cli.entry")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_long_name_of_large_letters(film: Path, tmp_path: Path) -> None:
 def test_ctrl_c_while_it_loads_is_one_line(after: float, tmp_path: Path) -> None:
     """From the moment that the program is running its own code."""
     ready = (
-        "import sys, time; import streamer.entry as e; sys.argv[0] = 'veilcast'; print(flush=True); sys.exit(e.main())"
+        "import sys; import streamer.cli.entry as e; sys.argv[0] = 'veilcast'; print(flush=True); sys.exit(e.main())"
     )
     job = subprocess.Popen(
         [sys.executable, "-c", ready, "file", str(tmp_path / "in.mp4")],

@@ -19,7 +19,7 @@ from core.detect.detection import BgrImage, Detection, Detector
 from core.detect.model_files import YUNET
 from core.pictures.orientation import Orientation
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
-from streamer.cli import DEGRADED, main
+from streamer.cli.main import DEGRADED, main
 from streamer.file.encoder import EncoderConfig
 from streamer.file.report import schema, write
 from streamer.media.display_matrix import matrix_of

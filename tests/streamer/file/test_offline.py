@@ -117,7 +117,7 @@ def test_a_file_job_leaves_nothing_at_home(clip: Path, tmp_path: Path) -> None:
     shutil.copy(clip, folder / "in.mp4")
     places = {f"XDG_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
     done = subprocess.run(
-        [sys.executable, "-m", "streamer.cli", "file", str(folder / "in.mp4")],
+        [sys.executable, "-m", "streamer.cli.main", "file", str(folder / "in.mp4")],
         env={**os.environ, **places, "HOME": str(home)},
         capture_output=True,
         text=True,
@@ -134,6 +134,6 @@ def test_a_file_job_needs_no_network(tmp_path: Path) -> None:
     if unshare is None or run(unshare, "-rn", "true").returncode:
         pytest.skip("this machine lets nobody take the network away (unshare -rn)")
     source = plain(tmp_path / "in.mp4")
-    done = run(unshare, "-rn", sys.executable, "-m", "streamer.cli", "file", str(source))
+    done = run(unshare, "-rn", sys.executable, "-m", "streamer.cli.main", "file", str(source))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "in.masked.mp4").is_file()

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from core.frame import Frame
 from streamer import anonymize_file
-from streamer.cli import main
+from streamer.cli.main import main
 from streamer.file.source import FileSource
 from streamer.media.losses import Losses, patience
 from tests.faces import RATE, panned

@@ -18,7 +18,7 @@ from tests.faces import CLIPS, write
 START = """
 import os, sys
 sys.argv = ["veilcast", "--version"]
-from streamer.entry import main
+from streamer.cli.entry import main
 try:
     main()
 except SystemExit:

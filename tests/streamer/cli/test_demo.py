@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from core.detect.registry import create
-from streamer import demo
-from streamer.cli import main
+from streamer.cli import demo, main
 from tests.faces import read
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")

@@ -45,7 +45,7 @@ def run_demo(directory: Path, console: Console, interrupt: threading.Event | Non
 
 def write_clip(path: Path) -> None:
     """A slow pan and zoom over the photograph, H.264, 3 seconds."""
-    data = resources.files("streamer").joinpath("assets/astronaut.jpg").read_bytes()
+    data = resources.files("streamer.cli").joinpath("assets/astronaut.jpg").read_bytes()
     photograph = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", RATE, {"crf": "16", "preset": "veryfast"})

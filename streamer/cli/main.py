@@ -18,10 +18,10 @@ from rich.text import Text
 
 from core.config import MaskConfig
 from core.detect.registry import DETECTORS
+from streamer.cli.live_options import add_live_parser
 from streamer.errors import InterruptedJobError, JobError, printable
 from streamer.file.audio import AudioPolicy
 from streamer.file.encoder import EncoderConfig
-from streamer.live.options import add_live_parser
 from streamer.runtime.redact import redacted
 from streamer.runtime.signals import interrupts
 from streamer.settings.loading import Settings, checked, load, presets
@@ -67,14 +67,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         if options.command == "file":
             return _file(options, console, interrupt)
         if options.command == "live":
-            from streamer.live.command import run_live
+            from streamer.cli.live import run_live
 
             return run_live(options, interrupt)
         if options.command == "demo":
-            from streamer.demo import run_demo
+            from streamer.cli.demo import run_demo
 
             return run_demo(Path(options.directory), console, interrupt)
-    from streamer.doctor import run_doctor
+    from streamer.cli.doctor import run_doctor
 
     return run_doctor(Console())
 
@@ -92,9 +92,9 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 
 def _file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
+    from streamer.cli.progress import progress_view
     from streamer.file import report as reports
     from streamer.file.job import anonymize_file
-    from streamer.progress import progress_view
 
     settings = _settings(options)
     target = None if options.output is None else Path(options.output)

@@ -24,7 +24,7 @@ def main() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         hide_arguments()
-        from streamer.cli import main as run
+        from streamer.cli.main import main as run
     except KeyboardInterrupt:
         return INTERRUPTED
     code = run()

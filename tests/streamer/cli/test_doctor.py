@@ -10,7 +10,7 @@ from streamer.runtime.native_stderr import without_chatter
 
 
 def test_the_doctor_says_nothing_but_its_own() -> None:
-    command = [sys.executable, "-m", "streamer.entry", "doctor"]
+    command = [sys.executable, "-m", "streamer.cli.entry", "doctor"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and "everything is there" in done.stdout
     assert "mediapipe-short" in done.stdout and done.stderr == ""

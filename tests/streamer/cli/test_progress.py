@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from streamer import progress
+from streamer.cli import progress
+from streamer.cli.progress import PlainProgress, TerminalProgress, plain_line, progress_view, rates, share_done
 from streamer.file.job import Progress
-from streamer.progress import PlainProgress, TerminalProgress, plain_line, progress_view, rates, share_done
 
 
 def at(
@@ -59,7 +59,7 @@ def test_plain_line(state: Progress, line: str) -> None:
 
 def test_a_pipe_gets_plain_lines_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("streamer.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("streamer.cli.progress.time.monotonic", lambda: now[0])
     monkeypatch.setattr(progress, "LINE_EVERY", 5.0)
     out = io.StringIO()
     view = progress_view(Console(file=out))

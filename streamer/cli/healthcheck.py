@@ -1,6 +1,6 @@
 """For containers: exits with 0 if what runs in this one is healthy, else with 1 and a line that says why.
 
-`python -m streamer.live.healthcheck [URL]`; the default is /healthz of the service that process 1 is, at the address
+`python -m streamer.cli.healthcheck [URL]`; the default is /healthz of the service that process 1 is, at the address
 that its settings name.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from streamer.cli import parser
+from streamer.cli.main import parser
 from streamer.errors import ConfigError
 from streamer.settings.listen import parse_listen
 from streamer.settings.live_loading import live_settings

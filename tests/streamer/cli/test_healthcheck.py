@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from streamer.cli import healthcheck
 from streamer.errors import ConfigError
-from streamer.live import healthcheck
 from tests.faces import carphone
 from tests.faces import write as write_clip
-from tests.live.test_command import Capture, read_until, running, write
+from tests.streamer.cli.test_live import Capture, read_until, running, write
 
 
 @pytest.fixture(scope="module")

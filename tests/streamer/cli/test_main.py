@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer import progress as progress_module
-from streamer.cli import main
+from streamer.cli import progress as progress_module
+from streamer.cli.main import main
 from streamer.version import VERSION
 from tests.containers import encoded, ffmpeg, main_video, needs_ffmpeg, plain, streams, tone, x264
 from tests.faces import carphone, panned
@@ -24,7 +24,7 @@ from tests.faces import write as write_clip
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 Capture = pytest.CaptureFixture[str]
-COMMAND = (sys.executable, "-m", "streamer.cli")
+COMMAND = (sys.executable, "-m", "streamer.cli.main")
 
 
 def _words(value: object) -> str | None:
