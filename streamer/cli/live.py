@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 
 from streamer.errors import ConfigError
-from streamer.live.recorder import check_folder, folder_name
-from streamer.live.segment import SegmentError
-from streamer.live.service import LiveService, ServiceError
+from streamer.live.recording.recorder import check_folder, folder_name
+from streamer.live.recording.segment import SegmentError
+from streamer.live.supervisor import LiveService, ServiceError
 from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.settings.listen import parse_listen

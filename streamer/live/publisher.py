@@ -11,7 +11,7 @@ from core.detect.detector_thread import describe
 from core.masked_frame import MaskedFrame
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.frame_rate import USUAL
-from streamer.live.output import StreamOutput
+from streamer.live.stream_output import StreamOutput
 
 _RETRY: Final = 0.2  # seconds between two tries to make an encoder
 

@@ -18,19 +18,19 @@ from core.masked_frame import MaskedFrame
 from core.owned_thread import OwnedThread
 from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
-from streamer.live.camera import CameraStatus
+from streamer.live.audio_clock import SoundClock
+from streamer.live.camera.audio import LiveSound
+from streamer.live.camera.camera import CameraStatus
+from streamer.live.camera.connection import LivePicture
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
 from streamer.live.frame_rate import FrameRate
-from streamer.live.live_source import LivePicture
 from streamer.live.mask_clock import MaskClock
 from streamer.live.meter import Meter
-from streamer.live.output import StreamOutput
 from streamer.live.pts_clock import PtsClock
 from streamer.live.publisher import MakeEncoder, Publisher
 from streamer.live.slate import slate
-from streamer.live.sound import LiveSound
-from streamer.live.sound_clock import SoundClock
 from streamer.live.status import Audience, Snapshot
+from streamer.live.stream_output import StreamOutput
 from streamer.media.convert import fitted, published_size
 from streamer.runtime.redact import redacted
 

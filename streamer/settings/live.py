@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
 from streamer.file.audio import AudioPolicy
+from streamer.live.camera.source_url import SourceConfig
 from streamer.live.encoder import LiveEncoderConfig
-from streamer.live.push import PushConfig
-from streamer.live.recorder import RecordConfig
-from streamer.live.rtsp_server import RtspConfig
-from streamer.live.source_url import SourceConfig
+from streamer.live.push.pusher import PushConfig
+from streamer.live.recording.recorder import RecordConfig
+from streamer.live.rtsp.server import RtspConfig
 from streamer.runtime.logs import LogConfig
 from streamer.settings.listen import RESERVED, is_name, parse_listen
 from streamer.settings.loading import Settings

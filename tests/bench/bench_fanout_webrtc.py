@@ -24,10 +24,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessi
 
 from core.owned_thread import OwnedThread
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
-from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot
-from streamer.live.web_server import WebServer
+from streamer.live.stream_output import StreamOutput
+from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
 from tests.live.producing import masked

@@ -14,7 +14,7 @@ import time
 
 from playwright.sync_api import sync_playwright
 
-from streamer.live.web_server import WebServer
+from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
 from tests.live.chromium_viewer import CHROMIUM, COUNT

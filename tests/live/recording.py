@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
-from streamer.live.output import StreamOutput
 from streamer.live.packet import CLOCK, VideoPacket
-from streamer.live.recorder import RecordConfig, Recorder
-from streamer.live.segment import ContainerName
+from streamer.live.recording.recorder import RecordConfig, Recorder
+from streamer.live.recording.segment import ContainerName
 from streamer.live.status import Snapshot
+from streamer.live.stream_output import StreamOutput
 from tests.live.producing import masked, number_of
 
 WAIT = 30.0

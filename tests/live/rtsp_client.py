@@ -11,9 +11,9 @@ from types import TracebackType
 
 from aiortc.rtp import RtpPacket
 
-from streamer.live.output import StreamOutput
-from streamer.live.rtsp_connection import RtspLimits
-from streamer.live.rtsp_server import RtspConfig, RtspServer
+from streamer.live.rtsp.connection import RtspLimits
+from streamer.live.rtsp.server import RtspConfig, RtspServer
+from streamer.live.stream_output import StreamOutput
 from streamer.runtime.event_loop import LoopThread
 
 WAIT = 15.0

@@ -15,10 +15,10 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtcpPsfbPacket
 from av import VideoFrame
 
-from streamer.live.http_pace import PaceLimits
-from streamer.live.output import StreamOutput
+from streamer.live.guard.http_pace import PaceLimits
 from streamer.live.status import Snapshot
-from streamer.live.web_server import WebServer
+from streamer.live.stream_output import StreamOutput
+from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
 from tests.live.producing import number_of

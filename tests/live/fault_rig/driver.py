@@ -23,7 +23,7 @@ from streamer.cli import live as command
 from streamer.cli.main import main
 from streamer.live.encoder import EncoderError, LiveEncoder
 from streamer.live.packet import VideoPacket
-from streamer.live.service import LiveService
+from streamer.live.supervisor import LiveService
 
 DETECTOR_MOODS: Final = ("hang", "raise", "die", "slow", "hog", "starve")
 ENCODER_MOODS: Final = ("raise", "slow")

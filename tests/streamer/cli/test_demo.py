@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from core.detect.registry import create
-from streamer.cli import demo, main
+from streamer.cli import demo
+from streamer.cli.main import main
 from tests.faces import read
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")

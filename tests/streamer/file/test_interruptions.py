@@ -92,9 +92,7 @@ def test_a_long_name_of_large_letters(film: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", [0.03, 0.06, 0.1, 0.2, 0.3, 0.45])
 def test_ctrl_c_while_it_loads_is_one_line(after: float, tmp_path: Path) -> None:
     """From the moment that the program is running its own code."""
-    ready = (
-        "import sys; import streamer.cli.entry as e; sys.argv[0] = 'veilcast'; print(flush=True); sys.exit(e.main())"
-    )
+    ready = "import sys, streamer.cli.entry as e; sys.argv[0] = 'veilcast'; print(flush=True); sys.exit(e.main())"
     job = subprocess.Popen(
         [sys.executable, "-c", ready, "file", str(tmp_path / "in.mp4")],
         stdout=subprocess.PIPE,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from streamer.live.client_caps import fitted
+from streamer.live.guard.client_caps import fitted
 from streamer.runtime.descriptors import PER_STREAM, RESERVED, Wish, available, raise_limit, share_out
 from streamer.settings.live import LiveConfig
 

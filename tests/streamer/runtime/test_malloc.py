@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from streamer.live import service
+from streamer.live import supervisor as service
 from streamer.settings.live import LiveSettings
 
 THREADS = """

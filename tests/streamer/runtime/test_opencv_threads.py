@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from streamer import anonymize_file
-from streamer.live.service import LiveService
+from streamer.live.supervisor import LiveService
 from streamer.settings.live import LiveSettings
 from tests.faces import CLIPS, write
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
-from streamer.live.web_server import WebServer
+from streamer.live.web.server import WebServer
 from streamer.settings.listen import RESERVED, Listen, is_name, parse_listen
 from streamer.settings.live import StreamConfig
 from streamer.settings.web import WebConfig

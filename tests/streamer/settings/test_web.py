@@ -6,7 +6,7 @@ import pytest
 from aiortc import RTCIceGatherer
 from pydantic import ValidationError
 
-from streamer.live.whep import ice_servers
+from streamer.live.web.whep import ice_servers
 from streamer.settings.web import TurnServer, WebConfig
 
 PASSWORD = "relay-password"

@@ -1,0 +1,58 @@
+"""The sound track of one connection."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from typing import Final
+
+from av.audio.stream import AudioStream
+from av.container.input import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+
+from streamer.live.camera.audio import LiveSound, SoundFormat, format_of
+from streamer.live.camera.source_time import Unwrapper
+from streamer.runtime.redact import redacted
+
+_log: Final = logging.getLogger("veilcast.sound")
+
+
+def pick_sound(container: InputContainer) -> AudioStream | None:
+    """The first sound track with a known codec, or None."""
+    for stream in container.streams:
+        if isinstance(stream, AudioStream):
+            context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+            if context is not None:
+                return stream
+    return None
+
+
+class LiveSoundTrack:
+    """Turns the packets of `stream` into `LiveSound`."""
+
+    def __init__(self, stream: AudioStream, connection: int) -> None:
+        self.stream = stream
+        self._connection = connection
+        self._unwrapper = Unwrapper()
+        self._format: SoundFormat | None = None
+        self._unusable = False
+
+    def take(self, packet: Packet[Stream]) -> LiveSound | None:
+        """The packet to pass on, or None for one that cannot be placed in time or described."""
+        if not packet.size or packet.pts is None or self._unusable:
+            return None
+        base = packet.time_base or self.stream.time_base or Fraction(1, 90_000)
+        seconds = self._unwrapper.seconds(packet.pts, base)
+        if self._format is None:
+            try:
+                # Now, not when the connection was opened: some codecs tell of themselves in their packets only.
+                self._format = format_of(self.stream)
+            except (FFmpegError, ValueError) as error:
+                self._unusable = True
+                _log.warning("sound is left out: it cannot be described (%s)", redacted(str(error)))
+                return None
+        assert seconds is not None
+        duration = float((packet.duration or 0) * base)
+        return LiveSound(bytes(packet), seconds, duration, self._connection, self._format)

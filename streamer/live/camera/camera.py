@@ -1,0 +1,219 @@
+"""Keeps one source connected and hands over its newest pictures."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+from core.owned_thread import OwnedThread
+from streamer.live.camera.audio import LiveSound
+from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
+from streamer.live.camera.source_time import Pacer
+from streamer.live.camera.source_url import SourceConfig, SourceKind, SourceUrl, parse_source
+from streamer.live.meter import Rate
+from streamer.runtime.backoff import Backoff
+
+_DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
+_SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts
+_TELL_AGAIN = 60.0  # seconds until the same trouble is logged once more
+_STEADY: Final = 3.0  # seconds of pictures after which a failure counts as the first one again
+_REFUSED: Final = 30.0  # seconds between tries with credentials that were refused: cameras lock accounts
+
+_log = logging.getLogger("veilcast.camera")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """One source at one moment. `since` is when `connected` last changed, in seconds of `time.time()`.
+
+    `connected` means that pictures come. `reconnects` counts connections after the first, `dropped` pictures that
+    nobody took in time, `untrusted` those that damage may have reached. `fps_in` is measured over the last two
+    seconds. `ended`: the source was a file and is over, once what is left in `get` is taken.
+    """
+
+    connected: bool = False
+    since: float = 0.0
+    reconnects: int = 0
+    trouble: str | None = None
+    """Why there are no pictures, in one line without credentials."""
+    width: int = 0
+    height: int = 0
+    fps_in: float = 0.0
+    rate: Fraction | None = None
+    """Frames a second as the source itself says; None where it does not."""
+    pictures: int = 0
+    dropped: int = 0
+    untrusted: int = 0
+    ended: bool = False
+
+
+class Camera:
+    """Owns the thread `veilcast-camera-NAME`, which opens the source again whenever it is gone.
+
+    Raises SourceUrlError for an address that cannot be meant. `shown` is the address without credentials. Only with
+    `sound` the source is asked for its sound.
+    """
+
+    def __init__(self, name: str, url: str, config: SourceConfig, sound: bool = False) -> None:
+        self.name = name
+        self._source: SourceUrl = parse_source(url)
+        self.shown = self._source.shown
+        self._config = config
+        self._ready = threading.Condition()
+        self._pictures: deque[LivePicture] = deque()
+        self._sound = sound
+        self._sounds: deque[LiveSound] = deque()
+        self.sounds_dropped = 0
+        """Packets of sound that nobody took in time."""
+        self._status = CameraStatus(since=time.time())
+        self._rate = Rate()
+        self._connections = 0
+        self._pacer = Pacer()
+        self._tries = 0  # since the last picture
+        self._told = "", 0.0  # the trouble that was logged last, and when
+        self._thread = OwnedThread(f"veilcast-camera-{name}", self._run)
+
+    @property
+    def status(self) -> CameraStatus:
+        """What the camera is doing right now."""
+        with self._ready:
+            return replace(self._status, fps_in=self._rate.per_second())
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the thread against all expectation, or None."""
+        return self._thread.error
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Leave the source and end the thread; False when it did not end within `timeout` seconds."""
+        self._thread.stopping.set()
+        with self._ready:
+            self._ready.notify_all()
+        return self._thread.close(timeout)
+
+    def get(self, timeout: float) -> LivePicture | None:
+        """The oldest picture that was not taken yet, or None when there is none within `timeout` seconds.
+
+        At most three wait here; the oldest make room for new ones.
+        """
+        with self._ready:
+            self._ready.wait_for(lambda: self._pictures or self._over, timeout)
+            return self._pictures.popleft() if self._pictures else None
+
+    def sounds(self) -> list[LiveSound]:
+        """The sound that was not taken yet, in order; never waits."""
+        with self._ready:
+            sounds = list(self._sounds)
+            self._sounds.clear()
+        return sounds
+
+    @property
+    def _over(self) -> bool:
+        return self._thread.stopping.is_set() or self._status.ended
+
+    def _run(self) -> None:
+        backoff = Backoff(self._config.backoff_first, self._config.backoff_longest)
+        while not self._thread.stopping.is_set():
+            began, refused, before = time.monotonic(), False, self._status.pictures
+            try:
+                self._play()
+                if self._source.kind is SourceKind.FILE and self._status.pictures > before:
+                    if self._config.loop:
+                        self._pacer.restart()
+                        continue
+                    self._finish()
+                    return
+                trouble = "the source is at its end"
+            except SourceError as error:
+                trouble, refused = str(error), error.refused
+            except Exception as error:  # noqa: BLE001 - whatever a camera makes FFmpeg do, the next try may do better
+                trouble = f"reading it failed ({type(error).__name__})"
+            if self._thread.stopping.is_set():
+                return
+            if self._status.connected and time.monotonic() - began > _STEADY:
+                backoff.reset()
+            self._lost(trouble)
+            if self._source.kind is SourceKind.FILE and not self._status.pictures:
+                self._finish()  # it is not there, or no video: waiting does not help
+                return
+            self._thread.stopping.wait(_REFUSED if refused else backoff.next())
+
+    def _play(self) -> None:
+        """One connection, until it ends or fails."""
+        interrupt = self._thread.stopping
+        heard = self._hear if self._sound else None
+        with LiveSource(self._source, self._config, interrupt, self._connections + 1, heard) as source:
+            self._connections += 1
+            paced, interval = source.paced, source.interval
+            with self._ready:
+                self._status = replace(self._status, rate=source.rate)
+            for picture in source:
+                if paced:
+                    now = time.monotonic()
+                    due = self._pacer.due(picture.source_time, interval, now)
+                    interrupt.wait(max(0.0, due - now))
+                    picture = replace(picture, arrived=time.monotonic())
+                if interrupt.is_set():
+                    return
+                self._deliver(picture)
+
+    def _deliver(self, picture: LivePicture) -> None:
+        with self._ready:
+            status = self._status
+            if not status.connected:
+                status = replace(status, connected=True, since=time.time(), trouble=None)
+                self._told, self._tries = ("", 0.0), 0
+                _log.info("connected", extra={"stream": self.name, "source": self.shown})
+            overflow = len(self._pictures) >= _DEPTH
+            if overflow:
+                self._pictures.popleft()
+            self._pictures.append(picture)
+            self._rate.count()
+            self._status = replace(
+                status,
+                width=picture.video.width,
+                height=picture.video.height,
+                pictures=status.pictures + 1,
+                reconnects=self._reconnects(),
+                dropped=status.dropped + overflow,
+                untrusted=status.untrusted + (not picture.trusted),
+            )
+            self._ready.notify_all()
+
+    def _hear(self, sound: LiveSound) -> None:
+        with self._ready:
+            if len(self._sounds) >= _SOUNDS:
+                self._sounds.popleft()
+                self.sounds_dropped += 1
+            self._sounds.append(sound)
+
+    def _reconnects(self) -> int:
+        # A file that begins anew is a new connection to the consumer, but nothing was lost.
+        return 0 if self._source.kind is SourceKind.FILE else max(0, self._connections - 1)
+
+    def _lost(self, trouble: str) -> None:
+        self._tries += 1
+        text, when = self._told
+        if trouble != text or time.monotonic() - when >= _TELL_AGAIN:
+            self._told = trouble, time.monotonic()
+            extra = {"stream": self.name, "source": self.shown, "tries": self._tries}
+            _log.warning("no pictures: %s", trouble, extra=extra)
+        with self._ready:
+            since = time.time() if self._status.connected else self._status.since
+            self._status = replace(
+                self._status, connected=False, since=since, trouble=trouble, reconnects=self._reconnects()
+            )
+
+    def _finish(self) -> None:
+        with self._ready:
+            self._status = replace(self._status, connected=False, since=time.time(), ended=True)
+            self._ready.notify_all()

@@ -1,0 +1,1 @@
+"""Limits for clients of any server: connections, time, guesses at passwords."""

@@ -1,0 +1,1 @@
+"""Publishing a stream to another RTSP server."""

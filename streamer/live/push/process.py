@@ -1,0 +1,116 @@
+"""A pusher's process seen from the pusher: packets go in, states and errors come out, and it always ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from streamer.live.packet import VideoPacket
+from streamer.live.push import worker as push_worker
+from streamer.live.push.worker import HEAD, LENGTH, Order
+
+_WORKER = str(Path(push_worker.__file__))
+
+
+class PushProcess:
+    """One connection to a server; never blocks for longer than it is told to. Raises OSError when it cannot start.
+
+    The address goes through a pipe, for a command line can be seen by everybody.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.connected = False
+        self.ended = False
+        self._patience = order["patience"]
+        self._error: str | None = None
+        self._said = b""
+        # Not with the terminal's other processes: Ctrl-C is for the parent, which still has a goodbye to say.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", _WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+        text = json.dumps(order).encode()
+        self._unsent = bytearray(LENGTH.pack(len(text)) + text)
+
+    @property
+    def pending(self) -> bool:
+        """Whether what was offered has not been handed over yet."""
+        return bool(self._unsent)
+
+    @property
+    def cause(self) -> str:
+        """Why it ended."""
+        if self._error is not None:
+            return self._error
+        if self._process.returncode == -signal.SIGALRM:
+            return f"no answer within {self._patience:g} s"
+        return f"the pushing process ended with code {self._process.returncode}"
+
+    def offer(self, packet: VideoPacket, pts: int) -> None:
+        """Add a packet to what is handed over; only when nothing is pending, so that this stays bounded."""
+        self._unsent += HEAD.pack(pts, packet.duration, packet.keyframe, len(packet.data)) + packet.data
+
+    def pump(self, timeout: float) -> None:
+        """Hand over and listen; returns as soon as anything happened, after `timeout` seconds at the latest."""
+        if self.ended:
+            return
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN)
+        if self._unsent:
+            poll.register(self._in, select.POLLOUT)
+        for fd, _ in poll.poll(timeout * 1000):
+            try:
+                if fd == self._out:
+                    self._listen()
+                else:
+                    del self._unsent[: os.write(fd, self._unsent)]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                # It is ending; its last words come through the other pipe.
+                self._unsent.clear()
+
+    def end(self, timeout: float) -> None:
+        """Let it say goodbye to the server, for `timeout` seconds at most; then it is killed. May be called twice."""
+        deadline = time.monotonic() + timeout
+        # Before RECORD there is nobody to say goodbye to.
+        while self.connected and self.pending and not self.ended and (left := deadline - time.monotonic()) > 0:
+            self.pump(left)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        while self.connected and not self.ended and (left := deadline - time.monotonic()) > 0:
+            self._unsent.clear()
+            self.pump(left)
+        if not self.ended:
+            self._process.kill()
+            self._gone()
+        self._process.stdout.close()
+
+    def _listen(self) -> None:
+        said = os.read(self._out, 4096)
+        *lines, self._said = (self._said + said).split(b"\n")
+        for line in lines:
+            message: dict[str, str] = json.loads(line)
+            self.connected = self.connected or message.get("state") == "connected"
+            self._error = message.get("error", self._error)
+        if not said:
+            self._gone()
+
+    def _gone(self) -> None:
+        # Its end of the pipe is closed: it is dying, and every one of its calls has an alarm.
+        self._process.wait()
+        self.ended = True

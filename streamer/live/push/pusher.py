@@ -1,0 +1,183 @@
+"""Publishes a stream to an RTSP server (ANNOUNCE, RECORD): MediaMTX, go2rtc, an NVR."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.config import Section
+from core.owned_thread import POLL, OwnedThread
+from streamer.live.fanout import ClosedError, Subscription
+from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
+from streamer.live.push.process import PushProcess
+from streamer.live.push.worker import Order
+from streamer.live.stream_output import StreamOutput
+from streamer.runtime.backoff import Backoff
+from streamer.runtime.redact import redacted
+
+_LOG = logging.getLogger("veilcast.push")
+_DEPTH = 100  # packets: what a server may hesitate, 4 s at 25 frames a second
+_RETRY = (0.5, 3.0)  # seconds, first and longest: a server that is back is found soon
+_LASTING = 5.0  # seconds that a connection must have held to be called good
+_GOODBYE = 2.0  # seconds for TEARDOWN before the process is killed
+
+
+class PushConfig(Section):
+    """How a stream is pushed."""
+
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How the packets travel: inside the RTSP connection, or beside it."""
+    timeout: Annotated[float, Field(ge=0.5, le=60)] = 5.0
+    """Seconds after which a server that does not answer, or takes nothing, is given up and tried again."""
+
+
+class PushError(Exception):
+    """The connection to the server failed; the text says why."""
+
+
+class Pusher:
+    """Publishes what `output` offers to `url`, in a thread and a process of its own; connects again for ever.
+
+    Every connection begins at a key frame. `url` may have credentials; nothing that can be read here shows them.
+    Raises ValueError for an address that is none.
+    """
+
+    def __init__(self, output: StreamOutput, url: str, config: PushConfig) -> None:
+        if not re.fullmatch(r"rtsps?://\S+", url):
+            raise ValueError(f"a stream is pushed to rtsp:// or rtsps://, not to {redacted(url)!r}")
+        self.target = redacted(url)
+        """The address without credentials."""
+        self.connected_since: float | None = None
+        """When the server began to take the stream, in seconds of `time.time()`; None while it does not."""
+        self.reconnects = 0
+        """Connections after the first one."""
+        self._output, self._url, self._config = output, url, config
+        self._thread = OwnedThread(f"veilcast-push-{output.name}", self._run)
+        self._subscription: Subscription[VideoPacket] | None = None
+        self._dropped = 0
+        self._trouble: str | None = None
+        self._connections = 0
+
+    @property
+    def drops(self) -> int:
+        """Packets lost because the server was slow; those published while there was no connection do not count."""
+        subscription = self._subscription
+        return self._dropped + (0 if subscription is None else subscription.dropped)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is being pushed, or None."""
+        if self._thread.error is not None:
+            return redacted(f"pushing to {self.target} ended: {self._thread.error}")
+        return self._trouble
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def close(self, timeout: float = 3.0) -> bool:
+        """Say goodbye to the server and end; False if that took longer than `timeout` seconds."""
+        return self._thread.close(timeout)
+
+    def _run(self) -> None:
+        backoff = Backoff(*_RETRY)
+        while not self._thread.stopping.is_set():
+            try:
+                self._session()
+            except ClosedError:
+                return
+            except (PushError, OSError) as error:
+                since = self.connected_since
+                if since is not None and time.time() - since >= _LASTING:
+                    backoff.reset()
+                self._fail(str(error))
+                self.connected_since = None
+                self._thread.stopping.wait(backoff.next())
+            finally:
+                self.connected_since = None
+
+    def _session(self) -> None:
+        """One connection, until the stream changes its format, all is over (ClosedError) or it fails."""
+        first = self._next_of(self._subscribe())
+        process = PushProcess(self._order(first.format))
+        try:
+            # It gives the description of the stream; what is published while the server is being asked, is not sent.
+            process.offer(first, 0)
+            self._unsubscribe()
+            while not process.connected:
+                self._pump(process)
+            self._connected()
+            self._feed(process, first.format)
+        finally:
+            self._unsubscribe()
+            process.end(_GOODBYE)
+
+    def _feed(self, process: PushProcess, format: VideoFormat) -> None:
+        begun, base = time.monotonic(), None
+        subscription = self._subscribe()
+        while True:
+            packet = self._next_of(subscription, process)
+            if packet.format != format:
+                # Only a new connection can tell the server.
+                return
+            if base is None:
+                # RTCP says that pts 0 was when the connection was made (RFC 3550, 6.4.1).
+                base = packet.pts - max(1, round((time.monotonic() - begun) * CLOCK))
+            process.offer(packet, packet.pts - base)
+            while process.pending:
+                self._pump(process)
+
+    def _next_of(self, subscription: Subscription[VideoPacket], process: PushProcess | None = None) -> VideoPacket:
+        while True:
+            packet = subscription.get(POLL)
+            if self._thread.stopping.is_set():
+                raise ClosedError(self._output.name)
+            if packet is not None:
+                return packet
+            if process is not None:
+                process.pump(0)
+                self._check(process)
+
+    def _pump(self, process: PushProcess) -> None:
+        process.pump(POLL)
+        if self._thread.stopping.is_set():
+            raise ClosedError(self._output.name)
+        self._check(process)
+
+    def _check(self, process: PushProcess) -> None:
+        if process.ended:
+            raise PushError(process.cause)
+
+    def _subscribe(self) -> Subscription[VideoPacket]:
+        self._subscription = self._output.packets.subscribe("push", _DEPTH)
+        return self._subscription
+
+    def _unsubscribe(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()
+            self._dropped += subscription.dropped
+
+    def _order(self, format: VideoFormat) -> Order:
+        return {
+            "url": self._url,
+            "transport": self._config.transport,
+            "width": format.width,
+            "height": format.height,
+            "rate": str(format.rate),
+            "patience": self._config.timeout,
+        }
+
+    def _connected(self) -> None:
+        self._trouble, self.connected_since = None, time.time()
+        self.reconnects = self._connections
+        self._connections += 1
+        _LOG.info(f"pushing to {self.target}", extra={"stream": self._output.name})
+
+    def _fail(self, cause: str) -> None:
+        self._trouble = redacted(f"cannot push to {self.target}: {cause}")
+        _LOG.warning(self._trouble, extra={"stream": self._output.name})

@@ -1,0 +1,295 @@
+"""Records a stream's packets, as they were published, in segments that survive a crash."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from core.config import Section
+from core.owned_thread import POLL, OwnedThread
+from streamer.file.audio import AudioPolicy
+from streamer.live.camera.audio import SoundPacket
+from streamer.live.fanout import ClosedError, Subscription
+from streamer.live.packet import VideoPacket
+from streamer.live.recording.audio import RecordedSound
+from streamer.live.recording.retention import StoredFile, expired
+from streamer.live.recording.segment import ContainerName, Segment, SegmentError, SoundError
+from streamer.live.stream_output import StreamOutput
+from streamer.runtime.backoff import Backoff
+
+_LOG = logging.getLogger("veilcast.recorder")
+_DEPTH = 300  # packets: what a disk may hesitate, 12 s at 25 frames a second
+_LOOK = 1.0  # seconds between two looks at whether the file is still there
+_SWEEP = 60.0  # seconds between two looks for files that have had their time
+_RETRY = (0.5, 10.0)  # seconds, first and longest
+_MEGABYTE = 1_000_000
+
+FILE_NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,9})?\.(mp4|mkv)")
+"""What a recorder's own files are called; no other file is ever deleted."""
+
+
+class RecordConfig(Section):
+    """How a stream is recorded. 1 MB is a million bytes."""
+
+    container: ContainerName = "mp4"
+    """Fragmented MP4, or Matroska; both can be played while they grow and after a crash."""
+    segment_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """A new file begins at the first key frame after this long; 0: only `segment_mb` counts."""
+    segment_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """A new file begins at the first key frame after this much; 0: only `segment_seconds` counts."""
+    fragment_seconds: Annotated[float, Field(ge=0.2, le=10)] = 1.0
+    """What a crash can cost at most."""
+    keep_hours: Annotated[float, Field(gt=0)] | None = None
+    """Files that ended longer ago are deleted."""
+    keep_mb: Annotated[float, Field(gt=0)] | None = None
+    """The oldest files are deleted while a stream has more than this."""
+
+
+def folder_name(stream: str) -> str:
+    """The one folder that a stream's files are in, whatever it is called: `front/door` becomes `front%2Fdoor`.
+
+    Different streams have different folders. Raises ValueError for a name that no folder can have.
+    """
+    name = re.sub(r"^\.+|[^A-Za-z0-9._-]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), stream)
+    if not 0 < len(name) <= 200:
+        raise ValueError(f"a stream to be recorded must have a name of 1 to 200 characters, not {len(name)}")
+    return name
+
+
+def check_folder(folder: Path) -> None:
+    """Raises SegmentError where a stream's folder is a link: recordings stay in the directory that was asked for."""
+    if folder.is_symlink():
+        raise SegmentError("it is a symbolic link, which recordings do not follow; remove it or record elsewhere")
+
+
+class Recorder:
+    """Writes what `output` publishes to `directory`/<stream>/<UTC start>.mp4, in a thread of its own.
+
+    A file has its final name from the beginning, for it can be played at any moment; it is finished when it is closed
+    (inotify: close_write) or when a newer one is there. When it cannot write - disk full, folder gone, no permission -
+    `trouble` says so, everything else goes on, and it tries again until it can. `audio` is what becomes of the sound,
+    which never keeps a picture from being recorded. Raises ValueError for a stream's name that no folder can have.
+    """
+
+    def __init__(
+        self, output: StreamOutput, directory: Path, config: RecordConfig, audio: AudioPolicy = "drop"
+    ) -> None:
+        self.folder = directory / folder_name(output.name)
+        self._output, self._config = output, config
+        self._thread = OwnedThread(f"veilcast-record-{output.name}", self._run)
+        self._subscription: Subscription[VideoPacket] | None = None
+        self._sound = RecordedSound(output, audio, config.container)
+        self._segment: Segment | None = None
+        self._limit_told = False
+        self._trouble: str | None = None
+        self._lost = 0
+        self._backoff = Backoff(*_RETRY)
+        self._retry_at = 0.0
+        self._look_at = self._sweep_at = 0.0
+
+    @property
+    def drops(self) -> int:
+        """Packets that were not recorded: the disk was too slow, or could not be written to."""
+        return self._lost + (0 if self._subscription is None else self._subscription.dropped)
+
+    @property
+    def sound_drops(self) -> int:
+        """Packets of sound that were lost because this recorder lagged."""
+        return self._sound.drops
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is being recorded, or None."""
+        if self._thread.error is not None:
+            return f"the recorder ended: {type(self._thread.error).__name__}: {self._thread.error}"
+        return self._trouble
+
+    @property
+    def writing(self) -> Path | None:
+        """The file that is being written."""
+        segment = self._segment
+        return segment.path if segment else None
+
+    def start(self) -> None:
+        """Begin with the next key frame."""
+        self._sound.start()
+        self._subscription = self._output.packets.subscribe("record", _DEPTH)
+        self._thread.start()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Write what has been published so far, finish the file; False if that took longer than `timeout` seconds."""
+        if self._subscription is not None:
+            self._subscription.close()
+        return self._thread.close(timeout)
+
+    def _run(self) -> None:
+        assert self._subscription is not None
+        try:
+            while True:
+                # The end comes as ClosedError, after what was queued: `close` ends the subscription, not this loop.
+                packet = self._subscription.get(POLL)
+                now = time.monotonic()
+                if self._thread.stopping.is_set():
+                    self._subscription.close()
+                if packet is not None:
+                    self._take(packet, now)
+                self._look_around(now)
+        except ClosedError:
+            pass
+        finally:
+            self._sound.close()
+            self._take_last_sound()
+            self._finish()
+
+    def _take(self, packet: VideoPacket, now: float) -> None:
+        sounds = self._sound.before(packet.pts)
+        try:
+            if self._segment is not None:
+                self._add(self._segment, sounds)
+            if self._segment is not None and self._is_over(self._segment, packet):
+                self._finish()
+            if self._segment is None and packet.keyframe and now >= self._retry_at:
+                self._segment = self._begun(packet)
+                self._sweep_at = now
+            elif self._segment is not None:
+                self._segment.add(packet)
+            else:
+                self._lost += 1
+        except (SegmentError, OSError) as error:
+            if isinstance(error, SoundError) and self._sound.format is not None:
+                self._sound.refuse(self._sound.format, str(error))
+            # The segment has closed itself; what it could not write is lost.
+            self._segment = None
+            self._fail(str(error), now)
+        if self._trouble and self._segment is not None and self._segment.begun:
+            _LOG.info("recording again", extra={"stream": self._output.name, "file": self._segment.path.name})
+            self._trouble = None
+            self._backoff.reset()
+
+    def _is_over(self, segment: Segment, packet: VideoPacket) -> bool:
+        if packet.format is not segment.format and packet.format != segment.format:
+            return True
+        config = self._config
+        long = 0 < config.segment_seconds <= segment.seconds(packet.pts)
+        large = 0 < config.segment_mb * _MEGABYTE <= segment.size
+        # The new one begins where there is something to be seen with it.
+        other = self._sound.format is not None and self._sound.format != segment.sound
+        due = long or large or other
+        if due and not packet.keyframe and not self._limit_told:
+            # Key frames may be far apart; one is asked for.
+            self._limit_told = True
+            self._output.packets.request_key()
+        return packet.keyframe and due
+
+    def _begun(self, first: VideoPacket) -> Segment:
+        check_folder(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = datetime.fromtimestamp(first.captured, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+        config, count = self._config, 0
+        self._limit_told = False
+        while True:
+            path = self.folder / f"{name}{f'-{count}' if count else ''}.{config.container}"
+            try:
+                segment = Segment(path, first, config.container, config.fragment_seconds, self._sound.format)
+            except SoundError as error:
+                if self._sound.format is None:
+                    raise
+                self._sound.refuse(self._sound.format, str(error))
+                continue
+            except FileExistsError:
+                # Two within a second, or the clock went back.
+                count += 1
+                continue
+            _LOG.info("segment begun", extra={"stream": self._output.name, "file": path.name})
+            return segment
+
+    def _add(self, segment: Segment, sounds: list[SoundPacket]) -> None:
+        for sound in sounds:
+            segment.add_sound(sound)
+
+    def _take_last_sound(self) -> None:
+        if self._segment is not None:
+            try:
+                self._add(self._segment, self._sound.rest())
+            except (SegmentError, OSError) as error:
+                self._segment = None
+                self._fail(str(error), time.monotonic())
+
+    def _finish(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            try:
+                segment.close()
+            except SegmentError as error:
+                self._fail(str(error), time.monotonic())
+
+    def _fail(self, cause: str, now: float) -> None:
+        self._trouble = f"cannot record to {self.folder}: {cause}"
+        _LOG.warning(self._trouble, extra={"stream": self._output.name})
+        self._retry_at = now + self._backoff.next()
+        # With the file that ended here the limits may be passed, and room be made for the next one.
+        self._sweep_at = now
+        self._lost += 1
+
+    def _look_around(self, now: float) -> None:
+        if now >= self._look_at:
+            self._look_at = now + _LOOK
+            if self._segment is not None and self._segment.removed:
+                self._finish()
+                self._fail("the file was removed", now)
+            elif self._segment is None and now >= self._retry_at:
+                self._output.packets.request_key()
+        if now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP
+            self._sweep()
+
+    def _sweep(self) -> None:
+        config = self._config
+        if config.keep_hours is None and config.keep_mb is None:
+            return
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return  # gone, a link, or not to be read: writing to it tells why
+        try:
+            self._delete_expired(folder, config)
+        finally:
+            os.close(folder)
+
+    def _delete_expired(self, folder: int, config: RecordConfig) -> None:
+        """Delete by the open folder, not its name: what is put in its place meanwhile is never reached."""
+        names = expired(
+            _stored(folder),
+            self._segment.path.name if self._segment else None,
+            time.time(),
+            None if config.keep_hours is None else config.keep_hours * 3600,
+            None if config.keep_mb is None else round(config.keep_mb * _MEGABYTE),
+        )
+        for name in names:
+            try:
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                _LOG.warning(f"cannot delete {name}: {error.strerror}", extra={"stream": self._output.name})
+
+
+def _stored(folder: int) -> list[StoredFile]:
+    files = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if FILE_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    files.append(StoredFile(entry.name, status.st_size, status.st_mtime))
+    except OSError:
+        # Not to be read: writing to it tells why.
+        return []
+    return files

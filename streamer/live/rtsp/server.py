@@ -1,0 +1,171 @@
+"""The RTSP server: live streams for any player or recorder (RFC 2326, RTP over TCP and over UDP unicast)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from core.config import Section
+from streamer.live.guard.acceptor import Acceptor, Guest
+from streamer.live.guard.connection_caps import Caps
+from streamer.live.rtsp.auth import Authenticator
+from streamer.live.rtsp.connection import Connection, Hub, RtspLimits
+from streamer.live.rtsp.message import Response
+from streamer.live.rtsp.session import Sessions
+from streamer.live.stream_output import StreamOutput
+
+_log = logging.getLogger("veilcast.rtsp")
+
+_LOOK = 0.5  # seconds between two looks after clients that keep us waiting
+_GOODBYE = 0.5  # seconds for what is still unsent when the server closes
+
+
+class RtspConfig(Section):
+    """Who may watch over RTSP, and how long a silent client is kept."""
+
+    user: str | None = None
+    password: SecretStr | None = None
+    """Both or neither; without them everybody who reaches the port may watch."""
+    session_timeout: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Seconds without a sign of life until a session is ended."""
+    max_clients: Annotated[int, Field(ge=1, le=10_000)] = 128
+    """Connections at a time; where there are more, those that play nothing give way."""
+    max_clients_per_address: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """The same for one address (for IPv6: one /64). An NVR has one a stream, a proxy those of all its viewers."""
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password come together")
+        if self.user is not None and (not self.user or ":" in self.user):
+            raise ValueError("user must not be empty nor have a colon in it")
+        return self
+
+
+class RtspServer:
+    """Serves each of `streams` at the path /NAME to any number of clients, sending the same packets to all.
+
+    All methods are for the thread of one event loop. A client that lags loses its own packets and resumes at a key
+    frame; nobody else notices.
+    """
+
+    def __init__(
+        self, streams: Mapping[str, StreamOutput], config: RtspConfig, limits: RtspLimits | None = None
+    ) -> None:
+        """`limits` in place of those of `config`."""
+        own = RtspLimits(clients=Caps(config.max_clients, config.max_clients_per_address))
+        self._streams, self._config, self._limits = streams, config, limits or own
+        self._acceptor: Acceptor | None = None
+        self._hub: Hub | None = None
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._caretaker: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on. Raises RuntimeError before `start`."""
+        if self._acceptor is None:
+            raise RuntimeError("the RTSP server has not been started")
+        return self._acceptor.port
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on `host`, on any free port for 0. Raises OSError that says what is wrong with the address."""
+        config = self._config
+        auth = None
+        if config.user is not None and config.password is not None:
+            auth = Authenticator(config.user, config.password.get_secret_value())
+        sessions = Sessions(config.session_timeout, self._limits.clients, time.monotonic)
+        hub = self._hub = Hub(self._streams, auth, sessions, self._limits, asyncio.get_running_loop())
+        refusal = bytes(Response(503, (("Connection", "close"),)))
+        acceptor = Acceptor("RTSP", lambda: _RtspGuest(hub, self._serve), self._limits.clients, refusal)
+        await acceptor.listen(host, port)
+        self._acceptor = acceptor
+        self._caretaker = asyncio.create_task(self._look_after(self._hub), name="veilcast-rtsp-caretaker")
+        _log.info("RTSP on %s:%d for %s", host, self.port, ", ".join(sorted(self._streams)))
+
+    async def close(self) -> None:
+        """Say goodbye to all clients and close their connections, within two seconds. May be called twice."""
+        self._closing = True
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
+        if self._caretaker is not None:
+            self._caretaker.cancel()
+            await asyncio.wait([self._caretaker], timeout=_GOODBYE)
+        if self._hub is not None:
+            for feed in self._hub.feeds.values():
+                feed.close()
+        for connection in self._connections:
+            connection.hang_up(False)
+        for at_once in (False, True):
+            tasks = list(self._connections.values())
+            if tasks:
+                await asyncio.wait(tasks, timeout=_GOODBYE)
+            for connection, task in list(self._connections.items()):
+                connection.hang_up(True)
+                if at_once:
+                    task.cancel()
+        if self._hub is not None:
+            for session in list(self._hub.viewers):
+                self._hub.sessions.remove(session)
+                self._hub.close(session)
+
+    def viewers(self, name: str) -> int:
+        """How many clients play the stream now; 0 for a stream that does not exist."""
+        feed = self._hub.feeds.get(name) if self._hub else None
+        return len(feed) if feed else 0
+
+    def drops(self, name: str) -> dict[str, int]:
+        """Packets lost by each client of the stream that lagged; see `Feed.drops`."""
+        feed = self._hub.feeds.get(name) if self._hub else None
+        return feed.drops if feed is not None else {}
+
+    def _serve(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
+        if self._closing:
+            connection.hang_up(True)
+            return
+        task = asyncio.create_task(self._until_left(connection, writer), name="veilcast-rtsp")
+        self._connections[connection] = task
+
+    async def _until_left(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
+        try:
+            await connection.serve()
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), _GOODBYE)
+        except Exception:  # noqa: BLE001 - a fault of ours ends this connection and no other
+            _log.exception("an RTSP connection has failed")
+        finally:
+            del self._connections[connection]
+            connection.hang_up(True)
+
+    async def _look_after(self, hub: Hub) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            now = hub.sessions.clock()
+            hub.look_after(now)
+            for connection in list(self._connections):
+                connection.look_after(now)
+
+
+class _RtspGuest(Guest):
+    """A connection among others."""
+
+    def __init__(self, hub: Hub, serve: Callable[[Connection, asyncio.StreamWriter], None]) -> None:
+        super().__init__(asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._begin))
+        self._hub, self._serve = hub, serve
+        self._connection: Connection | None = None
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it plays nothing."""
+        return super().idle_since if self._connection is None else self._connection.idle_since
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connection = Connection(self._hub, reader, writer)
+        self._serve(self._connection, writer)

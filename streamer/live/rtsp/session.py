@@ -1,0 +1,350 @@
+"""What a client's requests mean: sessions, their states and the answers (RFC 2326, appendix A). No sockets here."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from yarl import URL
+
+from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
+from streamer.live.guard.login_brake import LoginBrake
+from streamer.live.packet import VideoFormat
+from streamer.live.rtsp.auth import Authenticator, Verdict
+from streamer.live.rtsp.message import TRACK, Address, Request, Response
+from streamer.live.rtsp.sdp import describe
+from streamer.live.rtsp.transport import Transport, choose
+
+METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN")
+_REFUSED = ("ANNOUNCE", "RECORD", "REDIRECT")  # known, and not for a server that only plays
+_WRONG_TRIES = 5  # credentials a connection may get wrong
+_SILENT = 15.0  # seconds without a request or a receiver report, which come every five: there may be nobody
+
+
+class State(Enum):
+    """Of a session; there is none in RTSP's state `Init`."""
+
+    READY = "ready"
+    PLAYING = "playing"
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One client's use of one stream. `seen` is when it last showed life, `owner` the connection it was set up on."""
+
+    id: str
+    stream: str
+    peer: str
+    owner: object
+    transport: Transport
+    seen: float
+    state: State = State.READY
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a client's packets begin: the first one's sequence number and RTP timestamp."""
+
+    seq: int
+    timestamp: int
+
+
+class Media(Protocol):
+    """What the control of a connection asks of whoever has streams and sockets."""
+
+    def has(self, stream: str) -> bool:
+        """Whether there is such a stream."""
+
+    def ssrc(self, stream: str) -> int:
+        """The stream's synchronisation source."""
+
+    async def format(self, stream: str) -> VideoFormat | None:
+        """What the stream consists of; None when that is not known in time."""
+
+    async def open(self, session: Session) -> tuple[int, int] | None:
+        """Make ready for sending; the server's ports for UDP. Raises OSError when there are none."""
+
+    async def play(self, session: Session, started: Callable[[Start | None], None]) -> None:
+        """Send packets; `started` is called once, before the first of them, or with None when none comes in time."""
+
+    def pause(self, session: Session) -> None:
+        """Send no more packets."""
+
+    def close(self, session: Session) -> None:
+        """Let go of what `open` made."""
+
+
+class Sessions:
+    """The sessions of all clients: as many as `caps` has room for, each ended `timeout` seconds after the last sign of
+    life. Kept by the hash of their names, so that how long it takes to find none tells nothing of any.
+    """
+
+    def __init__(self, timeout: float, caps: Caps, clock: Callable[[], float]) -> None:
+        self.timeout = timeout
+        self.clock = clock
+        self._caps = caps
+        self._sessions: dict[bytes, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def in_the_way(self, peer: str) -> Session | None:
+        """The session that must be ended before `peer` may have one more, if any. Raises FullError."""
+        places = (Place(each, party_of(each.peer), self._idle_since(each)) for each in self._sessions.values())
+        return make_room(places, party_of(peer), self._caps)
+
+    def add(self, stream: str, peer: str, owner: object, transport: Transport) -> Session:
+        """A new session."""
+        session = Session(secrets.token_hex(12), stream, peer, owner, transport, self.clock())
+        self._sessions[_hashed(session.id)] = session
+        return session
+
+    def find(self, ident: str, peer: str, owner: object) -> Session | None:
+        """The session for a request from this connection; one over UDP may also be used from a new connection."""
+        session = self._sessions.get(_hashed(ident))
+        if session is None or session.peer != peer or (session.transport.tcp and session.owner is not owner):
+            return None
+        session.seen = self.clock()
+        return session
+
+    def remove(self, session: Session) -> bool:
+        """Forget the session; False when it was forgotten already."""
+        return self._sessions.pop(_hashed(session.id), None) is not None
+
+    def of(self, owner: object) -> list[Session]:
+        """Sessions that were set up on this connection."""
+        return [session for session in self._sessions.values() if session.owner is owner]
+
+    def touch(self, owner: object) -> None:
+        """The client on this connection is alive."""
+        for session in self.of(owner):
+            session.seen = self.clock()
+
+    def expired(self) -> list[Session]:
+        """Those whose time is up. Over TCP a playing client shows life by reading, which is seen elsewhere."""
+        oldest = self.clock() - self.timeout
+        return [
+            session
+            for session in self._sessions.values()
+            if session.seen < oldest and not (session.transport.tcp and session.state is State.PLAYING)
+        ]
+
+    def _idle_since(self, session: Session) -> float | None:
+        if session.state is not State.PLAYING:
+            return session.seen
+        # Over UDP there may be nobody left who receives it.
+        return session.seen if not session.transport.tcp and self.clock() - session.seen > _SILENT else None
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, *headers: tuple[str, str]) -> None:
+        super().__init__(status)
+        self.response = Response(status, headers)
+
+
+class Control:
+    """Answers the requests of one connection, from the address `peer` to `host` and `port`."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        media: Media,
+        auth: Authenticator | None,
+        brake: LoginBrake,
+        peer: str,
+        host: str,
+        port: int,
+    ) -> None:
+        self.hopeless = False
+        """Whether the client has been wrong so often that it is best hung up on."""
+        self.has_played = False
+        """Whether it has ever played something, or kept alive what plays."""
+        self._sessions, self._media, self._auth, self._brake = sessions, media, auth, brake
+        self._peer, self._host, self._port = peer, host, port
+        self._wrong = 0
+        self._known = False
+
+    async def handle(self, request: Request, send: Callable[[Response], None]) -> None:
+        """Do what is asked and call `send` with the answer, once; for PLAY before the first packet is sent."""
+
+        def answer(response: Response) -> None:
+            send(response.with_headers(("CSeq", str(request.cseq)), ("Server", "veilcast")))
+
+        try:
+            if request.method != "PLAY":
+                answer(await self._respond(request))
+            else:
+                await self._play(request, answer)
+        except _RefusedError as refused:
+            answer(refused.response)
+
+    def end(self) -> None:
+        """The connection is gone, and with it what was sent over it; sessions over UDP live on until they time out."""
+        for session in self._sessions.of(self):
+            if session.transport.tcp:
+                self._remove(session)
+
+    async def _respond(self, request: Request) -> Response:
+        self._admit(request)
+        match request.method:
+            case "DESCRIBE":
+                return await self._describe(request)
+            case "SETUP":
+                return await self._setup(request)
+            case "PAUSE":
+                return self._pause(request)
+            case "TEARDOWN":
+                session = self._session(request)
+                self._remove(session)
+                return Response(200)
+        # What is left keeps a session alive; no parameter is known by name.
+        if request.method != "OPTIONS" and request.body.strip():
+            return Response(451)
+        headers = _headers(self._session(request)) if request.headers.get("session") else ()
+        return Response(200, (*headers, ("Public", ", ".join(METHODS))) if request.method == "OPTIONS" else headers)
+
+    def _admit(self, request: Request) -> None:
+        if request.method in _REFUSED:
+            raise _RefusedError(405, ("Allow", ", ".join(METHODS)))
+        if request.method not in METHODS:
+            raise _RefusedError(501, ("Public", ", ".join(METHODS)))
+        if "require" in request.headers:
+            raise _RefusedError(551, ("Unsupported", request.headers["require"]))
+        if self._auth is None or request.method == "OPTIONS":
+            self._sessions.touch(self)
+            return
+        now, given = self._sessions.clock(), request.headers.get("authorization")
+        party, kind = party_of(self._peer), request.headers.get("user-agent", "")
+        # Who was right once on this connection knows the password, and is not held up by others at his address.
+        wait = self._brake.wait(party, kind, now) if given and not self._known else 0.0
+        if wait:
+            self.hopeless = True
+            raise _RefusedError(503, ("Retry-After", str(math.ceil(wait))))
+        verdict = self._auth.check(request, now)
+        if verdict is Verdict.GRANTED:
+            self._known = True
+            self._brake.granted(party, kind)
+            self._sessions.touch(self)
+            return
+        if verdict is Verdict.WRONG:
+            self._brake.failed(party, kind, (given or "").encode(), now)
+            self._wrong += 1
+            self.hopeless = self._wrong >= _WRONG_TRIES
+        challenges = self._auth.challenges(now, stale=verdict is Verdict.STALE)
+        raise _RefusedError(401, *(("WWW-Authenticate", challenge) for challenge in challenges))
+
+    def _address(self, request: Request) -> Address:
+        address = Address.parse(request.uri)
+        if not self._media.has(address.stream):
+            raise _RefusedError(404)
+        return address
+
+    def _session(self, request: Request) -> Session:
+        ident = request.headers.get("session", "").partition(";")[0].strip()
+        if not ident and not self._sessions.of(self):
+            raise _RefusedError(455, ("Allow", "OPTIONS, DESCRIBE, SETUP"))
+        session = self._sessions.find(ident, self._peer, self)
+        if session is None:
+            raise _RefusedError(454)
+        self.has_played |= session.state is State.PLAYING
+        return session
+
+    def _base(self, address: Address) -> str:
+        if address.base:
+            return address.base
+        return str(URL.build(scheme="rtsp", host=self._host, port=self._port, path=f"/{address.stream}/"))
+
+    async def _describe(self, request: Request) -> Response:
+        accept = request.headers.get("accept", "application/sdp").lower()
+        if not any(kind in accept for kind in ("application/sdp", "application/*", "*/*")):
+            raise _RefusedError(406)
+        address = self._address(request)
+        video = await self._media.format(address.stream)
+        if video is None:
+            raise _RefusedError(503)
+        ident = self._media.ssrc(address.stream)
+        body = describe(address.stream, video, self._host, ident, TRACK)
+        return Response(200, (("Content-Base", self._base(address)), ("Content-Type", "application/sdp")), body)
+
+    async def _setup(self, request: Request) -> Response:
+        address = self._address(request)
+        transport = choose(request.headers.get("transport", ""), self._peer)
+        if request.headers.get("session"):
+            session = self._session(request)
+            if session.stream != address.stream:
+                raise _RefusedError(459)
+            if session.state is State.PLAYING:
+                raise _RefusedError(455, ("Allow", "PLAY, PAUSE, TEARDOWN"))
+            if transport is None:
+                raise _RefusedError(461)
+            self._media.close(session)
+            session.transport, session.owner = transport, self
+        else:
+            if transport is None:
+                raise _RefusedError(461 if "transport" in request.headers else 400)
+            if any(session.transport.tcp for session in self._sessions.of(self)) and transport.tcp:
+                raise _RefusedError(455, ("Allow", ", ".join(METHODS)))
+            try:
+                leaves = self._sessions.in_the_way(self._peer)
+            except FullError:
+                raise _RefusedError(503) from None
+            if leaves is not None:
+                self._remove(leaves)
+            session = self._sessions.add(address.stream, self._peer, self, transport)
+        try:
+            ports = await self._media.open(session)
+        except OSError:
+            self._sessions.remove(session)
+            raise _RefusedError(503) from None
+        way = transport.header(self._media.ssrc(session.stream), ports)
+        return Response(200, (*_headers(session, self._sessions.timeout), ("Transport", way)))
+
+    async def _play(self, request: Request, answer: Callable[[Response], None]) -> None:
+        self._admit(request)
+        session = self._session(request)
+        address = self._on_session(request, session)
+        live = ("Range", "npt=now-")
+        if session.state is State.PLAYING:
+            answer(Response(200, (*_headers(session), live)))
+            return
+        session.state = State.PLAYING
+        self.has_played = True
+        track = f"url={self._base(address)}{TRACK}"
+
+        def started(start: Start | None) -> None:
+            where = f";seq={start.seq};rtptime={start.timestamp}" if start else ""
+            answer(Response(200, (*_headers(session), live, ("RTP-Info", track + where))))
+
+        await self._media.play(session, started)
+
+    def _pause(self, request: Request) -> Response:
+        session = self._session(request)
+        self._on_session(request, session)
+        if session.state is not State.PLAYING:
+            raise _RefusedError(455, ("Allow", "SETUP, PLAY, TEARDOWN"))
+        session.state = State.READY
+        self._media.pause(session)
+        return Response(200, _headers(session))
+
+    def _on_session(self, request: Request, session: Session) -> Address:
+        address = self._address(request)
+        if address.stream != session.stream:
+            raise _RefusedError(454)
+        return address
+
+    def _remove(self, session: Session) -> None:
+        if self._sessions.remove(session):
+            self._media.close(session)
+
+
+def _hashed(ident: str) -> bytes:
+    return hashlib.sha256(ident.encode()).digest()
+
+
+def _headers(session: Session, timeout: float | None = None) -> tuple[tuple[str, str]]:
+    return (("Session", session.id if timeout is None else f"{session.id};timeout={timeout:.0f}"),)

@@ -1,0 +1,274 @@
+"""All streams of one process with their sources and sinks: started in order, watched, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from core.detect.detection import Detector
+from streamer.live.camera.camera import Camera
+from streamer.live.camera.source_url import SourceUrlError
+from streamer.live.guard.client_caps import fitted
+from streamer.live.push.pusher import Pusher
+from streamer.live.recording.recorder import Recorder
+from streamer.live.rtsp.server import RtspServer
+from streamer.live.status import Audience, Snapshot
+from streamer.live.stream import LiveStream
+from streamer.live.web.server import WebServer
+from streamer.runtime.descriptors import raise_limit
+from streamer.runtime.event_loop import LoopThread
+from streamer.runtime.malloc import give_back
+from streamer.runtime.opencv_threads import one_opencv_thread
+from streamer.runtime.redact import redacted
+from streamer.settings.listen import Listen, parse_listen
+from streamer.settings.live import LiveSettings, StreamConfig
+
+START_TIMEOUT: Final = 10.0  # seconds
+SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of a kind to end
+SERVER: Final = 1.0  # seconds for one to say goodbye
+POLL: Final = 0.2
+REPORT_EVERY: Final = 60.0  # seconds between two lines about each stream
+
+log = logging.getLogger("veilcast.live")
+
+
+class ServiceError(Exception):
+    """The service cannot start; one line that says why."""
+
+
+class Sink(Protocol):
+    """Something with a thread of its own that takes the packets of one stream."""
+
+    @property
+    def drops(self) -> int:
+        """Packets lost because it lagged."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from its work just now, without credentials."""
+
+    def start(self) -> None:
+        """Begin to take packets."""
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Finish; False when that took too long."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """One camera with what hangs on it."""
+
+    config: StreamConfig
+    camera: Camera
+    stream: LiveStream
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    sound_drops: Callable[[], int] | None = None
+
+
+class LiveService:
+    """Runs the streams of `settings.live`; a context manager. Entering it raises ServiceError where it cannot start.
+
+    `make_detector` stands in for the configured detector.
+    """
+
+    def __init__(self, settings: LiveSettings, make_detector: Callable[[], Detector] | None = None) -> None:
+        self._settings = settings
+        self._make_detector = make_detector
+        self._lines: list[_Line] = []
+        self._servers = ExitStack()
+        self._rtsp: RtspServer | None = None
+        self._web: WebServer | None = None
+        self._network: LoopThread | None = None
+
+    def __enter__(self) -> LiveService:
+        one_opencv_thread()
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def ports(self) -> tuple[int | None, int | None]:
+        """The ports that the RTSP and the web server listen on."""
+        return (self._rtsp.port if self._rtsp else None), (self._web.port if self._web else None)
+
+    def run(
+        self, stop: threading.Event, duration: float | None = None, reload: Callable[[], None] | None = None
+    ) -> None:
+        """Until `stop` is set, `duration` seconds are over, or every source is a file that has ended.
+
+        `reload` is called now and then in this thread. Raises what ended a stream that should have gone on.
+        """
+        end = None if duration is None else time.monotonic() + duration
+        report_at = time.monotonic() + REPORT_EVERY
+        while not stop.wait(POLL) and (end is None or time.monotonic() < end):
+            if reload is not None:
+                reload()
+            for line in self._lines:
+                if line.stream.error is not None:
+                    raise line.stream.error
+            if all(line.stream.ended for line in self._lines):
+                self._check_shown()
+                return
+            if time.monotonic() >= report_at:
+                report_at += REPORT_EVERY
+                self._report()
+                give_back()
+
+    def _check_shown(self) -> None:
+        for now in self._snapshots():
+            if not now.frames:
+                raise ServiceError(f"{now.source}: {', '.join(now.errors) or 'there was nothing to show'}")
+
+    def apply(self, settings: LiveSettings) -> None:
+        """Take over masks and zones of other settings, for streams of the same names; nothing else."""
+        streams = {stream.name: stream for stream in settings.live.streams}
+        for line in self._lines:
+            engine = settings.engine(streams.get(line.config.name, line.config))
+            line.stream.repaint(engine.mask, engine.zones)
+        log.info("masks and zones reloaded")
+
+    def close(self) -> None:
+        """Stop sources, streams, sinks and servers, in this order, within about five seconds whatever hangs."""
+        sources = {f"source of {line.config.name}": line.camera.close for line in self._lines}
+        streams = {f"stream {line.config.name}": line.stream.close for line in self._lines}
+        sinks = {
+            f"{name} of {line.config.name}": sink.close for line in self._lines for name, sink in line.sinks.items()
+        }
+        for parts, patience in ((sources, SOURCES), (streams, STREAMS), (sinks, SINKS)):
+            _close_all(parts, patience)
+        self._lines = []
+        self._servers.close()
+
+    def _start(self) -> None:
+        live = self._settings.live
+        for config in live.streams:
+            address = config.source.get_secret_value()
+            try:
+                camera = Camera(config.name, address, live.source, self._settings.heard)
+            except SourceUrlError as error:
+                raise ServiceError(f"{config.name}: {error}") from error
+            engine = self._settings.engine(config)
+            stream = LiveStream(
+                config.name,
+                camera,
+                engine,
+                live.encoder,
+                redacted(address),
+                self._make_detector,
+                sounds=camera.sounds,
+            )
+            self._lines.append(_Line(config, camera, stream))
+        live = fitted(live, raise_limit())
+        outputs = {line.config.name: line.stream.output for line in self._lines}
+        if live.rtsp is not None or live.webrtc is not None:
+            network = self._network = self._servers.enter_context(LoopThread())
+            if live.rtsp is not None:
+                self._rtsp = RtspServer(outputs, live.rtsp_access)
+                self._listen(network, self._rtsp, parse_listen(live.rtsp), "RTSP", live.rtsp_access.user is not None)
+            if live.webrtc is not None:
+                self._web = WebServer(outputs, live.web)
+                self._listen(network, self._web, parse_listen(live.webrtc), "web", live.web.token is not None)
+        for line in self._lines:
+            self._attach_sinks(line)
+            line.stream.start()
+            line.camera.start()
+
+    def _listen(
+        self, network: LoopThread, server: RtspServer | WebServer, where: Listen, kind: str, guarded: bool
+    ) -> None:
+        try:
+            network.run(server.start(where.host, where.port), START_TIMEOUT)
+        except OSError as error:
+            raise ServiceError(f"the {kind} server cannot listen on {where}: {error.strerror or error}") from error
+        self._servers.callback(_close_server, network, server)
+        if where.is_open and not guarded:
+            means = "live.rtsp_access.user and password" if kind == "RTSP" else "live.web.token"
+            log.warning("whoever reaches %s can watch: set %s", where, means)
+
+    def _attach_sinks(self, line: _Line) -> None:
+        live, output = self._settings.live, line.stream.output
+        if live.record is not None:
+            recorder = Recorder(output, live.record, live.recording, live.audio)
+            line.sinks["recording"] = recorder
+            if self._settings.heard:
+                line.sound_drops = lambda: line.camera.sounds_dropped + recorder.sound_drops
+        for number, url in enumerate(line.config.push):
+            try:
+                line.sinks[f"push{number}"] = Pusher(output, url.get_secret_value(), live.pushing)
+            except ValueError as error:
+                raise ServiceError(f"{line.config.name}: {error}") from error
+        line.stream.audience = lambda: self._audience(line)
+        for sink in line.sinks.values():
+            sink.start()
+
+    def _audience(self, line: _Line) -> Audience:
+        """For the thread of the servers, if there are any."""
+        name = line.config.name
+        drops = {sink_name: sink.drops for sink_name, sink in line.sinks.items()}
+        if line.sound_drops is not None:
+            drops["sound"] = line.sound_drops()
+        if self._rtsp is not None:
+            drops["rtsp"] = sum(self._rtsp.drops(name).values())
+        if self._web is not None:
+            drops |= self._web.drops(name)
+        viewers = sum(server.viewers(name) for server in (self._rtsp, self._web) if server is not None)
+        troubles = tuple(sink.trouble for sink in line.sinks.values() if sink.trouble is not None)
+        recorders = (sink for sink in line.sinks.values() if isinstance(sink, Recorder))
+        unrecorded = next((recorder.trouble for recorder in recorders if recorder.trouble is not None), None)
+        return Audience(drops, viewers, troubles, unrecorded)
+
+    def _snapshots(self) -> list[Snapshot]:
+        async def take() -> list[Snapshot]:
+            return [line.stream.snapshot() for line in self._lines]
+
+        # The servers' counts belong to their thread.
+        return asyncio.run(take()) if self._network is None else self._network.run(take(), START_TIMEOUT)
+
+    def _report(self) -> None:
+        try:
+            snapshots = self._snapshots()
+        except TimeoutError:
+            log.warning("the servers are too busy to be counted")
+            return
+        for now in snapshots:
+            fields = {
+                "stream": now.name,
+                "state": now.state,
+                "fps_in": round(now.fps_in, 1),
+                "fps_out": round(now.fps_out, 1),
+                "delay_ms": round(1000 * now.delay[0]),
+                "late": now.frames_late,
+                "viewers": now.viewers,
+                **now.frames,
+            }
+            log.info("running", extra=fields)
+
+
+def _close_server(network: LoopThread, server: RtspServer | WebServer) -> None:
+    try:
+        network.run(server.close(), SERVER)
+    except TimeoutError:
+        log.error("a server did not stop in time")
+
+
+def _close_all(parts: Mapping[str, Callable[[float], bool]], patience: float) -> None:
+    """All at once: what hangs delays nobody else."""
+    if not parts:
+        return
+    with ThreadPoolExecutor(len(parts), "veilcast-close") as pool:
+        for name, stopped in zip(parts, pool.map(lambda close: close(patience), parts.values()), strict=True):
+            if not stopped:
+                log.error("%s did not stop in time", name)

@@ -1,0 +1,1 @@
+"""WebRTC (WHEP), the preview page, and the pages for monitoring."""

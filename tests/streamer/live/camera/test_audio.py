@@ -1,0 +1,124 @@
+"""`veilcast live --record --audio`: cameras and files with sound, through the program as users run it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from streamer.live.camera.audio import LiveSound
+from streamer.live.camera.camera import Camera
+from streamer.live.camera.connection import LiveSource
+from streamer.live.camera.source_url import SourceConfig, opening, parse_source
+from tests.live.camera_rig.rtsp_camera import RtspCamera
+from tests.live.camera_rig.sound_clip import (
+    PITCH,
+    SoundCodec,
+    apart,
+    beeping_clip,
+    has_sound,
+    pitch,
+    sound_packets,
+)
+
+COMMAND = (sys.executable, "-m", "streamer.cli.main", "live")
+IN_SYNC = 0.06  # seconds
+SETTLED = 1.5  # seconds at the start of a recording in which a slow machine may leave out pictures
+QUICK = SourceConfig(open_timeout=5, read_timeout=1)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[SoundCodec | None, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    return {
+        "aac": beeping_clip(folder / "aac.mp4", "aac"),
+        "pcm_alaw": beeping_clip(folder / "alaw.mov", "pcm_alaw"),
+        None: beeping_clip(folder / "silent.mp4", None),
+    }
+
+
+def recorded(source: str, folder: Path, *options: str, container: str = "mp4") -> tuple[Path, str]:
+    """The longest file that the program recorded, and what it said."""
+    config = folder / "live.yaml"
+    config.write_text(f"live: {{recording: {{container: {container}}}}}")
+    arguments = [source, "--record", str(folder / "out"), "--config", str(config), *options]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=90, check=True)
+    return max((folder / "out").rglob(f"*.{container}"), key=lambda path: path.stat().st_size), done.stderr
+
+
+def in_sync(path: Path) -> bool:
+    late = apart(path, after=SETTLED)
+    assert len(late) >= 3
+    return max(map(abs, late)) < IN_SYNC
+
+
+@pytest.mark.parametrize(
+    ("codec", "policy", "container"),
+    [("aac", "keep", "mp4"), ("pcm_alaw", "keep", "mkv"), ("pcm_alaw", "disguise", "mp4")],
+)
+def test_a_cameras_sound_is_recorded_in_sync(
+    clips: dict[SoundCodec | None, Path], tmp_path: Path, codec: SoundCodec, policy: str, container: str
+) -> None:
+    with RtspCamera(clips[codec], sound=True) as camera:
+        path, _ = recorded(camera.url, tmp_path, "--audio", policy, "--duration", "10", container=container)
+    assert in_sync(path)
+    if codec == "aac":
+        kept, sent = b"".join(sound_packets(path)), b"".join(sound_packets(clips["aac"]))
+        assert len(kept) > 3000 and kept in sent * 3
+    assert pitch(path) == pytest.approx(PITCH if policy == "keep" else 0.75 * PITCH, rel=0.02)
+
+
+@pytest.mark.parametrize("policy", ["keep", "disguise"])
+def test_a_files_sound_is_recorded_in_sync(clips: dict[SoundCodec | None, Path], tmp_path: Path, policy: str) -> None:
+    path, _ = recorded(str(clips["aac"]), tmp_path, "--audio", policy)
+    assert in_sync(path)
+    if policy == "keep":
+        kept = b"".join(sound_packets(path))
+        assert kept and kept in b"".join(sound_packets(clips["aac"]))
+
+
+@pytest.mark.parametrize(("codec", "options"), [("aac", []), (None, ["--audio", "keep"])])
+def test_recordings_are_silent_unless_asked_for_sound_that_there_is(
+    clips: dict[SoundCodec | None, Path], tmp_path: Path, codec: SoundCodec | None, options: list[str]
+) -> None:
+    path, said = recorded(str(clips[codec]), tmp_path, *options)
+    assert not has_sound(path) and "sound" not in said
+
+
+def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[SoundCodec | None, Path]) -> None:
+    source = parse_source("rtsp://cam/1")
+    assert opening(source, QUICK).options["allowed_media_types"] == "video"
+    with RtspCamera(clips["aac"], sound=True) as server:
+        heard: dict[bool, list[LiveSound]] = {}
+        for sound in (True, False):
+            camera = Camera("door", server.url, QUICK, sound)
+            camera.start()
+            deadline = time.monotonic() + 20
+            while camera.status.pictures < 40 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            heard[sound] = camera.sounds()
+            assert camera.status.pictures >= 40 and camera.close()
+    assert len(heard[True]) > 10 and heard[False] == []
+    assert {sound.format.codec for sound in heard[True]} == {"aac"}
+
+
+def test_sound_that_nobody_takes_is_bounded_and_counted() -> None:
+    camera = Camera("door", "rtsp://cam/1", QUICK, True)
+    for n in range(600):
+        camera._hear(LiveSound(b"", n, 0, 1, None))  # type: ignore[arg-type]
+    assert camera.sounds_dropped == 100
+    assert [sound.source_time for sound in camera.sounds()] == list(range(100, 600)) and camera.sounds() == []
+
+
+def test_pictures_are_the_same_with_and_without_sound(clips: dict[SoundCodec | None, Path]) -> None:
+    source = parse_source(str(clips["aac"]))
+    sounds: list[LiveSound] = []
+    with LiveSource(source, QUICK, threading.Event(), 1, sounds.append) as with_sound:
+        seen = [(p.source_time, p.trusted) for p in with_sound]
+    with LiveSource(source, QUICK, threading.Event()) as without:
+        assert [(p.source_time, p.trusted) for p in without] == seen
+    assert [s.data for s in sounds if s.source_time >= 0] == sound_packets(clips["aac"])

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
+
+CAPS = Caps(in_all=6, per_party=3)
+
+
+def places(text: str) -> list[Place[str]]:
+    """`a1 b- c5`: one of party a, idle since 1, one of b that is of use, one of c, idle since 5."""
+    return [Place(word, word[0], None if word[1:] == "-" else float(word[1:])) for word in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("taken", "party", "leaves"),
+    [
+        ("", "a", None),
+        ("a1 a2", "a", None),
+        ("a3 a1 a2", "a", "a1"),
+        ("a3 a1 a2", "b", None),
+        ("a- a- a9", "a", "a9"),
+        ("a- a1 a2 b0 b0 c-", "c", "a1"),
+        ("a1 b2 c3 d4 e5 f6", "g", "a1"),
+        ("a- a- a- b5 c4 d-", "e", "c4"),
+        ("a1 a2 b3 b4 c0 c-", "b", "b3"),
+    ],
+)
+def test_who_gives_way(taken: str, party: str, leaves: str | None) -> None:
+    assert make_room(places(taken), party, CAPS) == leaves
+
+
+@pytest.mark.parametrize(("taken", "party"), [("a- a- a-", "a"), ("a- a- b- b- c- c-", "d")])
+def test_nobody_can(taken: str, party: str) -> None:
+    with pytest.raises(FullError):
+        make_room(places(taken), party, CAPS)
+
+
+def test_whoever_takes_many_places_drives_out_himself_alone() -> None:
+    caps = Caps(20, 16)
+    taken = places("g1") + [Place(f"evil {number}", "e", 100.0 + number) for number in range(16)]
+    for number in range(16, 500):
+        leaves = make_room(taken, "e", caps)
+        taken = [place for place in taken if place.guest != leaves]
+        taken.append(Place(f"evil {number}", "e", 100.0 + number))
+    assert len(taken) == 17 and "g1" in [place.guest for place in taken]
+    assert make_room(taken, "n", caps) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "party"),
+    [
+        ("10.0.0.9", "10.0.0.9"),
+        ("::ffff:10.0.0.9", "10.0.0.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("", ""),
+        ("somewhere", "somewhere"),
+    ],
+)
+def test_parties(address: str, party: str) -> None:
+    assert party_of(address) == party
