@@ -4,7 +4,7 @@
 
 A service of its own for each attack, with a camera, an RTSP and a WebRTC viewer, newcomers every second, recordings and
 a push target. Attackers come from 127.0.0.2 to 127.0.0.5, with --shared from the good clients' own address. SIGTERM is
-sent while the attack goes on. Exits with 1 where a rule was broken (tests/live/attack_rig/verdict.py).
+sent while the attack goes on. Exits with 1 where a rule was broken (tests/rigs/attack/verdict.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from tests.live.attack_rig.attacks import ATTACKS
-from tests.live.attack_rig.rig import CLIENTS, NEIGHBOURS, NEWCOMERS, STRANGERS, Outcome, Rig
-from tests.live.attack_rig.verdict import faults
+from tests.rigs.attack.attacks import ATTACKS
+from tests.rigs.attack.rig import CLIENTS, NEIGHBOURS, NEWCOMERS, STRANGERS, Outcome, Rig
+from tests.rigs.attack.verdict import faults
 
 HEAD = ("attack", *CLIENTS, "longest gap", *(f"new {kind}" for kind in NEWCOMERS), "CPU", "fds", "SIGTERM", "broken")
 

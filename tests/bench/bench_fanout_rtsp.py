@@ -9,8 +9,8 @@ import sys
 import time
 from collections import deque
 
-from tests.live.producing import Producer
-from tests.live.rtsp_client import Client, Serving, serving
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.rtsp_client import Client, Serving, serving
 
 _VIEWERS = (0, 1, 5, 20)
 _SECONDS = 15.0

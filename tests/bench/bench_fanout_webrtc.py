@@ -30,7 +30,7 @@ from streamer.live.stream_output import StreamOutput
 from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
-from tests.live.producing import masked
+from tests.rigs.live.producing import masked
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 SETTLE = 4.0  # seconds

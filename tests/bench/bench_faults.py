@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from tests.live.fault_rig.clips import Footage, hd_footage, labelled_footage, small_footage
-from tests.live.fault_rig.faults import FAULTS, Fault, Injection, Outcome, outcomes, run
-from tests.live.fault_rig.judge import Judge
-from tests.live.fault_rig.rig import Options, Rig
+from tests.rigs.faults.clips import Footage, hd_footage, labelled_footage, small_footage
+from tests.rigs.faults.faults import FAULTS, Fault, Injection, Outcome, outcomes, run
+from tests.rigs.faults.judge import Judge
+from tests.rigs.faults.rig import Options, Rig
 
 
 def footage_of(clip: str | None, folder: Path) -> Footage:

@@ -21,15 +21,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.live.all_at_once import everybody, table
-from tests.live.arrivals import added_delays, measure, percentile
-from tests.live.camera_rig.coded_clip import coded_clip
-from tests.live.camera_rig.rtsp_camera import RtspCamera
-from tests.live.chromium_viewer import watch
-from tests.live.face_scene import face_scene
-from tests.live.live_coverage import Judged, compare
-from tests.live.two_cameras import two_cameras
-from tests.live.veilcast_process import Veilcast
+from tests.rigs.camera.coded_clip import coded_clip
+from tests.rigs.camera.rtsp_camera import RtspCamera
+from tests.rigs.live.all_at_once import everybody, table
+from tests.rigs.live.arrivals import added_delays, measure, percentile
+from tests.rigs.live.chromium_viewer import watch
+from tests.rigs.live.face_scene import face_scene
+from tests.rigs.live.live_coverage import Judged, compare
+from tests.rigs.live.two_cameras import two_cameras
+from tests.rigs.live.veilcast_process import Veilcast
 
 VIDEOS = (".mp4", ".mov", ".mkv")
 MAX_LATE = 0.005

@@ -21,10 +21,10 @@ from statistics import median
 
 from core.owned_thread import OwnedThread
 from tests.bench.bench_faults import footage_of, say
-from tests.live.fault_rig.faults import FAULTS, Injection, inject, outcomes
-from tests.live.fault_rig.judge import Judge
-from tests.live.fault_rig.live_process import LiveProcess
-from tests.live.fault_rig.rig import Options, Rig
+from tests.rigs.faults.faults import FAULTS, Injection, inject, outcomes
+from tests.rigs.faults.judge import Judge
+from tests.rigs.faults.live_process import LiveProcess
+from tests.rigs.faults.rig import Options, Rig
 
 WARM_UP = 30.0  # seconds in which every part allocates what it needs
 

@@ -11,7 +11,7 @@ from core import Anonymizer, Cover, EngineConfig, Frame, MaskedFrame
 from core.detect import detector_thread as worker
 from core.detect.detection import BgrImage, Detection
 from core.pictures.planes import planes
-from tests.fakes import HangingDetector, ScriptedDetector, engine_config, numbered
+from tests.rigs.fakes import HangingDetector, ScriptedDetector, engine_config, numbered
 
 CONFIG = engine_config(
     timeline={"look_ahead": 0.4, "max_mask_age": 0.3, "detector_timeout": 20.0},

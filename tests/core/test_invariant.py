@@ -25,7 +25,7 @@ from core.geometry import Box
 from core.masked_frame import MaskedFrame
 from core.pictures.planes import planes
 from core.track.timeline import Moment, Timeline
-from tests.fakes import (
+from tests.rigs.fakes import (
     BAD_ANSWERS,
     GOOD_ANSWERS,
     HangingDetector,

@@ -19,7 +19,7 @@ from core.frame import Cover
 from core.live_anonymizer import LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.pictures.planes import planes
-from tests.fakes import BAD_ANSWERS, GOOD_ANSWERS, HangingDetector, ScriptedDetector, engine_config, numbered
+from tests.rigs.fakes import BAD_ANSWERS, GOOD_ANSWERS, HangingDetector, ScriptedDetector, engine_config, numbered
 
 MAX_AGE = 0.5
 STEP = 0.04

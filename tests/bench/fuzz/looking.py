@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from core.geometry import Box
 from tests.bench.fuzz.reading import Reading
-from tests.leaks import visible_share
+from tests.rigs.leaks import visible_share
 
 Bgr = npt.NDArray[np.uint8]
 Grey = npt.NDArray[np.uint8]

@@ -23,7 +23,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from core.detect.detection import BgrImage
-from tests.faces import carphone, shot
+from tests.rigs.faces import carphone, shot
 
 Scene = Literal["walking", "talking", "hopping"]
 RATE: Final = 25

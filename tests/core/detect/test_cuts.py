@@ -11,7 +11,7 @@ import pytest
 from core.detect.cuts import CutDetector
 from core.detect.detection import BgrImage
 from core.pictures.planes import luma_thumbnail
-from tests.faces import astronaut, carphone, panned, scenery, shot, turned, zoomed
+from tests.rigs.faces import astronaut, carphone, panned, scenery, shot, turned, zoomed
 
 
 def cuts(pictures: Sequence[BgrImage]) -> list[int]:

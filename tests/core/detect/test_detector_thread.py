@@ -11,7 +11,7 @@ from core.detect import detector_thread as worker
 from core.detect.detection import Detection
 from core.detect.detector_thread import DetectorThread, Sample, SampleVerdict, Scan, describe
 from core.track.timeline import Moment
-from tests.fakes import found, numbered
+from tests.rigs.fakes import found, numbered
 
 WAIT = 20.0  # seconds; reached only when a test is about to fail
 

@@ -12,7 +12,7 @@ import pytest
 from core.detect.detection import BgrImage, Detection, Detector
 from core.detect.registry import DETECTORS, create, default_scales, find
 from core.geometry import Box, iou
-from tests.faces import FACE, astronaut, carphone, scenery
+from tests.rigs.faces import FACE, astronaut, carphone, scenery
 
 NAMES = sorted(DETECTORS)
 

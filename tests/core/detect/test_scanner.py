@@ -18,8 +18,8 @@ from core.frame import Frame
 from core.geometry import Box, iou
 from core.pictures.orientation import Orientation
 from core.pictures.planes import planes
-from tests.faces import shot
-from tests.fakes import found
+from tests.rigs.faces import shot
+from tests.rigs.fakes import found
 
 WHOLE = DetectConfig(scales=(ScaleConfig(long_side=320),), follow_up=0)
 

@@ -15,7 +15,7 @@ import pytest
 
 from core.detect.model_files import YUNET
 from core.detect.yunet import STRIDES, YuNet, decode
-from tests.faces import FACE, astronaut, scenery
+from tests.rigs.faces import FACE, astronaut, scenery
 from tests.yunet_weights import CHANNELS, one_head
 
 Floats = npt.NDArray[np.float32]

@@ -19,7 +19,7 @@ from core.geometry import Box
 from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
 from core.pictures.planes import FORMATS, UnsupportedPictureError, planes
-from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, settled, touched
+from tests.rigs.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, settled, touched
 
 
 def _visible_share(original: npt.NDArray[np.int64], masked: npt.NDArray[np.int64], face: Box) -> float:

@@ -11,7 +11,7 @@ from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.paint.masker import Masker
 from core.pictures.planes import FORMATS, planes
-from tests.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, touched
+from tests.rigs.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, touched
 
 
 def _tracked(box: Box, track: int = 7) -> Verdict:

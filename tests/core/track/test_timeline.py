@@ -11,7 +11,7 @@ from core.detect.detection import Detection
 from core.frame import Cover
 from core.geometry import Box
 from core.track.timeline import Moment, Timeline
-from tests.fakes import found, numbered
+from tests.rigs.fakes import found, numbered
 
 CONFIG = TrackConfig(
     birth_score=0.5, keep_score=0.3, hold=0.2, bridge=0.6, back_fill=0.1, margin=1.2, growth=0.5, sure_score=0.6

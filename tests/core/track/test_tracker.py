@@ -13,7 +13,7 @@ from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.geometry import Box
 from core.track.tracker import Tracker, _distance, _out_of_reach, _spot
-from tests.fakes import found
+from tests.rigs.fakes import found
 
 CONFIG = TrackConfig(
     birth_score=0.5,

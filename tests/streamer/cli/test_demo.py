@@ -11,7 +11,7 @@ import pytest
 from core.detect.registry import create
 from streamer.cli import demo
 from streamer.cli.main import main
-from tests.faces import read
+from tests.rigs.faces import read
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 

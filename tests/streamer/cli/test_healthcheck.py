@@ -9,8 +9,8 @@ import pytest
 
 from streamer.cli import healthcheck
 from streamer.errors import ConfigError
-from tests.faces import carphone
-from tests.faces import write as write_clip
+from tests.rigs.faces import carphone
+from tests.rigs.faces import write as write_clip
 from tests.streamer.cli.test_live import Capture, read_until, running, write
 
 

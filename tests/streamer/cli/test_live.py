@@ -26,8 +26,8 @@ from streamer.errors import ConfigError
 from streamer.settings.live import LiveConfig, LiveSettings
 from streamer.settings.live_loading import live_settings
 from streamer.settings.loading import load, presets
-from tests.faces import carphone
-from tests.faces import write as write_clip
+from tests.rigs.faces import carphone
+from tests.rigs.faces import write as write_clip
 
 COMMAND = (sys.executable, "-m", "streamer.cli.entry", "live")
 WAIT = 60.0

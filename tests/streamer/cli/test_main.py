@@ -18,9 +18,9 @@ import pytest
 from streamer.cli import progress as progress_module
 from streamer.cli.main import main
 from streamer.version import VERSION
-from tests.containers import encoded, ffmpeg, main_video, needs_ffmpeg, plain, streams, tone, x264
-from tests.faces import carphone, panned
-from tests.faces import write as write_clip
+from tests.rigs.containers import encoded, ffmpeg, main_video, needs_ffmpeg, plain, streams, tone, x264
+from tests.rigs.faces import carphone, panned
+from tests.rigs.faces import write as write_clip
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 Capture = pytest.CaptureFixture[str]

@@ -12,7 +12,7 @@ import pytest
 
 from streamer.errors import OutputError
 from streamer.media.disguise import PITCH, VoiceShifter
-from tests.containers import (
+from tests.rigs.containers import (
     FFMPEG,
     encoded,
     ffmpeg,
@@ -26,7 +26,7 @@ from tests.containers import (
     video_times,
     x264,
 )
-from tests.copying import copy
+from tests.rigs.copying import copy
 
 RATE = 48_000
 Sound = npt.NDArray[np.float32]

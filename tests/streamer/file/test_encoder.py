@@ -19,7 +19,7 @@ from core.paint.masker import Masker
 from streamer.file.encoder import EncoderConfig, VideoEncoder, choose_codec, encoder_pixel_format
 from streamer.media.picture_format import HdrData, PictureFormat, closest_supported, mastering_display
 from streamer.warning_log import WarningLog
-from tests.containers import moving_pictures
+from tests.rigs.containers import moving_pictures
 
 PICTURE = PictureFormat(96, 64, "yuv420p")
 BASE = Fraction(1, 25)

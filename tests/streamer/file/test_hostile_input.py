@@ -25,7 +25,7 @@ from streamer.file.reader_thread import READER_BYTES, ReaderThread
 from streamer.file.source import FileSource
 from streamer.media.picture_limit import PictureLimit
 from streamer.settings.loading import CONFIG_BYTES
-from tests.containers import encoded, ffmpeg, moving_pictures, needs_ffmpeg, picture, plain, video_times, x264
+from tests.rigs.containers import encoded, ffmpeg, moving_pictures, needs_ffmpeg, picture, plain, video_times, x264
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 Capture = pytest.CaptureFixture[str]

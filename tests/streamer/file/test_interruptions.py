@@ -19,9 +19,9 @@ from streamer.atomic_file import Partial
 from streamer.cli.main import main
 from streamer.file import job as file_job
 from streamer.runtime.signals import interrupts
-from tests.containers import encoded, needs_ffmpeg, plain, x264
-from tests.faces import carphone
-from tests.faces import write as write_clip
+from tests.rigs.containers import encoded, needs_ffmpeg, plain, x264
+from tests.rigs.faces import carphone
+from tests.rigs.faces import write as write_clip
 
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 Capture = pytest.CaptureFixture[str]
@@ -247,7 +247,7 @@ def test_nobody_listening_does_not_end_a_job(film: Path, tmp_path: Path) -> None
 def test_damaged_sound_does_not_end_a_job(
     codec: str, source: str, target: str, policy: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    from tests.containers import damaged_sound, duration, ffmpeg, picture, streams, tone, video_times
+    from tests.rigs.containers import damaged_sound, duration, ffmpeg, picture, streams, tone, video_times
 
     whole = tmp_path / f"whole.{source}"
     ffmpeg(*picture(), *tone(), *x264("-bf", "0"), "-c:a", codec, whole)
@@ -261,7 +261,7 @@ def test_damaged_sound_does_not_end_a_job(
 
 @needs_ffmpeg
 def test_sound_that_does_not_fit_is_named(tmp_path: Path, capsys: Capture) -> None:
-    from tests.containers import ffmpeg, picture, tone
+    from tests.rigs.containers import ffmpeg, picture, tone
 
     path = tmp_path / "in.mkv"
     ffmpeg(*picture(), *tone(), *x264(), "-c:a", "truehd", "-strict", "-2", path)
@@ -272,7 +272,7 @@ def test_sound_that_does_not_fit_is_named(tmp_path: Path, capsys: Capture) -> No
 def test_sound_that_is_no_number_is_disguised_all_the_same(tmp_path: Path) -> None:
     import av
 
-    from tests.containers import moving_pictures
+    from tests.rigs.containers import moving_pictures
 
     path = tmp_path / "in.mkv"
     with av.open(str(path), "w") as container:

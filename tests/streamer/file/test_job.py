@@ -23,11 +23,11 @@ from streamer.cli.main import DEGRADED, main
 from streamer.file.encoder import EncoderConfig
 from streamer.file.report import schema, write
 from streamer.media.display_matrix import matrix_of
-from tests.containers import main_video, needs_ffmpeg, plain, video_times
-from tests.faces import CLIPS, Clip, panned, read_grey, shot
-from tests.faces import write as write_clip
-from tests.fakes import ScriptedDetector
-from tests.leaks import leaks, untouched_share, visible_share
+from tests.rigs.containers import main_video, needs_ffmpeg, plain, video_times
+from tests.rigs.faces import CLIPS, Clip, panned, read_grey, shot
+from tests.rigs.faces import write as write_clip
+from tests.rigs.fakes import ScriptedDetector
+from tests.rigs.leaks import leaks, untouched_share, visible_share
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
 

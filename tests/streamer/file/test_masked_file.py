@@ -14,7 +14,7 @@ from streamer.file.encoder import EncoderConfig
 from streamer.file.masked_file import MaskedFile, default_output
 from streamer.file.source import FileSource
 from streamer.media.display_matrix import matrix_of
-from tests.containers import (
+from tests.rigs.containers import (
     duration,
     edited,
     encoded,
@@ -34,7 +34,7 @@ from tests.containers import (
     wrong_count,
     x264,
 )
-from tests.copying import copy
+from tests.rigs.copying import copy
 
 VFR = "select=lt(n\\,4)+gt(n\\,6)*mod(n\\,3),setpts=PTS+mod(N\\,3)*0.2"
 HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"

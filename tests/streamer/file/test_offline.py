@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import needs_ffmpeg, plain
-from tests.faces import panned
-from tests.faces import write as write_clip
+from tests.rigs.containers import needs_ffmpeg, plain
+from tests.rigs.faces import panned
+from tests.rigs.faces import write as write_clip
 
 # Every way to the network passes one of these events, whatever library goes it through Python. What native code opens
 # shows in the process's own table of open files, looked at from the first to the last frame.

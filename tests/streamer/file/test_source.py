@@ -18,7 +18,7 @@ from streamer.file.source import FileSource
 from streamer.media.damage import DamageLog
 from streamer.media.display_matrix import matrix_of, orientation_of, parse_matrix
 from streamer.warning_log import WarningLog
-from tests.containers import (
+from tests.rigs.containers import (
     FFMPEG,
     cut_off,
     damaged,
@@ -39,7 +39,7 @@ from tests.containers import (
     wrong_count,
     x264,
 )
-from tests.copying import copy
+from tests.rigs.copying import copy
 
 ORIENTATIONS = [Orientation(turn, flip) for turn in (0, 90, 180, 270) for flip in (False, True)]
 

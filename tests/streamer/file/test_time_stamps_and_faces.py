@@ -9,8 +9,8 @@ import av
 import pytest
 
 from streamer import anonymize_file
-from tests.faces import CLIPS, Clip, read_grey
-from tests.leaks import leaks
+from tests.rigs.faces import CLIPS, Clip, read_grey
+from tests.rigs.leaks import leaks
 
 
 def _write(path: Path, clip: Clip, thin: int, rate: int) -> Path:

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.faces import carphone
-from tests.leaks import leaks
-from tests.live.camera_rig.coded_clip import coded_clip
-from tests.live.camera_rig.frame_code import read
-from tests.live.camera_rig.recorder import Recorder
-from tests.live.camera_rig.rtsp_camera import RtspCamera
-from tests.live.live_coverage import compare, whole_passes
-from tests.live.veilcast_process import Veilcast
+from tests.rigs.camera.coded_clip import coded_clip
+from tests.rigs.camera.frame_code import read
+from tests.rigs.camera.recorder import Recorder
+from tests.rigs.camera.rtsp_camera import RtspCamera
+from tests.rigs.faces import carphone
+from tests.rigs.leaks import leaks
+from tests.rigs.live.live_coverage import compare, whole_passes
+from tests.rigs.live.veilcast_process import Veilcast
 
 CORPUS = Path(os.environ.get("VEILCAST_CORPUS") or "/nonexistent")
 JUDGE = CORPUS.parent / "tools" / "leakmeter.py"

@@ -12,7 +12,7 @@ from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.media.h264 import nal_units
-from tests.live.producing import masked, number_of
+from tests.rigs.live.producing import masked, number_of
 
 CONFIG = LiveEncoderConfig(preset="ultrafast", key_interval=1.0)
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faces import SIZE, scenery
-from tests.live.all_at_once import Result, everybody, table
-from tests.live.arrivals import added_delays, measure, percentile
-from tests.live.camera_rig.recorder import Recorder
-from tests.live.camera_rig.rtsp_camera import RtspCamera
-from tests.live.chromium_viewer import watch
-from tests.live.clients import decoded
-from tests.live.face_scene import LENGTH, Scene, Seen, face_scene, judge, unwrapped
-from tests.live.two_cameras import two_cameras
-from tests.live.veilcast_process import Veilcast
+from tests.rigs.camera.recorder import Recorder
+from tests.rigs.camera.rtsp_camera import RtspCamera
+from tests.rigs.faces import SIZE, scenery
+from tests.rigs.live.all_at_once import Result, everybody, table
+from tests.rigs.live.arrivals import added_delays, measure, percentile
+from tests.rigs.live.chromium_viewer import watch
+from tests.rigs.live.clients import decoded
+from tests.rigs.live.face_scene import LENGTH, Scene, Seen, face_scene, judge, unwrapped
+from tests.rigs.live.two_cameras import two_cameras
+from tests.rigs.live.veilcast_process import Veilcast
 
 SECONDS = 8.0
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from core.detect.detection import BgrImage
-from tests import faces
-from tests.live.camera_rig.frame_code import cell_size
-from tests.live.camera_rig.recorder import Received
-from tests.live.fault_rig.clips import Footage, small_footage
-from tests.live.fault_rig.judge import Judge, Shown, missing
+from tests.rigs import faces
+from tests.rigs.camera.frame_code import cell_size
+from tests.rigs.camera.recorder import Received
+from tests.rigs.faults.clips import Footage, small_footage
+from tests.rigs.faults.judge import Judge, Shown, missing
 
 
 @pytest.fixture(scope="module")

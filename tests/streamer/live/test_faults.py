@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.fault_rig.clips import Footage, small_footage
-from tests.live.fault_rig.faults import FAULTS, Outcome, outcomes, run
-from tests.live.fault_rig.judge import Judge, Judgement
-from tests.live.fault_rig.rig import Options, Rig
+from tests.rigs.faults.clips import Footage, small_footage
+from tests.rigs.faults.faults import FAULTS, Outcome, outcomes, run
+from tests.rigs.faults.judge import Judge, Judgement
+from tests.rigs.faults.rig import Options, Rig
 
 pytestmark = pytest.mark.slow
 

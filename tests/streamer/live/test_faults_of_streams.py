@@ -15,8 +15,8 @@ from streamer.live.recording.recorder import RecordConfig, Recorder
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.health import readiness
-from tests.live.producing import Producer
-from tests.live.recording import until
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.recording import until
 
 
 class Clock:

@@ -4,7 +4,7 @@ import pytest
 
 from streamer.live.faults import MOST
 from streamer.live.meter import WINDOW, Meter, Rate
-from tests.live.producing import masked
+from tests.rigs.live.producing import masked
 
 
 def test_rate_forgets() -> None:

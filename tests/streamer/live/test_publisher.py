@@ -10,7 +10,7 @@ from streamer.live.packet import VideoPacket
 from streamer.live.publisher import Publisher
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
-from tests.live.producing import masked
+from tests.rigs.live.producing import masked
 
 CONFIG = LiveEncoderConfig(preset="ultrafast")
 

@@ -28,8 +28,8 @@ from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
 from streamer.live.fanout import ClosedError
 from streamer.live.packet import VideoPacket
 from streamer.live.stream import LiveStream
-from tests.fakes import HangingDetector, ScriptedDetector, engine_config
-from tests.live.producing import number_of, picture
+from tests.rigs.fakes import HangingDetector, ScriptedDetector, engine_config
+from tests.rigs.live.producing import number_of, picture
 
 WIDTH, HEIGHT = 320, 240
 RATE = 25

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from streamer.media.frame_num import FrameNumbers
-from tests.live.camera_rig.coded_clip import coded_clip
+from tests.rigs.camera.coded_clip import coded_clip
 
 
 def access_units(path: Path, options: dict[str, str]) -> list[bytes]:

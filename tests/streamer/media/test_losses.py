@@ -16,7 +16,7 @@ from streamer import anonymize_file
 from streamer.cli.main import main
 from streamer.file.source import FileSource
 from streamer.media.losses import Losses, patience
-from tests.faces import RATE, panned
+from tests.rigs.faces import RATE, panned
 
 Spoil = Callable[[int, bytes], bytes | None]
 """What becomes of packet number n: other bytes, or nothing."""

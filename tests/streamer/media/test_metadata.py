@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import ffmpeg, needs_ffmpeg, picture, probe, streams, tagged, tone, with_cover, x264
-from tests.copying import copy
+from tests.rigs.containers import ffmpeg, needs_ffmpeg, picture, probe, streams, tagged, tone, with_cover, x264
+from tests.rigs.copying import copy
 
 LISTED = [
     "location tag 'location'",

@@ -13,7 +13,7 @@ import pytest
 from streamer import anonymize_file
 from streamer.live.supervisor import LiveService
 from streamer.settings.live import LiveSettings
-from tests.faces import CLIPS, write
+from tests.rigs.faces import CLIPS, write
 
 START = """
 import os, sys

@@ -11,8 +11,8 @@ from streamer.errors import InterruptedJobError
 from streamer.file.job import Progress, anonymize_file
 from streamer.file.report import digest
 from streamer.runtime.signals import interrupts
-from tests.faces import panned
-from tests.faces import write as write_clip
+from tests.rigs.faces import panned
+from tests.rigs.faces import write as write_clip
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -14,8 +14,8 @@ from streamer.live.camera.audio import LiveSound
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.connection import LiveSource
 from streamer.live.camera.source_url import SourceConfig, opening, parse_source
-from tests.live.camera_rig.rtsp_camera import RtspCamera
-from tests.live.camera_rig.sound_clip import (
+from tests.rigs.camera.rtsp_camera import RtspCamera
+from tests.rigs.camera.sound_clip import (
     PITCH,
     SoundCodec,
     apart,

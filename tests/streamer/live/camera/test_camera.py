@@ -16,11 +16,11 @@ import pytest
 from streamer.live.camera.camera import Camera, CameraStatus
 from streamer.live.camera.connection import LivePicture
 from streamer.live.camera.source_url import SourceConfig, SourceUrlError
-from tests.live.camera_rig.coded_clip import coded_clip
-from tests.live.camera_rig.frame_code import read
-from tests.live.camera_rig.garbling_proxy import Faults, GarblingProxy
-from tests.live.camera_rig.http_camera import hls_camera, mjpeg_camera
-from tests.live.camera_rig.rtsp_camera import RtspCamera, free_port
+from tests.rigs.camera.coded_clip import coded_clip
+from tests.rigs.camera.frame_code import read
+from tests.rigs.camera.garbling_proxy import Faults, GarblingProxy
+from tests.rigs.camera.http_camera import hls_camera, mjpeg_camera
+from tests.rigs.camera.rtsp_camera import RtspCamera, free_port
 
 QUICK = SourceConfig(open_timeout=5, read_timeout=1)
 LONG = 15.0  # seconds: a machine that is busy elsewhere

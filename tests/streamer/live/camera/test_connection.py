@@ -23,11 +23,11 @@ from streamer.media.convert import fitted
 from streamer.media.h264 import nal_units
 from streamer.runtime.ffmpeg_interrupt import interruptible
 from streamer.runtime.ffmpeg_log import capture, listen
-from tests import faces
-from tests.live.camera_rig.coded_clip import Bgr, coded_clip
-from tests.live.camera_rig.frame_code import read
-from tests.live.camera_rig.garbling_proxy import Faults, GarblingProxy
-from tests.live.camera_rig.rtsp_camera import RtspCamera
+from tests.rigs import faces
+from tests.rigs.camera.coded_clip import Bgr, coded_clip
+from tests.rigs.camera.frame_code import read
+from tests.rigs.camera.garbling_proxy import Faults, GarblingProxy
+from tests.rigs.camera.rtsp_camera import RtspCamera
 
 QUICK = SourceConfig(open_timeout=5, read_timeout=1)
 DIFFERENT = 12.0  # grey levels, mean of a block: what coding never does to a picture

@@ -13,8 +13,8 @@ import pytest
 from streamer.live.camera.connection import LiveSource, SourceError
 from streamer.live.camera.redirects import RedirectError, followed
 from streamer.live.camera.source_url import SourceConfig, parse_source
-from tests.live.camera_rig.coded_clip import coded_clip
-from tests.live.camera_rig.http_camera import mjpeg_camera, served
+from tests.rigs.camera.coded_clip import coded_clip
+from tests.rigs.camera.http_camera import mjpeg_camera, served
 
 NEVER = threading.Event()
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.live.attack_rig.rig import CLIENTS, NEWCOMERS, Outcome, Rig
-from tests.live.attack_rig.verdict import faults
+from tests.rigs.attack.rig import CLIENTS, NEWCOMERS, Outcome, Rig
+from tests.rigs.attack.verdict import faults
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

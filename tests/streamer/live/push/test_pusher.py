@@ -25,12 +25,12 @@ from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
 from streamer.live.push.pusher import PushConfig, Pusher
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
-from tests.live.producing import Producer, masked, number_of
+from tests.rigs.live.producing import Producer, masked, number_of
 
 WAIT = 30.0
 SECRET = "s3cretX"
 SYSTEM_PYTHON = "/usr/bin/python3"
-SERVER = Path(__file__).with_name("gst_record_server.py")
+SERVER = Path(__file__).parents[3] / "rigs" / "live" / "gst_record_server.py"
 
 
 def until(true: Callable[[], object]) -> None:
@@ -324,7 +324,7 @@ def test_another_format_is_another_connection(tmp_path: Path) -> None:
 ORPHANED = """
 import sys, time
 from streamer.live.push.pusher import PushConfig, Pusher
-from tests.live.producing import Producer
+from tests.rigs.live.producing import Producer
 with Producer() as producer:
     pusher = Pusher(producer.output, sys.argv[1], PushConfig())
     pusher.start()

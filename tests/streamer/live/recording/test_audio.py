@@ -17,8 +17,8 @@ from streamer.live.camera.audio import SoundFormat, SoundPacket, format_of
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.recording.recorder import RecordConfig, Recorder
 from streamer.live.recording.segment import ContainerName
-from tests.live.camera_rig.sound_clip import SoundCodec, beeping_clip, has_sound, heard, sound_packets
-from tests.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
+from tests.rigs.camera.sound_clip import SoundCodec, beeping_clip, has_sound, heard, sound_packets
+from tests.rigs.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
 
 Log = pytest.LogCaptureFixture
 
@@ -168,7 +168,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from streamer.live.recording.recorder import RecordConfig, Recorder
-from tests.live.recording import encoded, output
+from tests.rigs.live.recording import encoded, output
 from tests.streamer.live.recording.test_audio import sounds
 folder = Path(sys.argv[1])
 stream, packets, said = output(), encoded(180, key=1000), sounds(folder, "aac", 7.2)

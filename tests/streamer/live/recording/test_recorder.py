@@ -7,7 +7,7 @@ import pytest
 
 from streamer.live.recording.recorder import FILE_NAME, RecordConfig, Recorder, folder_name
 from streamer.live.recording.segment import ContainerName
-from tests.live.recording import (
+from tests.rigs.live.recording import (
     CONTAINERS,
     RATE,
     WAIT,
@@ -157,7 +157,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from streamer.live.recording.recorder import RecordConfig, Recorder
-from tests.live.recording import encoded, output
+from tests.rigs.live.recording import encoded, output
 stream, packets = output(), encoded(180, key=1000)
 recorder = Recorder(stream, Path(sys.argv[1]), RecordConfig(container=sys.argv[2], fragment_seconds=0.5))
 recorder.start()

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from streamer.live.recording.recorder import RecordConfig, Recorder
-from tests.live.producing import Producer
-from tests.live.recording import WAIT, encoded, output, pictures, until
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.recording import WAIT, encoded, output, pictures, until
 
 FULL = """
 import json, resource, sys, time
 from pathlib import Path
 from streamer.live.fanout import ClosedError
 from streamer.live.recording.recorder import RecordConfig, Recorder
-from tests.live.producing import Producer
+from tests.rigs.live.producing import Producer
 
 def until(true):
     deadline = time.monotonic() + 30

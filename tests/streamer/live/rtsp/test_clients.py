@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from streamer.live.rtsp.server import RtspConfig
-from tests.live.producing import Producer, number_of
-from tests.live.rtsp_client import WAIT, Serving, serving
+from tests.rigs.live.producing import Producer, number_of
+from tests.rigs.live.rtsp_client import WAIT, Serving, serving
 
 WIDTH, HEIGHT, PERIOD = 320, 240, 100
 COUNT = 60

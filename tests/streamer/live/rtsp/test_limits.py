@@ -11,8 +11,8 @@ import pytest
 from streamer.live.guard.connection_caps import Caps
 from streamer.live.rtsp.connection import RtspLimits
 from streamer.live.rtsp.server import RtspConfig
-from tests.live.producing import Producer
-from tests.live.rtsp_client import Client, eventually, sequence, serving
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.rtsp_client import Client, eventually, sequence, serving
 
 
 @pytest.fixture(scope="module")

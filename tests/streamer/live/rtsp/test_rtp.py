@@ -11,7 +11,7 @@ from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.rtsp.message import Interleaved, MessageReader
 from streamer.live.rtsp.rtp import RtpStream
 from streamer.media.h264 import nal_units
-from tests.live.producing import masked
+from tests.rigs.live.producing import masked
 
 NTP_EPOCH = 2_208_988_800
 

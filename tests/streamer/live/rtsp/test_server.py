@@ -16,8 +16,8 @@ from streamer.live.rtsp.connection import RtspLimits
 from streamer.live.rtsp.server import RtspConfig, RtspServer
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
-from tests.live.producing import Producer
-from tests.live.rtsp_client import WAIT, Client, Serving, eventually, sequence, serving
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.rtsp_client import WAIT, Client, Serving, eventually, sequence, serving
 
 
 @pytest.fixture(scope="module")

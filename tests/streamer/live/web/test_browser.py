@@ -15,8 +15,8 @@ from streamer.live.stream_output import StreamOutput
 from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
-from tests.live.producing import BITS, CELL, Producer, number_of
-from tests.live.web_rig import WAIT, serving
+from tests.rigs.live.producing import BITS, CELL, Producer, number_of
+from tests.rigs.live.web_rig import WAIT, serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 TOKEN = "a-long-secret"

@@ -11,11 +11,11 @@ from streamer.live.web.ice_addresses import UdpHosts
 from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
-from tests.live.chromium_viewer import CHROMIUM
-from tests.live.producing import Producer
-from tests.live.web_rig import WAIT, WhepClient, run, soon
+from tests.rigs.live.chromium_viewer import CHROMIUM
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.web_rig import WAIT, WhepClient, run, soon
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 FOUND = ["192.168.1.5", "172.17.0.1", "2001:db8::5"]
 
 
@@ -80,7 +80,7 @@ def can_be_alone() -> bool:
 @pytest.mark.skipif(not can_be_alone(), reason="needs unshare, and leave to use it")
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_page_plays_on_a_machine_without_a_network(host: str) -> None:
-    command = ["unshare", "-rn", sys.executable, "-m", "tests.live.loopback_page", host]
+    command = ["unshare", "-rn", sys.executable, "-m", "tests.rigs.live.loopback_page", host]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) >= 20

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from streamer.live.guard.http_pace import PaceLimits
 from streamer.live.web.server import WebServer
 from streamer.settings.web import WebConfig
-from tests.live.web_rig import WAIT, quiet, serving
+from tests.rigs.live.web_rig import WAIT, quiet, serving
 
 TOKEN = "a-long-secret"
 OFFER = b"POST /whep/door HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/sdp\r\n"

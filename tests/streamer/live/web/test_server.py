@@ -18,8 +18,8 @@ from streamer.live.web import health
 from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
-from tests.live.producing import Producer
-from tests.live.web_rig import WAIT, serving, until
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.web_rig import WAIT, serving, until
 
 TOKEN = "a-long-secret"
 

@@ -14,8 +14,8 @@ from streamer.live.packet import CLOCK
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.vp8 import SharedVp8, Vp8Encoder, Vp8Packet
-from tests.live.producing import Producer, masked, number_of
-from tests.live.web_rig import until
+from tests.rigs.live.producing import Producer, masked, number_of
+from tests.rigs.live.web_rig import until
 
 
 def decoded(packets: list[Vp8Packet]) -> list[int]:

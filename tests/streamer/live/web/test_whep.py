@@ -24,8 +24,8 @@ from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import TurnServer, WebConfig
 from tests.bench.bench_fanout_webrtc import watch
-from tests.live.producing import Producer
-from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon, until
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon, until
 
 TOKEN = "a-long-secret"
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}

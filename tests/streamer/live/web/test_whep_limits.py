@@ -16,8 +16,8 @@ from streamer.live.web.viewer import Viewer
 from streamer.live.web.vp8 import SharedVp8
 from streamer.live.web.whep_sdp import OfferError
 from streamer.settings.web import WebConfig
-from tests.live.producing import Producer
-from tests.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon
+from tests.rigs.live.producing import Producer
+from tests.rigs.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 PERIOD = 100
