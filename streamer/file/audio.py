@@ -12,8 +12,8 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from streamer.errors import OutputError
-from streamer.file.audio_gauge import SoundGauge
-from streamer.media.audio_track import SoundTrack
+from streamer.file.audio_gauge import AudioGauge
+from streamer.media.audio_track import AudioTrack
 from streamer.media.disguise import DisguiseWriter
 from streamer.warning_log import WarningLog
 
@@ -23,7 +23,7 @@ AudioPolicy = Literal["keep", "drop", "disguise"]
 _IN_MPEGTS = frozenset({"aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "truehd", "opus", "s302m"})
 
 
-class SoundWriter(Protocol):
+class AudioWriter(Protocol):
     """Takes the packets of one sound track of the input and gives those of the output."""
 
     def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
@@ -38,10 +38,10 @@ class SoundWriter(Protocol):
 class CopyWriter:
     """Passes packets on as they are: payload and time stamps untouched, priming and its edit list included."""
 
-    def __init__(self, container: OutputContainer, track: SoundTrack, warnings: WarningLog) -> None:
+    def __init__(self, container: OutputContainer, track: AudioTrack, warnings: WarningLog) -> None:
         self._track, self._warnings = track, warnings
         self._last_dts: int | None = None
-        self._gauge = SoundGauge(container.format.name, track)
+        self._gauge = AudioGauge(container.format.name, track)
         self.stream = container.add_stream_from_template(track.stream)
         describe(self.stream, track)
 
@@ -75,8 +75,8 @@ class CopyWriter:
 
 
 def open_writers(
-    container: OutputContainer, target: Path, tracks: Sequence[SoundTrack], policy: AudioPolicy, warnings: WarningLog
-) -> dict[int, SoundWriter]:
+    container: OutputContainer, target: Path, tracks: Sequence[AudioTrack], policy: AudioPolicy, warnings: WarningLog
+) -> dict[int, AudioWriter]:
     """A writer for every track that is kept, by track number.
 
     Raises OutputError when the container cannot hold a track as it is.
@@ -84,7 +84,7 @@ def open_writers(
     if policy == "drop":
         return {}
     if policy == "disguise":
-        writers: dict[int, SoundWriter] = {}
+        writers: dict[int, AudioWriter] = {}
         for track in tracks:
             writers[track.number] = writer = DisguiseWriter(container, track, warnings)
             describe(writer.stream, track)
@@ -92,14 +92,14 @@ def open_writers(
     return {track.number: _copy(container, target, track, warnings) for track in tracks}
 
 
-def describe(stream: AudioStream, track: SoundTrack) -> None:
+def describe(stream: AudioStream, track: AudioTrack) -> None:
     """Language and disposition say which track to play, nothing about who is heard: always kept."""
     if track.language:
         stream.metadata["language"] = track.language
     stream.disposition = track.stream.disposition
 
 
-def _copy(container: OutputContainer, target: Path, track: SoundTrack, warnings: WarningLog) -> CopyWriter:
+def _copy(container: OutputContainer, target: Path, track: AudioTrack, warnings: WarningLog) -> CopyWriter:
     matroska = container.format.name == "matroska"
     advice = "disguise or drop the sound" if matroska else "choose a .mkv target, or disguise or drop the sound"
     refusal = OutputError(target, f"{target.suffix} cannot hold {track} as it is; {advice}")

@@ -15,15 +15,15 @@ from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.packet import Packet
 
-from streamer.media.audio_track import SoundTrack
+from streamer.media.audio_track import AudioTrack
 
 _RENEWED: Final = 10_000  # packets: muxers keep an index of all that they have written
 
 
-class SoundGauge:
+class AudioGauge:
     """Takes the packets of one track, in order. Raises ValueError or FFmpegError when the container cannot hold it."""
 
-    def __init__(self, kind: str, track: SoundTrack) -> None:
+    def __init__(self, kind: str, track: AudioTrack) -> None:
         self._kind, self._track = kind, track
         self._open()
 

@@ -20,11 +20,11 @@ from av.video.stream import VideoStream
 from core.masked_frame import MaskedFrame
 from streamer.atomic_file import Partial
 from streamer.errors import InputError, OutputError
-from streamer.file.audio import AudioPolicy, SoundWriter, open_writers
+from streamer.file.audio import AudioPolicy, AudioWriter, open_writers
 from streamer.file.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
 from streamer.file.memory_plan import TooLargeError
 from streamer.file.source import SourceInfo
-from streamer.media.audio_track import SoundPacket
+from streamer.media.audio_track import TrackPacket
 from streamer.media.timestamps import common_timescale
 from streamer.warning_log import WarningLog
 
@@ -121,7 +121,7 @@ class MaskedFile:
                     self.warnings.add(
                         "rotation", "MPEG-TS cannot say which way up a picture is: the copy is not rotated"
                     )
-            self._sounds: dict[int, SoundWriter] = open_writers(
+            self._sounds: dict[int, AudioWriter] = open_writers(
                 container, self.target, source.sounds, audio, self.warnings
             )
             container.start_encoding()  # whether it can hold the sound was found out before, alone
@@ -153,7 +153,7 @@ class MaskedFile:
         """Encode the next frame in presentation order. Raises OutputError when the disk is full."""
         self._mux(self._moved(self.encoder.encode(frame)))
 
-    def write_sound(self, sound: SoundPacket) -> None:
+    def write_sound(self, sound: TrackPacket) -> None:
         """Pass on, disguise or drop a sound packet, as the policy says; it is used up."""
         writer = self._sounds.get(sound.track)
         if writer is not None:

@@ -11,7 +11,7 @@ from core.owned_thread import POLL, OwnedThread
 from streamer.errors import InterruptedJobError
 from streamer.file.memory_plan import picture_bytes
 from streamer.file.source import FileSource
-from streamer.media.audio_track import SoundPacket
+from streamer.media.audio_track import TrackPacket
 
 DEPTH = 6  # items decoded ahead ...
 READER_BYTES = 100_000_000  # ... but no more pictures than fit into this, past the first
@@ -37,7 +37,7 @@ class ReaderThread:
         self._interrupt = interrupt or threading.Event()
         form = source.info.picture
         size = picture_bytes(form.width, form.height, form.pixel_format)
-        self._items: queue.Queue[Frame | SoundPacket | _End] = queue.Queue(max(1, min(DEPTH, READER_BYTES // size)))
+        self._items: queue.Queue[Frame | TrackPacket | _End] = queue.Queue(max(1, min(DEPTH, READER_BYTES // size)))
         self._thread = OwnedThread("veilcast-reader", self._run)
 
     def __enter__(self) -> ReaderThread:
@@ -47,7 +47,7 @@ class ReaderThread:
     def __exit__(self, *_: object) -> None:
         self._thread.close(JOIN_TIMEOUT)
 
-    def __iter__(self) -> Iterator[Frame | SoundPacket]:
+    def __iter__(self) -> Iterator[Frame | TrackPacket]:
         while True:
             if self._interrupt.is_set():
                 raise InterruptedJobError
@@ -71,7 +71,7 @@ class ReaderThread:
             end = _End(error)
         self._put(end)
 
-    def _put(self, item: Frame | SoundPacket | _End) -> bool:
+    def _put(self, item: Frame | TrackPacket | _End) -> bool:
         while not self._thread.stopping.is_set():
             try:
                 self._items.put(item, timeout=POLL)

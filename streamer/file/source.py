@@ -27,7 +27,7 @@ from core.pictures.planes import copied
 from streamer.errors import InputError
 from streamer.file.first_look import frame_rate, warn_of_alpha, warn_of_container
 from streamer.file.memory_plan import decoder_threads, picture_bytes
-from streamer.media.audio_track import SoundPacket, SoundTrack
+from streamer.media.audio_track import AudioTrack, TrackPacket
 from streamer.media.display_matrix import Matrix, orientation_of, parse_matrix
 from streamer.media.input import open_input, pick_video
 from streamer.media.losses import FLAGS_RACE, Losses, strictness
@@ -60,7 +60,7 @@ class SourceInfo:
     rate: Fraction
     orientation: Orientation
     display_matrix: Matrix | None
-    sounds: tuple[SoundTrack, ...]
+    sounds: tuple[AudioTrack, ...]
     stripped: tuple[str, ...]
     harmless_tags: dict[str, str]
     frames: int | None
@@ -69,7 +69,7 @@ class SourceInfo:
 
 
 class FileSource:
-    """A video file, open for one pass: iterate over it for `Frame`s and `SoundPacket`s.
+    """A video file, open for one pass: iterate over it for `Frame`s and `TrackPacket`s.
 
     `threads` bounds the decoder's threads (default: the CPUs there are, at most 4). Damage is concealed by the decoder
     and noted in `warnings`; frames that it may have reached are given as not trusted.
@@ -137,7 +137,7 @@ class FileSource:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Frame | SoundPacket]:
+    def __iter__(self) -> Iterator[Frame | TrackPacket]:
         """Everything from the start, once."""
         while self._ahead:
             yield self._ahead.popleft()
@@ -157,8 +157,8 @@ class FileSource:
                 context.flush_buffers()
         self._container.close()
 
-    def _read_to_first_frame(self) -> deque[Frame | SoundPacket]:
-        ahead: deque[Frame | SoundPacket] = deque()
+    def _read_to_first_frame(self) -> deque[Frame | TrackPacket]:
+        ahead: deque[Frame | TrackPacket] = deque()
         for item in self._items:
             ahead.append(item)
             if isinstance(item, Frame):
@@ -187,8 +187,8 @@ class FileSource:
             start=next(item.pts or 0 for item in self._ahead if isinstance(item, Frame)),
         )
 
-    def _pick_sounds(self) -> tuple[SoundTrack, ...]:
-        tracks: list[SoundTrack] = []
+    def _pick_sounds(self) -> tuple[AudioTrack, ...]:
+        tracks: list[AudioTrack] = []
         for stream in self._container.streams:
             if not isinstance(stream, AudioStream):
                 continue
@@ -197,17 +197,17 @@ class FileSource:
                 self.warnings.add("unknown sound", f"sound stream #{stream.index} has an unknown codec and is left out")
                 continue
             codec = stream.codec_context.codec.canonical_name
-            tracks.append(SoundTrack(len(tracks), stream, codec, stream.language))
+            tracks.append(AudioTrack(len(tracks), stream, codec, stream.language))
         return tuple(tracks)
 
-    def _read(self) -> Generator[Frame | SoundPacket, None, None]:
+    def _read(self) -> Generator[Frame | TrackPacket, None, None]:
         tracks = {track.stream.index: track.number for track in self._sounds}
         for packet in self._packets([self._video, *(track.stream for track in self._sounds)]):
             if packet.stream_index == self._video.index:
                 yield from self._frames(packet)
             else:
                 self._bridge(packet)
-                yield SoundPacket(tracks[packet.stream_index], cast("Packet[AudioStream]", packet))
+                yield TrackPacket(tracks[packet.stream_index], cast("Packet[AudioStream]", packet))
         yield from self._frames(None)
         if self._held is not None:
             yield self._released(self._held, None)

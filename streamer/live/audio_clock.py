@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from streamer.live.camera.audio import LiveSound, SoundPacket
+from streamer.live.camera.audio import AudioPacket, LiveAudio
 from streamer.live.packet import CLOCK
 
 _HELD: Final = 300  # packets that wait for the first picture of their connection
@@ -14,7 +14,7 @@ _JUMP: Final = 0.04  # seconds of difference that are no jitter: sound is missin
 _FAR: Final = 5.0  # seconds from the newest picture at which time stamps make no sense
 
 
-class SoundClock:
+class AudioClock:
     """Gives sound the pts of the pictures with the same source time.
 
     Packets follow one another without a gap as long as that keeps them within 40 ms of their pictures: the clock of
@@ -28,7 +28,7 @@ class SoundClock:
         self._offset: float | None = None  # seconds from a source time to the published one; None: no pictures
         self._newest = 0.0
         self._floor = 0
-        self._held: deque[LiveSound] = deque()
+        self._held: deque[LiveAudio] = deque()
         self._last = -1
         self._next: float | None = None
 
@@ -43,7 +43,7 @@ class SoundClock:
         """There are no pictures: nothing is heard either, until there is one again."""
         self._offset = None
 
-    def sound(self, sound: LiveSound) -> list[SoundPacket]:
+    def sound(self, sound: LiveAudio) -> list[AudioPacket]:
         """The packets that can be published now, in order."""
         if len(self._held) >= _HELD:
             self._held.popleft()
@@ -51,7 +51,7 @@ class SoundClock:
         self._held.append(sound)
         return self.ready()
 
-    def ready(self) -> list[SoundPacket]:
+    def ready(self) -> list[AudioPacket]:
         """Packets that waited for a picture and need not any more."""
         packets = []
         while self._held:
@@ -67,7 +67,7 @@ class SoundClock:
                 packets.append(packet)
         return packets
 
-    def _stamped(self, sound: LiveSound) -> SoundPacket | None:
+    def _stamped(self, sound: LiveAudio) -> AudioPacket | None:
         if self._offset is None or sound.connection != self._connection:
             return None
         at = sound.source_time + self._offset
@@ -80,4 +80,4 @@ class SoundClock:
             return None
         self._last = pts
         self._next = at + sound.duration if sound.duration > 0 else None
-        return SoundPacket(sound.data, pts, round(sound.duration * CLOCK), sound.connection, sound.format)
+        return AudioPacket(sound.data, pts, round(sound.duration * CLOCK), sound.connection, sound.format)

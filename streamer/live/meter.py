@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from core.masked_frame import MaskedFrame
 from streamer.live.faults import Fault, Faults
-from streamer.live.status import State
+from streamer.live.status import StreamState
 
 WINDOW = 2.0  # seconds over which rates are taken
 DELAYS = 500  # frames over which delays are taken
@@ -56,7 +56,7 @@ class Meter:
         self.frames: Counter[str] = Counter()
         self.frames_in = 0
         self.late = 0
-        self.state: State = "starting"
+        self.state: StreamState = "starting"
         self.faces = 0
         self.mask_age = float("inf")
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from streamer.live.faults import Fault
 
-State = Literal["starting", "settled", "held", "blanket", "away"]
+StreamState = Literal["starting", "settled", "held", "blanket", "away"]
 """How the newest frame was covered; `away`: no pictures come from the source and a slate is shown."""
 
 
@@ -33,7 +33,7 @@ class Snapshot:
     """
 
     name: str
-    state: State = "starting"
+    state: StreamState = "starting"
     source: str = ""
     """The source's address without credentials."""
     away_since: float | None = None

@@ -18,8 +18,8 @@ from core.masked_frame import MaskedFrame
 from core.owned_thread import OwnedThread
 from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
-from streamer.live.audio_clock import SoundClock
-from streamer.live.camera.audio import LiveSound
+from streamer.live.audio_clock import AudioClock
+from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.camera import CameraStatus
 from streamer.live.camera.connection import LivePicture
 from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
@@ -91,7 +91,7 @@ class LiveStream:
         address: str = "",
         make_detector: Callable[[], Detector] | None = None,
         make_encoder: MakeEncoder = LiveEncoder,
-        sounds: Callable[[], Sequence[LiveSound]] = tuple,
+        sounds: Callable[[], Sequence[LiveAudio]] = tuple,
     ) -> None:
         self.name = name
         self.output = StreamOutput(name, self.snapshot)
@@ -100,7 +100,7 @@ class LiveStream:
         self._source, self._config, self._address = source, config, address
         self._make_detector = make_detector
         self._sounds = sounds
-        self._sound_clock = SoundClock()
+        self._sound_clock = AudioClock()
         self._meter = Meter()
         self._engine: LiveAnonymizer | None = None
         self._publisher = Publisher(self.output, encoder, make_encoder, self._note)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from core.masked_frame import MaskedFrame
-from streamer.live.camera.audio import SoundPacket
+from streamer.live.camera.audio import AudioPacket
 from streamer.live.fanout import Fanout
 from streamer.live.packet import VideoFormat, VideoPacket
 from streamer.live.status import Snapshot
@@ -27,7 +27,7 @@ class StreamOutput:
         self.snapshot = snapshot
         self.packets: Fanout[VideoPacket] = Fanout(lambda packet: packet.keyframe, self._want_key)
         self.frames: Fanout[MaskedFrame] = Fanout(lambda _: True)
-        self.sounds: Fanout[SoundPacket] = Fanout(lambda _: True)
+        self.sounds: Fanout[AudioPacket] = Fanout(lambda _: True)
         self._format: VideoFormat | None = None
         self._key_wanted = False
         self._last_key = float("-inf")

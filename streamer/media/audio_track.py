@@ -9,7 +9,7 @@ from av.packet import Packet
 
 
 @dataclass(frozen=True, slots=True)
-class SoundTrack:
+class AudioTrack:
     """One sound track of the input; `number` counts from 0 in file order."""
 
     number: int
@@ -22,7 +22,7 @@ class SoundTrack:
 
 
 @dataclass(frozen=True, slots=True)
-class SoundPacket:
+class TrackPacket:
     """A packet of sound track number `track`, as it is stored."""
 
     track: int

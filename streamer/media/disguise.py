@@ -20,7 +20,7 @@ from av.error import FFmpegError
 from av.filter.graph import Graph
 from av.packet import Packet
 
-from streamer.media.audio_track import SoundTrack
+from streamer.media.audio_track import AudioTrack
 from streamer.warning_log import WarningLog
 
 PITCH = 0.75
@@ -88,7 +88,7 @@ class VoiceShifter:
 class DisguiseWriter:
     """Decodes a sound track, shifts it and encodes it as AAC; what cannot be decoded becomes silence."""
 
-    def __init__(self, container: OutputContainer, track: SoundTrack, warnings: WarningLog) -> None:
+    def __init__(self, container: OutputContainer, track: AudioTrack, warnings: WarningLog) -> None:
         self._track, self._warnings = track, warnings
         self._decoder = track.stream.codec_context
         self._rate = min(_AAC_RATES, key=lambda rate: abs(rate - (self._decoder.sample_rate or 48_000)))

@@ -33,7 +33,7 @@ def _name(text: str) -> str:
     return text
 
 
-Address = Annotated[str, AfterValidator(_address)]
+ListenAddress = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, AfterValidator(_name)]
 
 
@@ -71,10 +71,10 @@ class LiveConfig(Section):
     look-ahead finds a face again later, a camera's hardly."""
     source: SourceConfig = SourceConfig()
     encoder: LiveEncoderConfig = LiveEncoderConfig()
-    rtsp: Address | None = None
+    rtsp: ListenAddress | None = None
     """[HOST:]PORT of the RTSP server."""
     rtsp_access: RtspConfig = RtspConfig()
-    webrtc: Address | None = None
+    webrtc: ListenAddress | None = None
     """[HOST:]PORT of the page, WHEP, health and metrics."""
     web: WebConfig = WebConfig()
     record: Path | None = None

@@ -14,7 +14,7 @@ from av.packet import Packet
 
 
 @dataclass(frozen=True, slots=True)
-class SoundFormat:
+class AudioFormat:
     """How sound is coded. `codec` is FFmpeg's name, `rate` in samples a second, `configured` whether the codec's own
     parameters come with it and not in its packets.
 
@@ -33,7 +33,7 @@ class SoundFormat:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LiveSound:
+class LiveAudio:
     """A packet as it was sent. `source_time` and `duration` are in seconds, on the clock of the pictures'
     `source_time`; a `duration` of 0 is unknown. `connection` counts as that of the pictures does.
     """
@@ -42,21 +42,21 @@ class LiveSound:
     source_time: float
     duration: float
     connection: int
-    format: SoundFormat
+    format: AudioFormat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SoundPacket:
+class AudioPacket:
     """A packet on the clock of the published pictures: `pts`, increasing, and `duration` in units of `TIME_BASE`."""
 
     data: bytes
     pts: int
     duration: int
     connection: int
-    format: SoundFormat
+    format: AudioFormat
 
 
-def format_of(stream: AudioStream) -> SoundFormat:
+def format_of(stream: AudioStream) -> AudioFormat:
     """The format of an open container's stream. Raises FFmpegError or ValueError for what cannot be described."""
     context = stream.codec_context
     if not context.sample_rate or not context.channels:
@@ -69,11 +69,11 @@ def format_of(stream: AudioStream) -> SoundFormat:
         packet.time_base = Fraction(1, 1000)
         container.mux(packet)
     codec = context.codec.canonical_name
-    return SoundFormat(codec, context.sample_rate, context.channels, bool(context.extradata), nut.getvalue())
+    return AudioFormat(codec, context.sample_rate, context.channels, bool(context.extradata), nut.getvalue())
 
 
 @contextmanager
-def described(form: SoundFormat) -> Iterator[AudioStream]:
+def described(form: AudioFormat) -> Iterator[AudioStream]:
     """A stream of that format, with a decoder of its own, to be used inside the `with` block."""
     with av.open(io.BytesIO(form.description), format="nut") as container:
         yield container.streams.audio[0]

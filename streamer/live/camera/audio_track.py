@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
-from streamer.live.camera.audio import LiveSound, SoundFormat, format_of
+from streamer.live.camera.audio import AudioFormat, LiveAudio, format_of
 from streamer.live.camera.source_time import Unwrapper
 from streamer.runtime.redact import redacted
 
@@ -29,17 +29,17 @@ def pick_sound(container: InputContainer) -> AudioStream | None:
     return None
 
 
-class LiveSoundTrack:
-    """Turns the packets of `stream` into `LiveSound`."""
+class LiveAudioTrack:
+    """Turns the packets of `stream` into `LiveAudio`."""
 
     def __init__(self, stream: AudioStream, connection: int) -> None:
         self.stream = stream
         self._connection = connection
         self._unwrapper = Unwrapper()
-        self._format: SoundFormat | None = None
+        self._format: AudioFormat | None = None
         self._unusable = False
 
-    def take(self, packet: Packet[Stream]) -> LiveSound | None:
+    def take(self, packet: Packet[Stream]) -> LiveAudio | None:
         """The packet to pass on, or None for one that cannot be placed in time or described."""
         if not packet.size or packet.pts is None or self._unusable:
             return None
@@ -55,4 +55,4 @@ class LiveSoundTrack:
                 return None
         assert seconds is not None
         duration = float((packet.duration or 0) * base)
-        return LiveSound(bytes(packet), seconds, duration, self._connection, self._format)
+        return LiveAudio(bytes(packet), seconds, duration, self._connection, self._format)

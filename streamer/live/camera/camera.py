@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from core.owned_thread import OwnedThread
-from streamer.live.camera.audio import LiveSound
+from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
 from streamer.live.camera.source_time import Pacer
 from streamer.live.camera.source_url import SourceConfig, SourceKind, SourceUrl, parse_source
@@ -67,7 +67,7 @@ class Camera:
         self._ready = threading.Condition()
         self._pictures: deque[LivePicture] = deque()
         self._sound = sound
-        self._sounds: deque[LiveSound] = deque()
+        self._sounds: deque[LiveAudio] = deque()
         self.sounds_dropped = 0
         """Packets of sound that nobody took in time."""
         self._status = CameraStatus(since=time.time())
@@ -109,7 +109,7 @@ class Camera:
             self._ready.wait_for(lambda: self._pictures or self._over, timeout)
             return self._pictures.popleft() if self._pictures else None
 
-    def sounds(self) -> list[LiveSound]:
+    def sounds(self) -> list[LiveAudio]:
         """The sound that was not taken yet, in order; never waits."""
         with self._ready:
             sounds = list(self._sounds)
@@ -189,7 +189,7 @@ class Camera:
             )
             self._ready.notify_all()
 
-    def _hear(self, sound: LiveSound) -> None:
+    def _hear(self, sound: LiveAudio) -> None:
         with self._ready:
             if len(self._sounds) >= _SOUNDS:
                 self._sounds.popleft()

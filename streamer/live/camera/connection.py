@@ -31,8 +31,8 @@ from av.video.stream import VideoStream
 
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
-from streamer.live.camera.audio import LiveSound
-from streamer.live.camera.audio_track import LiveSoundTrack, pick_sound
+from streamer.live.camera.audio import LiveAudio
+from streamer.live.camera.audio_track import LiveAudioTrack, pick_sound
 from streamer.live.camera.redirects import RedirectError, followed
 from streamer.live.camera.source_time import Unwrapper
 from streamer.live.camera.source_url import Opening, SourceConfig, SourceKind, SourceUrl, file_path, opening
@@ -95,7 +95,7 @@ class LiveSource:
         config: SourceConfig,
         interrupt: threading.Event,
         connection: int = 1,
-        on_sound: Callable[[LiveSound], None] | None = None,
+        on_sound: Callable[[LiveAudio], None] | None = None,
     ) -> None:
         listen()
         self._on_sound = on_sound
@@ -137,7 +137,7 @@ class LiveSource:
         self._orientation = UPRIGHT
         self._base = stream.time_base or Fraction(1, 90_000)
         heard = None if on_sound is None else pick_sound(self._container)
-        self._sound = None if heard is None else LiveSoundTrack(heard, connection)
+        self._sound = None if heard is None else LiveAudioTrack(heard, connection)
 
     def __enter__(self) -> LiveSource:
         return self
@@ -269,7 +269,7 @@ class LiveSource:
                 yield cast("Packet[VideoStream]", packet), lossy
                 lossy, newest = False, time.monotonic()  # not before: the consumer may have slept
 
-    def _hear(self, sound: LiveSoundTrack, packet: Packet[Stream]) -> None:
+    def _hear(self, sound: LiveAudioTrack, packet: Packet[Stream]) -> None:
         heard = sound.take(packet)
         if heard is not None and self._on_sound is not None:
             self._on_sound(heard)

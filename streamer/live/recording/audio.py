@@ -7,9 +7,9 @@ from collections import deque
 from typing import Final
 
 from streamer.file.audio import AudioPolicy
-from streamer.live.camera.audio import SoundFormat, SoundPacket
+from streamer.live.camera.audio import AudioFormat, AudioPacket
 from streamer.live.fanout import ClosedError, Subscription
-from streamer.live.recording.audio_treatment import SoundRefusedError, Treatment, treatment
+from streamer.live.recording.audio_treatment import AudioRefusedError, Treatment, treatment
 from streamer.live.recording.segment import ContainerName
 from streamer.live.stream_output import StreamOutput
 from streamer.runtime.redact import redacted
@@ -20,19 +20,19 @@ _DEPTH: Final = 500  # packets that may wait for the recorder; beyond, they are 
 _HELD: Final = 1000  # packets that may wait for their picture
 
 
-class RecordedSound:
+class RecordedAudio:
     """For the recorder's thread. Nothing that is wrong with sound is ever raised: it is left out and told once."""
 
     def __init__(self, output: StreamOutput, policy: AudioPolicy, container: ContainerName) -> None:
         self._output, self._policy, self._container = output, policy, container
-        self._subscription: Subscription[SoundPacket] | None = None
+        self._subscription: Subscription[AudioPacket] | None = None
         self._warnings = WarningLog(self._tell)
-        self._given: tuple[int, SoundFormat] | None = None
+        self._given: tuple[int, AudioFormat] | None = None
         self._treatment: Treatment | None = None
-        self._held: deque[SoundPacket] = deque()
-        self._refused: set[SoundFormat] = set()
+        self._held: deque[AudioPacket] = deque()
+        self._refused: set[AudioFormat] = set()
         self._lost = 0
-        self.format: SoundFormat | None = None
+        self.format: AudioFormat | None = None
         """What a file must be able to hold for the newest sound, or None while there is none."""
 
     @property
@@ -50,7 +50,7 @@ class RecordedSound:
         if self._subscription is not None:
             self._subscription.close()
 
-    def before(self, pts: float) -> list[SoundPacket]:
+    def before(self, pts: float) -> list[AudioPacket]:
         """What is to be heard before `pts` and was not given out yet, in order; never waits."""
         self._pull()
         due = []
@@ -58,13 +58,13 @@ class RecordedSound:
             due.append(self._held.popleft())
         return due
 
-    def rest(self) -> list[SoundPacket]:
+    def rest(self) -> list[AudioPacket]:
         """All that is left, the treatment's own included."""
         self._pull()
         self._end_treatment()
         return self.before(float("inf"))
 
-    def refuse(self, form: SoundFormat, why: str) -> None:
+    def refuse(self, form: AudioFormat, why: str) -> None:
         """The file could not be made with this sound: go on without."""
         self._refused.add(form)
         if self.format == form:
@@ -80,7 +80,7 @@ class RecordedSound:
         except ClosedError:
             pass
 
-    def _take(self, packet: SoundPacket) -> None:
+    def _take(self, packet: AudioPacket) -> None:
         try:
             if self._given != (packet.connection, packet.format):
                 self._end_treatment()
@@ -88,7 +88,7 @@ class RecordedSound:
                 self._treatment = treatment(packet, self._policy, self._container, self._warnings)
             if self._treatment is not None:
                 self._hold(self._treatment.take(packet))
-        except SoundRefusedError as error:
+        except AudioRefusedError as error:
             self._warnings.add(f"refused {packet.format.codec}", f"sound is not recorded: {error}")
         except Exception as error:  # noqa: BLE001 - whatever a camera's sound makes a codec do, the picture goes on
             text = redacted(f"{type(error).__name__}: {error}")
@@ -102,7 +102,7 @@ class RecordedSound:
             except Exception as error:  # noqa: BLE001 - as above
                 self._warnings.add("failed", f"the end of the sound is left out: {type(error).__name__}")
 
-    def _hold(self, packets: list[SoundPacket]) -> None:
+    def _hold(self, packets: list[AudioPacket]) -> None:
         for packet in packets:
             if packet.format in self._refused:
                 continue

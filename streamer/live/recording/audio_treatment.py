@@ -12,10 +12,10 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from streamer.file.audio import AudioPolicy
-from streamer.live.camera.audio import SoundFormat, SoundPacket, described, format_of
+from streamer.live.camera.audio import AudioFormat, AudioPacket, described, format_of
 from streamer.live.packet import CLOCK, TIME_BASE
 from streamer.live.recording.segment import FORMATS, ContainerName
-from streamer.media.audio_track import SoundTrack
+from streamer.media.audio_track import AudioTrack
 from streamer.media.disguise import DisguiseWriter
 from streamer.warning_log import WarningLog
 
@@ -24,35 +24,35 @@ _OVERLAP: Final = 0.04  # seconds by which decoded sound may be longer than its 
 _PAUSE: Final = 0.02  # seconds: a longer pause is filled with silence
 
 
-class SoundRefusedError(Exception):
+class AudioRefusedError(Exception):
     """The file cannot hold this sound; one line that says why and what can be done."""
 
 
 class Treatment(Protocol):
     """Takes packets of one connection and one format, gives those for the file."""
 
-    def take(self, packet: SoundPacket) -> list[SoundPacket]:
+    def take(self, packet: AudioPacket) -> list[AudioPacket]:
         """Packets that are ready after this one. Raises FFmpegError or ValueError for one that cannot be used."""
         ...
 
-    def flush(self) -> list[SoundPacket]:
+    def flush(self) -> list[AudioPacket]:
         """What is still held; nothing is taken after this."""
         ...
 
 
-def treatment(first: SoundPacket, policy: AudioPolicy, container: ContainerName, warnings: WarningLog) -> Treatment:
-    """How sound that begins with this packet is treated. Raises SoundRefusedError."""
+def treatment(first: AudioPacket, policy: AudioPolicy, container: ContainerName, warnings: WarningLog) -> Treatment:
+    """How sound that begins with this packet is treated. Raises AudioRefusedError."""
     form = first.format
     if policy == "disguise":
         return Disguised(form, warnings)
     if container == "mp4" and form.codec == "aac" and not form.configured:
-        raise SoundRefusedError("mp4 cannot hold AAC with ADTS headers as it is; record to mkv, or disguise the sound")
+        raise AudioRefusedError("mp4 cannot hold AAC with ADTS headers as it is; record to mkv, or disguise the sound")
     if form.codec in _holdable(container):
         return Kept()
     if container == "mkv" and form.codec in _G711:
         return Expanded(form)
     advice = "record to mkv, or disguise the sound" if form.codec in _G711 else "disguise the sound"
-    raise SoundRefusedError(f"{container} cannot hold {form.codec} as it is; {advice}")
+    raise AudioRefusedError(f"{container} cannot hold {form.codec} as it is; {advice}")
 
 
 @cache
@@ -64,11 +64,11 @@ def _holdable(container: ContainerName) -> frozenset[str]:
 class Kept:
     """Every packet as it is."""
 
-    def take(self, packet: SoundPacket) -> list[SoundPacket]:
+    def take(self, packet: AudioPacket) -> list[AudioPacket]:
         """The same packet."""
         return [packet]
 
-    def flush(self) -> list[SoundPacket]:
+    def flush(self) -> list[AudioPacket]:
         """Nothing."""
         return []
 
@@ -76,7 +76,7 @@ class Kept:
 class Expanded:
     """G.711 as linear PCM of 16 bits, every value as G.711 defines it: FFmpeg's muxers refuse it as it is."""
 
-    def __init__(self, form: SoundFormat) -> None:
+    def __init__(self, form: AudioFormat) -> None:
         self._open = ExitStack()
         self._decoder = self._open.enter_context(described(form)).codec_context
         with av.open(io.BytesIO(), "w", format="nut") as container:
@@ -86,14 +86,14 @@ class Expanded:
             )
             self._format = format_of(linear)
 
-    def take(self, packet: SoundPacket) -> list[SoundPacket]:
+    def take(self, packet: AudioPacket) -> list[AudioPacket]:
         """The packet's samples."""
         data = b"".join(
             frame.to_ndarray().astype("<i2").tobytes() for frame in self._decoder.decode(Packet(packet.data))
         )
-        return [SoundPacket(data, packet.pts, packet.duration, packet.connection, self._format)]
+        return [AudioPacket(data, packet.pts, packet.duration, packet.connection, self._format)]
 
-    def flush(self) -> list[SoundPacket]:
+    def flush(self) -> list[AudioPacket]:
         """Nothing."""
         self._open.close()
         return []
@@ -102,16 +102,16 @@ class Expanded:
 class Disguised:
     """Voices changed as `DisguiseWriter` does, in AAC. Begins anew where sound and time stamps drift apart."""
 
-    def __init__(self, form: SoundFormat, warnings: WarningLog) -> None:
+    def __init__(self, form: AudioFormat, warnings: WarningLog) -> None:
         self._form, self._warnings = form, warnings
         self._open = ExitStack()
         self._writer = self._begun()
-        self._format: SoundFormat | None = None
+        self._format: AudioFormat | None = None
         self._end: float | None = None  # of what was given, in seconds, as if its samples had followed one another
 
-    def take(self, packet: SoundPacket) -> list[SoundPacket]:
+    def take(self, packet: AudioPacket) -> list[AudioPacket]:
         """Disguised sound; some tenths of a second of it stay inside."""
-        ready: list[SoundPacket] = []
+        ready: list[AudioPacket] = []
         at = packet.pts / CLOCK
         if self._end is not None and self._end - at > _OVERLAP:
             ready = self.flush()
@@ -125,7 +125,7 @@ class Disguised:
         given.time_base = TIME_BASE
         return ready + self._named(self._writer.write(given), packet.connection)
 
-    def flush(self) -> list[SoundPacket]:
+    def flush(self) -> list[AudioPacket]:
         """The rest."""
         rest = self._named(self._writer.flush(), 0)
         self._open.close()
@@ -135,9 +135,9 @@ class Disguised:
         stream = self._open.enter_context(described(self._form))
         # Nothing is ever written to it: it lends the encoder its stream.
         container = self._open.enter_context(av.open(io.BytesIO(), "w", format="nut"))
-        return DisguiseWriter(container, SoundTrack(0, stream, self._form.codec, None), self._warnings)
+        return DisguiseWriter(container, AudioTrack(0, stream, self._form.codec, None), self._warnings)
 
-    def _named(self, packets: list[Packet[AudioStream]], connection: int) -> list[SoundPacket]:
+    def _named(self, packets: list[Packet[AudioStream]], connection: int) -> list[AudioPacket]:
         named = []
         for packet in packets:
             if self._format is None:
@@ -146,5 +146,5 @@ class Disguised:
                 pts, duration = (
                     round(ticks * packet.time_base / TIME_BASE) for ticks in (packet.pts, packet.duration or 0)
                 )
-                named.append(SoundPacket(bytes(packet), pts, duration, connection, self._format))
+                named.append(AudioPacket(bytes(packet), pts, duration, connection, self._format))
         return named

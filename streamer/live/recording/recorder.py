@@ -15,12 +15,12 @@ from pydantic import Field
 from core.config import Section
 from core.owned_thread import POLL, OwnedThread
 from streamer.file.audio import AudioPolicy
-from streamer.live.camera.audio import SoundPacket
+from streamer.live.camera.audio import AudioPacket
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import VideoPacket
-from streamer.live.recording.audio import RecordedSound
+from streamer.live.recording.audio import RecordedAudio
 from streamer.live.recording.retention import StoredFile, expired
-from streamer.live.recording.segment import ContainerName, Segment, SegmentError, SoundError
+from streamer.live.recording.segment import AudioError, ContainerName, Segment, SegmentError
 from streamer.live.stream_output import StreamOutput
 from streamer.runtime.backoff import Backoff
 
@@ -85,7 +85,7 @@ class Recorder:
         self._output, self._config = output, config
         self._thread = OwnedThread(f"veilcast-record-{output.name}", self._run)
         self._subscription: Subscription[VideoPacket] | None = None
-        self._sound = RecordedSound(output, audio, config.container)
+        self._sound = RecordedAudio(output, audio, config.container)
         self._segment: Segment | None = None
         self._limit_told = False
         self._trouble: str | None = None
@@ -163,7 +163,7 @@ class Recorder:
             else:
                 self._lost += 1
         except (SegmentError, OSError) as error:
-            if isinstance(error, SoundError) and self._sound.format is not None:
+            if isinstance(error, AudioError) and self._sound.format is not None:
                 self._sound.refuse(self._sound.format, str(error))
             # The segment has closed itself; what it could not write is lost.
             self._segment = None
@@ -198,7 +198,7 @@ class Recorder:
             path = self.folder / f"{name}{f'-{count}' if count else ''}.{config.container}"
             try:
                 segment = Segment(path, first, config.container, config.fragment_seconds, self._sound.format)
-            except SoundError as error:
+            except AudioError as error:
                 if self._sound.format is None:
                     raise
                 self._sound.refuse(self._sound.format, str(error))
@@ -210,7 +210,7 @@ class Recorder:
             _LOG.info("segment begun", extra={"stream": self._output.name, "file": path.name})
             return segment
 
-    def _add(self, segment: Segment, sounds: list[SoundPacket]) -> None:
+    def _add(self, segment: Segment, sounds: list[AudioPacket]) -> None:
         for sound in sounds:
             segment.add_sound(sound)
 

@@ -15,7 +15,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from streamer.live.camera.audio import SoundFormat, SoundPacket, described
+from streamer.live.camera.audio import AudioFormat, AudioPacket, described
 from streamer.live.packet import TIME_BASE, VideoPacket
 
 ContainerName = Literal["mp4", "mkv"]
@@ -27,7 +27,7 @@ class SegmentError(Exception):
     """The file cannot be made or written to; the text says why. What was complete in it is kept."""
 
 
-class SoundError(SegmentError):
+class AudioError(SegmentError):
     """The file cannot be made with this sound; without it, perhaps."""
 
 
@@ -71,7 +71,7 @@ class Segment:
 
     What was written up to the last fragment (mp4) or cluster (mkv), of `fragment` seconds each, survives the process.
     pts count from the first packet's. With `sound` the file has room for sound of that format. Raises FileExistsError
-    when there is such a file, SegmentError, and SoundError.
+    when there is such a file, SegmentError, and AudioError.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Segment:
         first: VideoPacket,
         container: ContainerName,
         fragment: float,
-        sound: SoundFormat | None = None,
+        sound: AudioFormat | None = None,
     ) -> None:
         if not first.keyframe:
             raise ValueError("a segment begins with a key frame")
@@ -129,7 +129,7 @@ class Segment:
         """Write a packet of the segment's own format. Raises SegmentError; then the segment is closed."""
         self._mux(self._stream, packet.data, packet.pts, packet.duration, packet.keyframe)
 
-    def add_sound(self, packet: SoundPacket) -> None:
+    def add_sound(self, packet: AudioPacket) -> None:
         """Write sound; what is of another format or from before the first picture is left out. Raises as `add` does."""
         if self._sound_stream is not None and packet.format == self.sound and packet.pts >= self._first_pts:
             self._mux(self._sound_stream, packet.data, packet.pts, packet.duration, True)
@@ -190,7 +190,7 @@ class Segment:
         return opened
 
     def _given_up(self, error: Exception) -> SegmentError:
-        kind = SoundError if self.sound is not None and not self.begun and self._file.error is None else SegmentError
+        kind = AudioError if self.sound is not None and not self.begun and self._file.error is None else SegmentError
         cause = self._cause(error)
         self._discard_tail()
         return kind(cause)

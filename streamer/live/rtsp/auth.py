@@ -18,7 +18,7 @@ NONCE_LIFE: Final = 300.0
 """Seconds for which a nonce is taken; a client that has the password gets over its end unnoticed."""
 
 
-class Verdict(Enum):
+class LoginVerdict(Enum):
     """What a request's credentials are worth; `STALE`: right, but for an old nonce."""
 
     GRANTED = "granted"
@@ -42,31 +42,31 @@ class Authenticator:
         digest = f'Digest realm="{REALM}", nonce="{self._nonce(now)}", algorithm=MD5'
         return (digest + (", stale=true" if stale else ""), f'Basic realm="{REALM}"')
 
-    def check(self, request: Request, now: float) -> Verdict:
+    def check(self, request: Request, now: float) -> LoginVerdict:
         """What the request's Authorization header is worth; never raises."""
         scheme, _, rest = request.headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "":
-                return Verdict.MISSING
+                return LoginVerdict.MISSING
             case "basic":
                 return self._check_basic(rest)
             case "digest":
                 return self._check_digest(request, rest, now)
-        return Verdict.WRONG
+        return LoginVerdict.WRONG
 
-    def _check_basic(self, rest: str) -> Verdict:
+    def _check_basic(self, rest: str) -> LoginVerdict:
         try:
             given = base64.b64decode(rest.strip(), validate=True)
         except (binascii.Error, ValueError):
-            return Verdict.WRONG
+            return LoginVerdict.WRONG
         right = hmac.compare_digest(hashlib.sha256(given).digest(), self._basic)
-        return Verdict.GRANTED if right else Verdict.WRONG
+        return LoginVerdict.GRANTED if right else LoginVerdict.WRONG
 
-    def _check_digest(self, request: Request, rest: str, now: float) -> Verdict:
+    def _check_digest(self, request: Request, rest: str, now: float) -> LoginVerdict:
         given = auth_parameters(rest)
         nonce, uri, qop = given.get("nonce", ""), given.get("uri", ""), given.get("qop")
         if given.get("algorithm", "MD5").upper() != "MD5" or qop not in (None, "auth"):
-            return Verdict.WRONG
+            return LoginVerdict.WRONG
         middle = nonce if qop is None else f"{nonce}:{given.get('nc', '')}:{given.get('cnonce', '')}:{qop}"
         right = _md5(f"{self._ha1}:{middle}:{_md5(f'{request.method}:{uri}')}")
         named = hmac.compare_digest(_sha256(given.get("username", "")), self._named)
@@ -75,8 +75,8 @@ class Authenticator:
         meant = Address.parse(uri).stream == Address.parse(request.uri).stream
         age = self._age(nonce, now)
         if not (named and proven and meant) or age is None:
-            return Verdict.WRONG
-        return Verdict.GRANTED if 0 <= age <= NONCE_LIFE else Verdict.STALE
+            return LoginVerdict.WRONG
+        return LoginVerdict.GRANTED if 0 <= age <= NONCE_LIFE else LoginVerdict.STALE
 
     def _nonce(self, now: float) -> str:
         head = f"{int(now * 1000):x}.{secrets.token_hex(8)}"

@@ -13,8 +13,8 @@ from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.feed import Feed
 from streamer.live.rtsp.message import Interleaved, MessageReader, Request, Response, RtspParseError
-from streamer.live.rtsp.session import Control, Session, Sessions, Start, State
-from streamer.live.rtsp.viewer import TcpWire, UdpWire, Viewer, Wire
+from streamer.live.rtsp.session import Control, Session, Sessions, SessionState, Start
+from streamer.live.rtsp.viewer import RtspViewer, TcpWire, UdpWire, Wire
 from streamer.live.stream_output import StreamOutput
 
 _log = logging.getLogger("veilcast.rtsp")
@@ -54,7 +54,7 @@ class Hub:
         self.auth, self.sessions, self.limits = auth, sessions, limits
         self.brake = LoginBrake()
         self.feeds = {name: Feed(output, loop) for name, output in streams.items()}
-        self.viewers: dict[Session, Viewer] = {}
+        self.viewers: dict[Session, RtspViewer] = {}
 
     def close(self, session: Session) -> None:
         """Stop sending and let go of the session's ports."""
@@ -96,7 +96,7 @@ class Connection:
     def idle_since(self) -> float | None:
         """Since when it plays nothing; None while it does."""
         self._opened = [session for session in self._opened if session in self._hub.viewers]
-        playing = any(session.state is State.PLAYING for session in self._opened)
+        playing = any(session.state is SessionState.PLAYING for session in self._opened)
         return None if playing else self._last_request
 
     async def serve(self) -> None:
@@ -192,7 +192,7 @@ class Connection:
             udp = await UdpWire.open(self._host, self.peer, session.transport.pair, lambda: self._alive(session))
             wire, ports = udp, udp.ports
         self._opened.append(session)
-        self._hub.viewers[session] = Viewer(f"{self.peer}:{self._peer_port}", wire, self.hang_up)
+        self._hub.viewers[session] = RtspViewer(f"{self.peer}:{self._peer_port}", wire, self.hang_up)
         return ports
 
     async def play(self, session: Session, started: Callable[[Start | None], None]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.rtsp.rtp import RtpStream
-from streamer.live.rtsp.viewer import Viewer
+from streamer.live.rtsp.viewer import RtspViewer
 from streamer.live.stream_output import StreamOutput
 
 REPORT_INTERVAL: Final = 3.0
@@ -29,7 +29,7 @@ class Feed:
         self.output = output
         self.rtp = RtpStream()
         self._loop = loop
-        self._viewers: dict[Viewer, None] = {}
+        self._viewers: dict[RtspViewer, None] = {}
         self._subscription: Subscription[VideoPacket] | None = None
         self._scheduled = False
         self._late = self._departed = 0
@@ -52,7 +52,7 @@ class Feed:
         """Bytes by which a client may lag: two seconds' worth."""
         return min(max(self._lately_size, _LEAST_LAG), _MOST_LAG)
 
-    def add(self, viewer: Viewer) -> None:
+    def add(self, viewer: RtspViewer) -> None:
         """Send to this client too, from the next key frame on."""
         viewer.lag.restart()
         self._viewers[viewer] = None
@@ -61,7 +61,7 @@ class Feed:
         else:
             self.output.packets.request_key()
 
-    def remove(self, viewer: Viewer) -> None:
+    def remove(self, viewer: RtspViewer) -> None:
         """Send no more to this client."""
         if viewer in self._viewers:
             del self._viewers[viewer]

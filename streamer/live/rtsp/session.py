@@ -15,7 +15,7 @@ from yarl import URL
 from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
 from streamer.live.guard.login_brake import LoginBrake
 from streamer.live.packet import VideoFormat
-from streamer.live.rtsp.auth import Authenticator, Verdict
+from streamer.live.rtsp.auth import Authenticator, LoginVerdict
 from streamer.live.rtsp.message import TRACK, Address, Request, Response
 from streamer.live.rtsp.sdp import describe
 from streamer.live.rtsp.transport import Transport, choose
@@ -26,7 +26,7 @@ _WRONG_TRIES = 5  # credentials a connection may get wrong
 _SILENT = 15.0  # seconds without a request or a receiver report, which come every five: there may be nobody
 
 
-class State(Enum):
+class SessionState(Enum):
     """Of a session; there is none in RTSP's state `Init`."""
 
     READY = "ready"
@@ -43,7 +43,7 @@ class Session:
     owner: object
     transport: Transport
     seen: float
-    state: State = State.READY
+    state: SessionState = SessionState.READY
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,11 @@ class Sessions:
         return [
             session
             for session in self._sessions.values()
-            if session.seen < oldest and not (session.transport.tcp and session.state is State.PLAYING)
+            if session.seen < oldest and not (session.transport.tcp and session.state is SessionState.PLAYING)
         ]
 
     def _idle_since(self, session: Session) -> float | None:
-        if session.state is not State.PLAYING:
+        if session.state is not SessionState.PLAYING:
             return session.seen
         # Over UDP there may be nobody left who receives it.
         return session.seen if not session.transport.tcp and self.clock() - session.seen > _SILENT else None
@@ -226,16 +226,16 @@ class Control:
             self.hopeless = True
             raise _RefusedError(503, ("Retry-After", str(math.ceil(wait))))
         verdict = self._auth.check(request, now)
-        if verdict is Verdict.GRANTED:
+        if verdict is LoginVerdict.GRANTED:
             self._known = True
             self._brake.granted(party, kind)
             self._sessions.touch(self)
             return
-        if verdict is Verdict.WRONG:
+        if verdict is LoginVerdict.WRONG:
             self._brake.failed(party, kind, (given or "").encode(), now)
             self._wrong += 1
             self.hopeless = self._wrong >= _WRONG_TRIES
-        challenges = self._auth.challenges(now, stale=verdict is Verdict.STALE)
+        challenges = self._auth.challenges(now, stale=verdict is LoginVerdict.STALE)
         raise _RefusedError(401, *(("WWW-Authenticate", challenge) for challenge in challenges))
 
     def _address(self, request: Request) -> Address:
@@ -251,7 +251,7 @@ class Control:
         session = self._sessions.find(ident, self._peer, self)
         if session is None:
             raise _RefusedError(454)
-        self.has_played |= session.state is State.PLAYING
+        self.has_played |= session.state is SessionState.PLAYING
         return session
 
     def _base(self, address: Address) -> str:
@@ -278,7 +278,7 @@ class Control:
             session = self._session(request)
             if session.stream != address.stream:
                 raise _RefusedError(459)
-            if session.state is State.PLAYING:
+            if session.state is SessionState.PLAYING:
                 raise _RefusedError(455, ("Allow", "PLAY, PAUSE, TEARDOWN"))
             if transport is None:
                 raise _RefusedError(461)
@@ -309,10 +309,10 @@ class Control:
         session = self._session(request)
         address = self._on_session(request, session)
         live = ("Range", "npt=now-")
-        if session.state is State.PLAYING:
+        if session.state is SessionState.PLAYING:
             answer(Response(200, (*_headers(session), live)))
             return
-        session.state = State.PLAYING
+        session.state = SessionState.PLAYING
         self.has_played = True
         track = f"url={self._base(address)}{TRACK}"
 
@@ -325,9 +325,9 @@ class Control:
     def _pause(self, request: Request) -> Response:
         session = self._session(request)
         self._on_session(request, session)
-        if session.state is not State.PLAYING:
+        if session.state is not SessionState.PLAYING:
             raise _RefusedError(455, ("Allow", "SETUP, PLAY, TEARDOWN"))
-        session.state = State.READY
+        session.state = SessionState.READY
         self._media.pause(session)
         return Response(200, _headers(session))
 

@@ -185,7 +185,7 @@ class UdpWire:
         self._rtcp.close()
 
 
-class Viewer:
+class RtspViewer:
     """A client that is set up to play; `hang_up` closes its connection, at once or when all is sent."""
 
     def __init__(self, name: str, wire: Wire, hang_up: Callable[[bool], None]) -> None:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from streamer.live.status import Snapshot, State
+from streamer.live.status import Snapshot, StreamState
 from streamer.live.stream_output import StreamOutput
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -79,7 +79,7 @@ class StreamCollector(Collector):
             "1 for what the newest picture is, 0 for what it is not.",
             False,
             ("state",),
-            (((name, state), s.state == state) for name, s in snapshots.items() for state in get_args(State)),
+            (((name, state), s.state == state) for name, s in snapshots.items() for state in get_args(StreamState)),
         )
         yield _family(
             "delay_seconds",

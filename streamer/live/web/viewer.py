@@ -38,7 +38,7 @@ CONNECT_TIME = 15.0  # seconds
 _CLOSE_TIME = 2.0  # seconds
 _DEPTH = 50  # packets: two seconds at 25 frames/s
 
-Codec = Literal["H264", "VP8"]
+ViewerCodec = Literal["H264", "VP8"]
 
 
 def video_preferences() -> list[RTCRtpCodecCapability]:
@@ -63,7 +63,7 @@ class PacketTrack(MediaStreamTrack):
 
     def __init__(self, output: StreamOutput, vp8: SharedVp8, name: str) -> None:
         super().__init__()
-        self.codec: Codec = "H264"
+        self.codec: ViewerCodec = "H264"
         self._output, self._vp8, self._name = output, vp8, name
         self._network = asyncio.get_running_loop()
         self._ready = asyncio.Event()
@@ -123,7 +123,7 @@ class PacketTrack(MediaStreamTrack):
             self._network.call_soon_threadsafe(self._ready.set)
 
 
-class Viewer:
+class WebViewer:
     """A WHEP session. `ended` is called, once and from the event loop, when the viewer is gone or the stream is over.
 
     `id` names the session and is hard to guess, `etag` its ICE session, `party` whom it is counted for; it began at
@@ -137,14 +137,14 @@ class Viewer:
         servers: Sequence[RTCIceServer],
         hosts: UdpHosts,
         party: str,
-        ended: Callable[[Viewer], None],
+        ended: Callable[[WebViewer], None],
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.etag = f'"{secrets.token_urlsafe(8)}"'
         self.stream, self.party = output.name, party
         self.since = time.monotonic()
         self._hosts = hosts
-        self._ended: Callable[[Viewer], None] | None = ended
+        self._ended: Callable[[WebViewer], None] | None = ended
         self._candidates = 0
         self._ufrags: frozenset[str] = frozenset()
         self._track = PacketTrack(output, vp8, f"webrtc-{self.id[:6]}")
@@ -163,7 +163,7 @@ class Viewer:
         return self._peer.connectionState == "connected"
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> ViewerCodec:
         """What the viewer gets, once there is an answer."""
         return self._track.codec
 

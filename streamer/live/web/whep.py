@@ -13,7 +13,7 @@ from aiortc import RTCIceServer
 from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.ice_addresses import UdpHosts
-from streamer.live.web.viewer import Viewer
+from streamer.live.web.viewer import WebViewer
 from streamer.live.web.vp8 import SharedVp8
 from streamer.live.web.whep_sdp import OfferError, SdpError, parse_fragment
 from streamer.settings.web import WebConfig
@@ -37,7 +37,7 @@ class Whep:
         self.hosts: tuple[str, ...] = ("0.0.0.0",)
         """Addresses that UDP ports are on."""
         # By the hash of its name, so that how long it takes to find none tells nothing of any.
-        self._viewers: dict[bytes, Viewer] = {}
+        self._viewers: dict[bytes, WebViewer] = {}
         self._vp8 = {name: SharedVp8(output, _vp8_failed) for name, output in streams.items()}
         self._lost = dict.fromkeys(streams, 0)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +82,7 @@ class Whep:
         party = party_of(request.remote or "")
         self._make_room(party)
         hosts = UdpHosts(self.hosts, _reached(request))
-        viewer = Viewer(output, self._vp8[output.name], self._servers, hosts, party, self._ended)
+        viewer = WebViewer(output, self._vp8[output.name], self._servers, hosts, party, self._ended)
         self._viewers[_hashed(viewer.id)] = viewer
         try:
             answer = await viewer.answer(offer)
@@ -141,7 +141,7 @@ class Whep:
             raise web.HTTPNotFound(text="no such stream")
         return output
 
-    def _viewer(self, request: web.Request) -> Viewer:
+    def _viewer(self, request: web.Request) -> WebViewer:
         viewer = self._viewers.get(_hashed(request.match_info["id"]))
         if viewer is None or viewer.stream != request.match_info["name"]:
             raise web.HTTPNotFound(text="no such session")
@@ -161,7 +161,7 @@ class Whep:
             if leaves is not None:
                 self._ended(leaves)
 
-    def _ended(self, viewer: Viewer) -> None:
+    def _ended(self, viewer: WebViewer) -> None:
         if self._viewers.pop(_hashed(viewer.id), None) is not None:
             self._lost[viewer.stream] += viewer.dropped
             self._spawn(viewer.close())

@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 
 from tests.rigs.camera.coded_clip import Bgr
 
-SoundCodec = Literal["aac", "pcm_alaw", "pcm_mulaw"]
+AudioCodec = Literal["aac", "pcm_alaw", "pcm_mulaw"]
 RATE = 25
 SIZE = (320, 240)
 PITCH = 900.0  # Hz
@@ -26,7 +26,7 @@ FRAME = {"aac": 1024, "pcm_alaw": 160, "pcm_mulaw": 160}  # samples a packet
 Samples = npt.NDArray[np.float32]
 
 
-def beeping_clip(target: Path, codec: SoundCodec | None = "aac", seconds: float = 8.0) -> Path:
+def beeping_clip(target: Path, codec: AudioCodec | None = "aac", seconds: float = 8.0) -> Path:
     """Write H.264 without B-frames to `target` (.mp4; .mov for G.711), with sound of that codec or without any.
 
     8 s are whole packets in every codec, so that the clip can be played in a loop.
@@ -49,7 +49,7 @@ def beeping_clip(target: Path, codec: SoundCodec | None = "aac", seconds: float 
     return target
 
 
-def _sound_stream(container: av.container.OutputContainer, codec: SoundCodec) -> AudioStream:
+def _sound_stream(container: av.container.OutputContainer, codec: AudioCodec) -> AudioStream:
     sound = container.add_stream(codec, SOUND_RATE[codec])
     sound.codec_context.layout = "mono"
     sound.codec_context.format = "fltp" if codec == "aac" else "s16"
@@ -71,7 +71,7 @@ def on(seconds: float) -> bool:
     return seconds >= FIRST and (seconds - FIRST) % EVERY < LONG
 
 
-def _sound(seconds: float, codec: SoundCodec) -> Iterator[av.AudioFrame]:
+def _sound(seconds: float, codec: AudioCodec) -> Iterator[av.AudioFrame]:
     rate, size = SOUND_RATE[codec], FRAME[codec]
     time = np.arange(round(seconds * rate)) / rate
     loud = (time >= FIRST) & ((time - FIRST + 1e-6) % EVERY < LONG)

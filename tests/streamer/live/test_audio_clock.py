@@ -5,33 +5,33 @@ import random
 
 import pytest
 
-from streamer.live.audio_clock import SoundClock
-from streamer.live.camera.audio import LiveSound, SoundFormat, SoundPacket
+from streamer.live.audio_clock import AudioClock
+from streamer.live.camera.audio import AudioFormat, AudioPacket, LiveAudio
 from streamer.live.packet import CLOCK
 from streamer.live.pts_clock import PtsClock
 
-FORMAT = SoundFormat("aac", 16_000, 1, True, b"")
+FORMAT = AudioFormat("aac", 16_000, 1, True, b"")
 LONG = 0.064
 
 
-def sound(at: float, connection: int = 1, duration: float = LONG) -> LiveSound:
-    return LiveSound(b"", at, duration, connection, FORMAT)
+def sound(at: float, connection: int = 1, duration: float = LONG) -> LiveAudio:
+    return LiveAudio(b"", at, duration, connection, FORMAT)
 
 
-def stamps(packets: list[SoundPacket]) -> list[float]:
+def stamps(packets: list[AudioPacket]) -> list[float]:
     return [packet.pts / CLOCK for packet in packets]
 
 
 def test_sound_has_the_pts_of_the_picture_with_its_source_time() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     clock.picture(1, 500.0, 7 * CLOCK)
     (packet,) = clock.sound(sound(500.08))
     assert packet.pts == round(7.08 * CLOCK) and packet.duration == round(LONG * CLOCK)
 
 
 def test_the_pictures_jitter_is_not_heard_and_their_drift_is_followed() -> None:
-    pictures, clock, chance = PtsClock(), SoundClock(), random.Random(1)
-    heard: list[SoundPacket] = []
+    pictures, clock, chance = PtsClock(), AudioClock(), random.Random(1)
+    heard: list[AudioPacket] = []
     error = 0.0
     for n in range(3000):
         source = 1.0005 * n / 25  # half a millisecond a second fast
@@ -47,21 +47,21 @@ def test_the_pictures_jitter_is_not_heard_and_their_drift_is_followed() -> None:
 
 
 def test_a_pause_of_the_sound_stays_a_pause() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     clock.picture(1, 0.0, 0)
     heard = [*clock.sound(sound(0.1)), *clock.sound(sound(0.9))]
     assert stamps(heard) == pytest.approx([0.1, 0.9])
 
 
 def test_sound_waits_for_the_first_picture_and_what_was_before_it_is_left_out() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     assert clock.sound(sound(9.9)) == clock.sound(sound(10.1)) == clock.ready() == []
     clock.picture(1, 10.0, CLOCK)
     assert stamps(clock.ready()) == pytest.approx([1.1]) and clock.left_out == 1
 
 
 def test_another_connection_is_another_clock() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     clock.picture(1, 10.0, 0)
     assert len(clock.sound(sound(10.1))) == 1
     assert clock.sound(sound(77.1, 2)) == [], "its first picture is not there yet"
@@ -71,7 +71,7 @@ def test_another_connection_is_another_clock() -> None:
 
 
 def test_without_pictures_there_is_no_sound() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     clock.picture(1, 10.0, 0)
     clock.away()
     assert clock.sound(sound(10.5)) == clock.sound(sound(12.05)) == []
@@ -81,13 +81,13 @@ def test_without_pictures_there_is_no_sound() -> None:
 
 @pytest.mark.parametrize("at", [-20.0, 20.0, 1e9])
 def test_senseless_time_stamps_are_left_out(at: float) -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     clock.picture(1, 0.0, 0)
     assert clock.sound(sound(at)) == [] and clock.left_out == 1
 
 
 def test_a_clock_that_goes_back_never_makes_pts_fall() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     clock.picture(1, 10.0, 10 * CLOCK)
     heard = [packet for at in (10.0, 10.064, 10.01, 10.02, 10.128) for packet in clock.sound(sound(at))]
     times = [packet.pts for packet in heard]
@@ -95,7 +95,7 @@ def test_a_clock_that_goes_back_never_makes_pts_fall() -> None:
 
 
 def test_what_waits_is_bounded() -> None:
-    clock = SoundClock()
+    clock = AudioClock()
     for n in range(1000):
         clock.sound(sound(n * LONG))
     assert clock.left_out == 700

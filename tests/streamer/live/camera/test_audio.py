@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from streamer.live.camera.audio import LiveSound
+from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.connection import LiveSource
 from streamer.live.camera.source_url import SourceConfig, opening, parse_source
 from tests.rigs.camera.rtsp_camera import RtspCamera
 from tests.rigs.camera.sound_clip import (
     PITCH,
-    SoundCodec,
+    AudioCodec,
     apart,
     beeping_clip,
     has_sound,
@@ -32,7 +32,7 @@ QUICK = SourceConfig(open_timeout=5, read_timeout=1)
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[SoundCodec | None, Path]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[AudioCodec | None, Path]:
     folder = tmp_path_factory.mktemp("clips")
     return {
         "aac": beeping_clip(folder / "aac.mp4", "aac"),
@@ -61,7 +61,7 @@ def in_sync(path: Path) -> bool:
     [("aac", "keep", "mp4"), ("pcm_alaw", "keep", "mkv"), ("pcm_alaw", "disguise", "mp4")],
 )
 def test_a_cameras_sound_is_recorded_in_sync(
-    clips: dict[SoundCodec | None, Path], tmp_path: Path, codec: SoundCodec, policy: str, container: str
+    clips: dict[AudioCodec | None, Path], tmp_path: Path, codec: AudioCodec, policy: str, container: str
 ) -> None:
     with RtspCamera(clips[codec], sound=True) as camera:
         path, _ = recorded(camera.url, tmp_path, "--audio", policy, "--duration", "10", container=container)
@@ -73,7 +73,7 @@ def test_a_cameras_sound_is_recorded_in_sync(
 
 
 @pytest.mark.parametrize("policy", ["keep", "disguise"])
-def test_a_files_sound_is_recorded_in_sync(clips: dict[SoundCodec | None, Path], tmp_path: Path, policy: str) -> None:
+def test_a_files_sound_is_recorded_in_sync(clips: dict[AudioCodec | None, Path], tmp_path: Path, policy: str) -> None:
     path, _ = recorded(str(clips["aac"]), tmp_path, "--audio", policy)
     assert in_sync(path)
     if policy == "keep":
@@ -83,17 +83,17 @@ def test_a_files_sound_is_recorded_in_sync(clips: dict[SoundCodec | None, Path],
 
 @pytest.mark.parametrize(("codec", "options"), [("aac", []), (None, ["--audio", "keep"])])
 def test_recordings_are_silent_unless_asked_for_sound_that_there_is(
-    clips: dict[SoundCodec | None, Path], tmp_path: Path, codec: SoundCodec | None, options: list[str]
+    clips: dict[AudioCodec | None, Path], tmp_path: Path, codec: AudioCodec | None, options: list[str]
 ) -> None:
     path, said = recorded(str(clips[codec]), tmp_path, *options)
     assert not has_sound(path) and "sound" not in said
 
 
-def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[SoundCodec | None, Path]) -> None:
+def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[AudioCodec | None, Path]) -> None:
     source = parse_source("rtsp://cam/1")
     assert opening(source, QUICK).options["allowed_media_types"] == "video"
     with RtspCamera(clips["aac"], sound=True) as server:
-        heard: dict[bool, list[LiveSound]] = {}
+        heard: dict[bool, list[LiveAudio]] = {}
         for sound in (True, False):
             camera = Camera("door", server.url, QUICK, sound)
             camera.start()
@@ -109,14 +109,14 @@ def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[Sou
 def test_sound_that_nobody_takes_is_bounded_and_counted() -> None:
     camera = Camera("door", "rtsp://cam/1", QUICK, True)
     for n in range(600):
-        camera._hear(LiveSound(b"", n, 0, 1, None))  # type: ignore[arg-type]
+        camera._hear(LiveAudio(b"", n, 0, 1, None))  # type: ignore[arg-type]
     assert camera.sounds_dropped == 100
     assert [sound.source_time for sound in camera.sounds()] == list(range(100, 600)) and camera.sounds() == []
 
 
-def test_pictures_are_the_same_with_and_without_sound(clips: dict[SoundCodec | None, Path]) -> None:
+def test_pictures_are_the_same_with_and_without_sound(clips: dict[AudioCodec | None, Path]) -> None:
     source = parse_source(str(clips["aac"]))
-    sounds: list[LiveSound] = []
+    sounds: list[LiveAudio] = []
     with LiveSource(source, QUICK, threading.Event(), 1, sounds.append) as with_sound:
         seen = [(p.source_time, p.trusted) for p in with_sound]
     with LiveSource(source, QUICK, threading.Event()) as without:

@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 
 from streamer.file.audio import AudioPolicy
-from streamer.live.camera.audio import SoundFormat, SoundPacket, format_of
+from streamer.live.camera.audio import AudioFormat, AudioPacket, format_of
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.recording.recorder import RecordConfig, Recorder
 from streamer.live.recording.segment import ContainerName
-from tests.rigs.camera.sound_clip import SoundCodec, beeping_clip, has_sound, heard, sound_packets
+from tests.rigs.camera.sound_clip import AudioCodec, beeping_clip, has_sound, heard, sound_packets
 from tests.rigs.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
 
 Log = pytest.LogCaptureFixture
 
 
-def sounds(folder: Path, codec: SoundCodec, seconds: float = 4.0, first: float = 0.0) -> list[SoundPacket]:
+def sounds(folder: Path, codec: AudioCodec, seconds: float = 4.0, first: float = 0.0) -> list[AudioPacket]:
     """Packets of a clip, from `first` on, in seconds."""
     clip = beeping_clip(folder / f"{codec}.{'mp4' if codec == 'aac' else 'mov'}", codec, seconds)
     with av.open(str(clip)) as container:
         stream = container.streams.audio[0]
         form, base = format_of(stream), stream.time_base or Fraction(1)
         packets = [
-            SoundPacket(
+            AudioPacket(
                 bytes(p), round((p.pts * base + first) * CLOCK), round((p.duration or 0) * base * CLOCK), 1, form
             )
             for p in container.demux(stream)
@@ -43,7 +43,7 @@ def sounds(folder: Path, codec: SoundCodec, seconds: float = 4.0, first: float =
 def record(
     folder: Path,
     video: list[VideoPacket],
-    heard: list[SoundPacket],
+    heard: list[AudioPacket],
     config: RecordConfig,
     audio: AudioPolicy = "keep",
 ) -> list[Path]:
@@ -51,7 +51,7 @@ def record(
     stream = output()
     recorder = Recorder(stream, folder, config, audio)
     recorder.start()
-    waiting: Iterator[SoundPacket] = iter(heard)
+    waiting: Iterator[AudioPacket] = iter(heard)
     ahead = next(waiting, None)
     for packet in video:
         while ahead is not None and ahead.pts <= packet.pts + CLOCK // 5:
@@ -109,7 +109,7 @@ def test_g711_is_left_out_of_mp4_with_one_warning(tmp_path: Path, caplog: Log) -
 
 
 @pytest.mark.parametrize("codec", ["pcm_alaw", "pcm_mulaw"])
-def test_g711_is_linear_pcm_of_the_same_values_in_mkv(tmp_path: Path, codec: SoundCodec) -> None:
+def test_g711_is_linear_pcm_of_the_same_values_in_mkv(tmp_path: Path, codec: AudioCodec) -> None:
     given = sounds(tmp_path, codec)
     (path,) = record(tmp_path / "out", encoded(100), given, RecordConfig(container="mkv"))
     decoder = av.CodecContext.create(codec, "r")
@@ -132,7 +132,7 @@ def test_other_sound_is_another_file(tmp_path: Path) -> None:
         assert container.streams.audio[0].codec_context.channels == 2
 
 
-def stereo(folder: Path) -> SoundFormat:
+def stereo(folder: Path) -> AudioFormat:
     path = folder / "stereo.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", 16_000)

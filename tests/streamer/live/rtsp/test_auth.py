@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from streamer.live.rtsp.auth import NONCE_LIFE, Authenticator, Verdict
+from streamer.live.rtsp.auth import NONCE_LIFE, Authenticator, LoginVerdict
 from streamer.live.rtsp.message import Request
 
 URI = "rtsp://h/door"
@@ -37,59 +37,59 @@ def basic(text: str) -> str:
 @pytest.mark.parametrize(
     ("authorization", "verdict"),
     [
-        (None, Verdict.MISSING),
-        (basic("me:secret"), Verdict.GRANTED),
-        (basic("me:secret").replace("Basic", "bAsIc"), Verdict.GRANTED),
-        (basic("me:wrong"), Verdict.WRONG),
-        (basic("me:secret "), Verdict.WRONG),
-        (basic("me"), Verdict.WRONG),
-        ("Basic !!!", Verdict.WRONG),
-        ("Basic", Verdict.WRONG),
-        ("Basic \u00e9", Verdict.WRONG),
-        ("Bearer x", Verdict.WRONG),
-        ("Digest", Verdict.WRONG),
-        ('Digest username="me", nonce="\u00e9", uri="\u00e9", response="\u00e9"', Verdict.WRONG),
+        (None, LoginVerdict.MISSING),
+        (basic("me:secret"), LoginVerdict.GRANTED),
+        (basic("me:secret").replace("Basic", "bAsIc"), LoginVerdict.GRANTED),
+        (basic("me:wrong"), LoginVerdict.WRONG),
+        (basic("me:secret "), LoginVerdict.WRONG),
+        (basic("me"), LoginVerdict.WRONG),
+        ("Basic !!!", LoginVerdict.WRONG),
+        ("Basic", LoginVerdict.WRONG),
+        ("Basic \u00e9", LoginVerdict.WRONG),
+        ("Bearer x", LoginVerdict.WRONG),
+        ("Digest", LoginVerdict.WRONG),
+        ('Digest username="me", nonce="\u00e9", uri="\u00e9", response="\u00e9"', LoginVerdict.WRONG),
     ],
 )
-def test_headers(authorization: str | None, verdict: Verdict) -> None:
+def test_headers(authorization: str | None, verdict: LoginVerdict) -> None:
     assert Authenticator("me", "secret").check(request(authorization), 0.0) is verdict
 
 
 @pytest.mark.parametrize(
     ("change", "verdict"),
     [
-        ({}, Verdict.GRANTED),
-        ({"qop": "auth", "nc": "00000001", "cnonce": "abc"}, Verdict.GRANTED),
-        ({"algorithm": "MD5"}, Verdict.GRANTED),
-        ({"uri": URI + "/trackID=0"}, Verdict.GRANTED),
-        ({"uri": "/door"}, Verdict.GRANTED),
-        ({"uri": "rtsp://h/other"}, Verdict.WRONG),
-        ({"password": "wrong"}, Verdict.WRONG),
-        ({"username": "you"}, Verdict.WRONG),
-        ({"realm": "other"}, Verdict.WRONG),
-        ({"response": ""}, Verdict.WRONG),
-        ({"algorithm": "SHA-256"}, Verdict.WRONG),
-        ({"qop": "auth-int", "nc": "1", "cnonce": "a"}, Verdict.WRONG),
+        ({}, LoginVerdict.GRANTED),
+        ({"qop": "auth", "nc": "00000001", "cnonce": "abc"}, LoginVerdict.GRANTED),
+        ({"algorithm": "MD5"}, LoginVerdict.GRANTED),
+        ({"uri": URI + "/trackID=0"}, LoginVerdict.GRANTED),
+        ({"uri": "/door"}, LoginVerdict.GRANTED),
+        ({"uri": "rtsp://h/other"}, LoginVerdict.WRONG),
+        ({"password": "wrong"}, LoginVerdict.WRONG),
+        ({"username": "you"}, LoginVerdict.WRONG),
+        ({"realm": "other"}, LoginVerdict.WRONG),
+        ({"response": ""}, LoginVerdict.WRONG),
+        ({"algorithm": "SHA-256"}, LoginVerdict.WRONG),
+        ({"qop": "auth-int", "nc": "1", "cnonce": "a"}, LoginVerdict.WRONG),
     ],
 )
-def test_digest(change: dict[str, str], verdict: Verdict) -> None:
+def test_digest(change: dict[str, str], verdict: LoginVerdict) -> None:
     auth = Authenticator("me", "secret")
     assert auth.check(request(digest(auth, change)), 1.0) is verdict
 
 
 def test_a_digest_is_for_its_method_and_its_server() -> None:
     auth = Authenticator("me", "secret")
-    assert auth.check(request(digest(auth), method="TEARDOWN"), 1.0) is Verdict.WRONG
-    assert auth.check(request(digest(Authenticator("me", "secret"))), 1.0) is Verdict.WRONG
+    assert auth.check(request(digest(auth), method="TEARDOWN"), 1.0) is LoginVerdict.WRONG
+    assert auth.check(request(digest(Authenticator("me", "secret"))), 1.0) is LoginVerdict.WRONG
 
 
 def test_a_nonce_grows_old() -> None:
     auth = Authenticator("me", "secret")
     answer = digest(auth, now=100.0)
-    assert auth.check(request(answer), 100.0 + NONCE_LIFE - 1) is Verdict.GRANTED
-    assert auth.check(request(answer), 100.0 + NONCE_LIFE + 1) is Verdict.STALE
+    assert auth.check(request(answer), 100.0 + NONCE_LIFE - 1) is LoginVerdict.GRANTED
+    assert auth.check(request(answer), 100.0 + NONCE_LIFE + 1) is LoginVerdict.STALE
     wrong = digest(auth, {"password": "wrong"}, now=100.0)
-    assert auth.check(request(wrong), 100.0 + NONCE_LIFE + 1) is Verdict.WRONG
+    assert auth.check(request(wrong), 100.0 + NONCE_LIFE + 1) is LoginVerdict.WRONG
     assert "stale=true" in auth.challenges(0.0, stale=True)[0] and "stale" not in auth.challenges(0.0)[0]
 
 
@@ -103,4 +103,4 @@ def test_quotes_in_a_name() -> None:
     nonce = re.findall(r'nonce="(.*?)"', auth.challenges(0)[0])[0]
     right = md5(f"{md5(chr(109) + chr(34) + 'e:veilcast:sec')}:{nonce}:{md5('DESCRIBE:' + URI)}")
     given = f'Digest username="m\\"e", nonce="{nonce}", uri="{URI}", response="{right.upper()}"'
-    assert auth.check(request(given), 1.0) is Verdict.GRANTED
+    assert auth.check(request(given), 1.0) is LoginVerdict.GRANTED

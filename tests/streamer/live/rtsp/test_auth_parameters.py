@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.live.rtsp.auth import Authenticator, Verdict
+from streamer.live.rtsp.auth import Authenticator, LoginVerdict
 from streamer.live.rtsp.auth_parameters import MOST, auth_parameters
 from streamer.live.rtsp.message import Address, MessageReader, Request, RtspParseError
 from streamer.live.rtsp.transport import choose
@@ -83,7 +83,7 @@ def test_no_request_keeps_the_server_busy(shape: str) -> None:
     begun = time.perf_counter()
     for scheme in ("Digest", "Basic", "Bearer"):
         request = Request("DESCRIBE", text[:2000], 1, {"authorization": f"{scheme} {text}"})
-        assert auth.check(request, 0.0) is Verdict.WRONG
+        assert auth.check(request, 0.0) is LoginVerdict.WRONG
     assert choose(text, "10.0.0.9") is None
     Address.parse("rtsp://h/" + text)
     for head in (f"OPTIONS {text}", f"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n{text}\r\n\r\n"):

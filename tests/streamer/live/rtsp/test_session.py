@@ -12,7 +12,7 @@ from streamer.live.guard.login_brake import LoginBrake
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.message import Request, Response
-from streamer.live.rtsp.session import METHODS, Control, Session, Sessions, Start, State
+from streamer.live.rtsp.session import METHODS, Control, Session, Sessions, SessionState, Start
 from streamer.live.rtsp.transport import Transport, choose
 
 FORMAT = VideoFormat(320, 240, Fraction(25), bytes.fromhex("6742c01f01"), b"\x68\x01")
@@ -275,7 +275,7 @@ def test_over_tcp_playing_is_life_enough() -> None:
     bench.ask("PLAY")
     (session,) = bench.sessions.of(bench.control)
     bench.now = 1000
-    assert session.state is State.PLAYING and bench.sessions.expired() == []
+    assert session.state is SessionState.PLAYING and bench.sessions.expired() == []
     bench.ask("PAUSE")
     bench.now = 2000
     assert bench.sessions.expired() == [session]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from streamer.live.rtsp.rtp import Burst
 from streamer.live.rtsp.session import Start
-from streamer.live.rtsp.viewer import Lag, Viewer
+from streamer.live.rtsp.viewer import Lag, RtspViewer
 
 BOUND = 8000
 
@@ -58,7 +58,7 @@ class FakeWire:
 
 def test_the_answer_comes_first_then_the_report_then_the_picture() -> None:
     wire = FakeWire()
-    viewer = Viewer("v", wire, lambda at_once: None)
+    viewer = RtspViewer("v", wire, lambda at_once: None)
     viewer.started = wire.sent.append
     early, key = Burst((b"p",), False, 6, 8), Burst((b"k",), True, 7, 9)
     assert not viewer.offer(early, BOUND, lambda: b"report")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from pydantic import SecretStr
 
-from streamer.live.status import Snapshot, State
+from streamer.live.status import Snapshot, StreamState
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
@@ -116,7 +116,7 @@ def test_the_picture_moves_and_the_page_says_how_it_is_covered(page: Page, tmp_p
 
 
 def test_every_state_has_its_word_and_colour(page: Page) -> None:
-    states: list[State] = ["settled", "held", "blanket", "away", "starting"]
+    states: list[StreamState] = ["settled", "held", "blanket", "away", "starting"]
     colours: set[str] = set()
     since: list[bool] = []
     with Producer() as producer, serving({"door": producer.output}) as server:

@@ -12,7 +12,7 @@ import pytest
 
 from streamer.live.web import viewer as web_viewer
 from streamer.live.web.ice_addresses import UdpHosts
-from streamer.live.web.viewer import Viewer
+from streamer.live.web.viewer import WebViewer
 from streamer.live.web.vp8 import SharedVp8
 from streamer.live.web.whep_sdp import OfferError
 from streamer.settings.web import WebConfig
@@ -143,7 +143,7 @@ def test_a_viewer_that_is_closed_while_it_is_answered_leaves_no_ports_open() -> 
     async def answered(offer: str, steps: int) -> None:
         output = quiet()
         hosts = UdpHosts(("127.0.0.1", "127.0.0.2", "127.0.0.3"), "127.0.0.1")
-        viewer = Viewer(output, SharedVp8(output), [], hosts, "party", lambda _: None)
+        viewer = WebViewer(output, SharedVp8(output), [], hosts, "party", lambda _: None)
         answering = asyncio.create_task(viewer.answer(offer))
         for _ in range(steps):
             await asyncio.sleep(0)
