@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from streamer.errors import ConfigError, InputError, JobError, OutputError
     from streamer.file.job import Progress, anonymize_file
     from streamer.file.report import Report
-    from streamer.settings.loading import Settings, load
+    from streamer.settings.file import Settings
+    from streamer.settings.loading import load
 
 __all__ = [
     "ConfigError",
@@ -30,7 +31,7 @@ _HOMES = {
     "OutputError": "errors",
     "Progress": "file.job",
     "Report": "file.report",
-    "Settings": "settings.loading",
+    "Settings": "settings.file",
     "anonymize_file": "file.job",
     "load": "settings.loading",
 }

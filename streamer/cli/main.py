@@ -20,11 +20,12 @@ from core.config import MaskConfig
 from core.detect.registry import DETECTORS
 from streamer.cli.live_options import add_live_parser
 from streamer.errors import InterruptedJobError, JobError, printable
-from streamer.file.audio import AudioPolicy
-from streamer.file.encoder import EncoderConfig
 from streamer.runtime.redact import redacted
 from streamer.runtime.signals import interrupts
-from streamer.settings.loading import Settings, checked, load, presets
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.encoder import EncoderConfig
+from streamer.settings.file import Settings
+from streamer.settings.loading import checked, load, presets
 from streamer.version import VERSION
 
 USAGE_ERROR = 2

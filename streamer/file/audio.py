@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from av.audio.stream import AudioStream
 from av.container.output import OutputContainer
@@ -15,9 +15,8 @@ from streamer.errors import OutputError
 from streamer.file.audio_gauge import AudioGauge
 from streamer.media.audio_track import AudioTrack
 from streamer.media.disguise import DisguiseWriter
+from streamer.settings.audio import AudioPolicy
 from streamer.warning_log import WarningLog
-
-AudioPolicy = Literal["keep", "drop", "disguise"]
 
 # FFmpeg's MPEG-TS muxer takes any codec, but nothing can play what the standard has no stream type for.
 _IN_MPEGTS = frozenset({"aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "truehd", "opus", "s302m"})

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal
 
 from av.codec.context import Flags, ThreadType
 from av.container.output import OutputContainer
 from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
-from pydantic import Field
 
-from core.config import Section
 from core.masked_frame import MaskedFrame
 from streamer.file.memory_plan import MEGABYTE, encoder_plan, picture_bytes
 from streamer.media.picture_format import PictureFormat
 from streamer.media.timestamps import StampMapper
+from streamer.settings.encoder import Codec, EncoderConfig
+from streamer.settings.file import DEFAULT_MEMORY_MB
 from streamer.warning_log import WarningLog
 
-Codec = Literal["h264", "hevc"]
 _LIBRARIES: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265"}
 _UNSPECIFIED, _FULL = 0, 2  # AVCOL_RANGE_UNSPECIFIED, AVCOL_RANGE_JPEG
 _FINEST_SLACK = 64
-DEFAULT_MEMORY_MB = 2000
 _LARGEST = 2**31 - 1  # in a fraction of FFmpeg's
 _COARSEST_TICKS = 10_000  # per second; coarser clocks are split so that dts of repeated pts find room
-
-
-class EncoderConfig(Section):
-    """How the output is encoded."""
-
-    codec: Codec | None = None
-    """Default: H.264, or HEVC for pictures deeper than 8 bits."""
-    crf: Annotated[float, Field(ge=0, le=51)] = 20
-    """Constant quality: lower is better and larger."""
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
-        "veryfast"
-    )
-    """Slower presets make smaller files."""
-    threads: Annotated[int, Field(ge=0)] = 0
-    """Threads of the encoder; 0: as many as it likes."""
 
 
 def choose_codec(config: EncoderConfig, picture: PictureFormat) -> Codec:

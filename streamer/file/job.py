@@ -22,7 +22,7 @@ from streamer.file.report import Coverage, Report, WeightsUsed, digest, versions
 from streamer.file.source import FileSource, SourceInfo
 from streamer.media.picture_limit import PictureLimit
 from streamer.runtime.opencv_threads import one_opencv_thread
-from streamer.settings.loading import Settings
+from streamer.settings.file import Settings
 from streamer.version import VERSION
 from streamer.warning_log import WarningLog
 

@@ -20,12 +20,15 @@ from av.video.stream import VideoStream
 from core.masked_frame import MaskedFrame
 from streamer.atomic_file import Partial
 from streamer.errors import InputError, OutputError
-from streamer.file.audio import AudioPolicy, AudioWriter, open_writers
-from streamer.file.encoder import DEFAULT_MEMORY_MB, EncoderConfig, VideoEncoder
+from streamer.file.audio import AudioWriter, open_writers
+from streamer.file.encoder import VideoEncoder
 from streamer.file.memory_plan import TooLargeError
 from streamer.file.source import SourceInfo
 from streamer.media.audio_track import TrackPacket
 from streamer.media.timestamps import common_timescale
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.encoder import EncoderConfig
+from streamer.settings.file import DEFAULT_MEMORY_MB
 from streamer.warning_log import WarningLog
 
 _BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal
 
 from av.codec.context import CodecContext, ThreadType
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
-from pydantic import Field
 
-from core.config import Section
 from core.masked_frame import MaskedFrame
 from streamer.live.packet import CLOCK, TIME_BASE, VideoFormat, VideoPacket
 from streamer.media.h264 import nal_units
 from streamer.runtime.ffmpeg_log import MUTED
+from streamer.settings.encoder import LiveEncoderConfig
 
 _PIXELS = "yuv420p"
 _SPS, _PPS = 7, 8  # NAL unit types (H.264, table 7-1)
-
-
-class LiveEncoderConfig(Section):
-    """How the published picture is encoded."""
-
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "superfast"
-    crf: Annotated[float, Field(ge=0, le=51)] = 23.0
-    """Quality: lower is better and larger."""
-    max_kbps: Annotated[int, Field(ge=64, le=200_000)] = 8000
-    """Bits a second never exceed this by much, whatever the quality."""
-    key_interval: Annotated[float, Field(ge=0.5, le=30)] = 2.0
-    """Seconds between key frames; who joins asks for one of its own."""
 
 
 class EncoderError(Exception):

@@ -9,9 +9,10 @@ from typing import Final
 
 from core.detect.detector_thread import describe
 from core.masked_frame import MaskedFrame
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.frame_rate import USUAL
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.encoder import LiveEncoderConfig
 
 _RETRY: Final = 0.2  # seconds between two tries to make an encoder
 

@@ -22,7 +22,7 @@ from streamer.live.audio_clock import AudioClock
 from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.camera import CameraStatus
 from streamer.live.camera.connection import LivePicture
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.frame_rate import FrameRate
 from streamer.live.mask_clock import MaskClock
 from streamer.live.meter import Meter
@@ -33,6 +33,7 @@ from streamer.live.status import Audience, Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.media.convert import fitted, published_size
 from streamer.runtime.redact import redacted
+from streamer.settings.encoder import LiveEncoderConfig
 
 SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
 SLATE_FIRST: Final = 3.0  # the same before the first picture: opening a camera takes a moment

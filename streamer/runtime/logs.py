@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
-from core.config import Section
 from streamer.runtime.redact import HIDDEN, redacted
+from streamer.settings.log import LogConfig
 
 INTERVAL: Final = 1.0
 """Seconds between two lines of the same warning or error."""
@@ -26,15 +26,6 @@ _KINDS: Final = 512  # bounds memory, and the lines a second when every error is
 _LONGEST: Final = 4000  # characters of one value
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BARE: Final = re.compile(r"[^\s\"'=\\\x00-\x20\x7f-\xa0]+")
-
-
-class LogConfig(Section):
-    """What is logged, and how."""
-
-    form: Literal["plain", "json"] = "plain"
-    """One line each: key=value pairs, or a JSON object."""
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important that is logged."""
 
 
 class LineFormatter(logging.Formatter):

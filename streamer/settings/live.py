@@ -8,15 +8,15 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.config import EngineConfig, MaskConfig, Section, ZoneConfig
-from streamer.file.audio import AudioPolicy
-from streamer.live.camera.source_url import SourceConfig
-from streamer.live.encoder import LiveEncoderConfig
-from streamer.live.push.pusher import PushConfig
-from streamer.live.recording.recorder import RecordConfig
-from streamer.live.rtsp.server import RtspConfig
-from streamer.runtime.logs import LogConfig
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.encoder import LiveEncoderConfig
+from streamer.settings.file import Settings
 from streamer.settings.listen import RESERVED, is_name, parse_listen
-from streamer.settings.loading import Settings
+from streamer.settings.log import LogConfig
+from streamer.settings.push import PushConfig
+from streamer.settings.recording import RecordConfig
+from streamer.settings.rtsp import RtspConfig
+from streamer.settings.source import SourceConfig
 from streamer.settings.web import WebConfig
 
 

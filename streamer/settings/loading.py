@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import stat
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, TypeVar, overload
+from typing import TypeVar, overload
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from core.config import EngineConfig, Section
 from core.detect.registry import DETECTORS
 from streamer.errors import ConfigError
-from streamer.file.audio import AudioPolicy
-from streamer.file.encoder import DEFAULT_MEMORY_MB, EncoderConfig
+from streamer.settings.file import Settings
 
-Side = Annotated[int, Field(ge=1, le=65_536)]
 CONFIG_BYTES = 1 << 20
 """No configuration is larger."""
-
-
-class FileConfig(Section):
-    """What becomes of everything in a file but the faces."""
-
-    audio: AudioPolicy = "keep"
-    """Sound: copied bit for bit, left out, or pitch and formants shifted."""
-    keep_metadata: bool = False
-    """Keep harmless tags; where, when, with what and by whom it was taken is dropped in any case."""
-    max_size: tuple[Side, Side] = (8192, 8192)
-    """Width and height: pictures with more pixels than such a one has, whatever their shape, are refused."""
-    memory_mb: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MEMORY_MB
-    """Megabytes that a job may take: the encoder is held to them, and pictures that cannot fit are refused."""
-
-
-class Settings(EngineConfig):
-    """The engine's choices and those of file jobs; the keys of a YAML file."""
-
-    encoder: EncoderConfig = EncoderConfig()
-    file: FileConfig = FileConfig()
-
-    def fingerprint(self) -> str:
-        """SHA-256 over every choice, defaults included: equal for equal behaviour."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 S = TypeVar("S", bound=Settings)

@@ -23,12 +23,13 @@ import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 
 from core.owned_thread import OwnedThread
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.encoder import LiveEncoderConfig
 from streamer.settings.web import WebConfig
 from tests.rigs.live.producing import masked
 

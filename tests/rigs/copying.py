@@ -7,10 +7,10 @@ from pathlib import Path
 from core.config import MaskConfig
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.paint.masker import Masker
-from streamer.file.audio import AudioPolicy
-from streamer.file.encoder import EncoderConfig
 from streamer.file.masked_file import MaskedFile
 from streamer.file.source import FileSource, SourceInfo
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.encoder import EncoderConfig
 from streamer.warning_log import WarningLog
 
 NOTHING_FOUND = Verdict(Cover.SETTLED)

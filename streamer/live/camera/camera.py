@@ -14,9 +14,10 @@ from core.owned_thread import OwnedThread
 from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
 from streamer.live.camera.source_time import Pacer
-from streamer.live.camera.source_url import SourceConfig, SourceKind, SourceUrl, parse_source
+from streamer.live.camera.source_url import SourceKind, SourceUrl, parse_source
 from streamer.live.meter import Rate
 from streamer.runtime.backoff import Backoff
+from streamer.settings.source import SourceConfig
 
 _DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
 _SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts

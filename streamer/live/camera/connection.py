@@ -35,7 +35,7 @@ from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.audio_track import LiveAudioTrack, pick_sound
 from streamer.live.camera.redirects import RedirectError, followed
 from streamer.live.camera.source_time import Unwrapper
-from streamer.live.camera.source_url import Opening, SourceConfig, SourceKind, SourceUrl, file_path, opening
+from streamer.live.camera.source_url import Opening, SourceKind, SourceUrl, file_path, opening
 from streamer.live.camera.trust import LiveDamage
 from streamer.media.display_matrix import orientation_of, parse_matrix
 from streamer.media.frame_num import FrameNumbers
@@ -46,6 +46,7 @@ from streamer.media.picture_limit import DEFAULT_LIMIT
 from streamer.runtime.ffmpeg_interrupt import interruptible
 from streamer.runtime.ffmpeg_log import capture, listen, tells_of_loss
 from streamer.runtime.redact import redacted
+from streamer.settings.source import SourceConfig
 
 _NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
 

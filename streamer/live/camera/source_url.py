@@ -6,14 +6,12 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
-
-from core.config import Section
 from streamer.media.formats import HTTP_FORMATS
 from streamer.runtime.redact import redacted
+from streamer.settings.source import SourceConfig
 
 _KNOWN: Final = "a source is rtsp://, rtsps://, http://, https://, a webcam (/dev/video0) or a file"
 _DEVICE = re.compile(r"/dev/(video\d+|v4l/\S+)")
@@ -21,31 +19,6 @@ _REORDERED: Final = 64  # RTP packets that may wait for a late one; without such
 _REORDER_DELAY: Final = 100_000  # us that they may wait
 _SOCKET_BUFFER: Final = 2 << 20  # bytes; a key frame comes as one burst
 _SEGMENTS: Final = 3  # read time-outs that a playlist of segments may be silent for: they come in bursts
-
-
-class SourceConfig(Section):
-    """How a source is connected. Times in seconds."""
-
-    transport: Literal["auto", "tcp", "udp"] = "auto"
-    """RTP over RTSP's own connection (tcp) or beside it; auto: tcp, which loses nothing, else udp."""
-    open_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """How long connecting may take."""
-    read_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """A source that is connected but silent for so long is connected anew; three times that for HLS."""
-    backoff_first: Annotated[float, Field(gt=0, le=60)] = 0.25
-    """The wait after the first failure; it doubles with every further one ..."""
-    backoff_longest: Annotated[float, Field(gt=0, le=3600)] = 1.0
-    """... up to this."""
-    redirects: Literal["same-host", "any"] = "same-host"
-    """Where a web address may lead on to."""
-    loop: bool = False
-    """Play a file again and again."""
-
-    @model_validator(mode="after")
-    def _check_backoff(self) -> Self:
-        if self.backoff_first > self.backoff_longest:
-            raise ValueError("backoff_first must not be larger than backoff_longest")
-        return self
 
 
 class SourceKind(StrEnum):

@@ -5,11 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import Annotated, Literal
 
-from pydantic import Field
-
-from core.config import Section
 from core.owned_thread import POLL, OwnedThread
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
@@ -18,21 +14,13 @@ from streamer.live.push.worker import Order
 from streamer.live.stream_output import StreamOutput
 from streamer.runtime.backoff import Backoff
 from streamer.runtime.redact import redacted
+from streamer.settings.push import PushConfig
 
 _LOG = logging.getLogger("veilcast.push")
 _DEPTH = 100  # packets: what a server may hesitate, 4 s at 25 frames a second
 _RETRY = (0.5, 3.0)  # seconds, first and longest: a server that is back is found soon
 _LASTING = 5.0  # seconds that a connection must have held to be called good
 _GOODBYE = 2.0  # seconds for TEARDOWN before the process is killed
-
-
-class PushConfig(Section):
-    """How a stream is pushed."""
-
-    transport: Literal["tcp", "udp"] = "tcp"
-    """How the packets travel: inside the RTSP connection, or beside it."""
-    timeout: Annotated[float, Field(ge=0.5, le=60)] = 5.0
-    """Seconds after which a server that does not answer, or takes nothing, is given up and tried again."""
 
 
 class PushError(Exception):

@@ -11,12 +11,13 @@ import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from streamer.file.audio import AudioPolicy
 from streamer.live.camera.audio import AudioFormat, AudioPacket, described, format_of
 from streamer.live.packet import CLOCK, TIME_BASE
-from streamer.live.recording.segment import FORMATS, ContainerName
+from streamer.live.recording.segment import FORMATS
 from streamer.media.audio_track import AudioTrack
 from streamer.media.disguise import DisguiseWriter
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.recording import ContainerName
 from streamer.warning_log import WarningLog
 
 _G711: Final = frozenset({"pcm_alaw", "pcm_mulaw"})

@@ -8,21 +8,19 @@ import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field
-
-from core.config import Section
 from core.owned_thread import POLL, OwnedThread
-from streamer.file.audio import AudioPolicy
 from streamer.live.camera.audio import AudioPacket
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import VideoPacket
 from streamer.live.recording.audio import RecordedAudio
 from streamer.live.recording.retention import StoredFile, expired
-from streamer.live.recording.segment import AudioError, ContainerName, Segment, SegmentError
+from streamer.live.recording.segment import AudioError, Segment, SegmentError
 from streamer.live.stream_output import StreamOutput
 from streamer.runtime.backoff import Backoff
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.recording import RecordConfig
 
 _LOG = logging.getLogger("veilcast.recorder")
 _DEPTH = 300  # packets: what a disk may hesitate, 12 s at 25 frames a second
@@ -33,23 +31,6 @@ _MEGABYTE = 1_000_000
 
 FILE_NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,9})?\.(mp4|mkv)")
 """What a recorder's own files are called; no other file is ever deleted."""
-
-
-class RecordConfig(Section):
-    """How a stream is recorded. 1 MB is a million bytes."""
-
-    container: ContainerName = "mp4"
-    """Fragmented MP4, or Matroska; both can be played while they grow and after a crash."""
-    segment_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-    """A new file begins at the first key frame after this long; 0: only `segment_mb` counts."""
-    segment_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
-    """A new file begins at the first key frame after this much; 0: only `segment_seconds` counts."""
-    fragment_seconds: Annotated[float, Field(ge=0.2, le=10)] = 1.0
-    """What a crash can cost at most."""
-    keep_hours: Annotated[float, Field(gt=0)] | None = None
-    """Files that ended longer ago are deleted."""
-    keep_mb: Annotated[float, Field(gt=0)] | None = None
-    """The oldest files are deleted while a stream has more than this."""
 
 
 def folder_name(stream: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import av
 from av.audio.stream import AudioStream
@@ -17,8 +17,8 @@ from av.stream import Stream
 
 from streamer.live.camera.audio import AudioFormat, AudioPacket, described
 from streamer.live.packet import TIME_BASE, VideoPacket
+from streamer.settings.recording import ContainerName
 
-ContainerName = Literal["mp4", "mkv"]
 FORMATS: Final = {"mp4": "mp4", "mkv": "matroska"}
 """FFmpeg's names."""
 

@@ -7,11 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
-
-from core.config import Section
 from streamer.live.guard.acceptor import Acceptor, Guest
 from streamer.live.guard.connection_caps import Caps
 from streamer.live.rtsp.auth import Authenticator
@@ -19,33 +15,12 @@ from streamer.live.rtsp.connection import Connection, Hub, RtspLimits
 from streamer.live.rtsp.message import Response
 from streamer.live.rtsp.session import Sessions
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.rtsp import RtspConfig
 
 _log = logging.getLogger("veilcast.rtsp")
 
 _LOOK = 0.5  # seconds between two looks after clients that keep us waiting
 _GOODBYE = 0.5  # seconds for what is still unsent when the server closes
-
-
-class RtspConfig(Section):
-    """Who may watch over RTSP, and how long a silent client is kept."""
-
-    user: str | None = None
-    password: SecretStr | None = None
-    """Both or neither; without them everybody who reaches the port may watch."""
-    session_timeout: Annotated[int, Field(ge=1, le=3600)] = 60
-    """Seconds without a sign of life until a session is ended."""
-    max_clients: Annotated[int, Field(ge=1, le=10_000)] = 128
-    """Connections at a time; where there are more, those that play nothing give way."""
-    max_clients_per_address: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """The same for one address (for IPv6: one /64). An NVR has one a stream, a proxy those of all its viewers."""
-
-    @model_validator(mode="after")
-    def _check_pair(self) -> Self:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password come together")
-        if self.user is not None and (not self.user or ":" in self.user):
-            raise ValueError("user must not be empty nor have a colon in it")
-        return self
 
 
 class RtspServer:

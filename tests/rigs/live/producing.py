@@ -17,10 +17,11 @@ from core.geometry import Box
 from core.masked_frame import MaskedFrame
 from core.owned_thread import OwnedThread
 from core.paint.masker import Masker
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.packet import CLOCK
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.encoder import LiveEncoderConfig
 
 BITS = 16
 CELL = 8  # px: a bit's square, in the top left corner, lowest bit first

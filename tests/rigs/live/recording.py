@@ -16,12 +16,13 @@ import av
 import numpy as np
 import pytest
 
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.packet import CLOCK, VideoPacket
-from streamer.live.recording.recorder import RecordConfig, Recorder
-from streamer.live.recording.segment import ContainerName
+from streamer.live.recording.recorder import Recorder
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.encoder import LiveEncoderConfig
+from streamer.settings.recording import ContainerName, RecordConfig
 from tests.rigs.live.producing import masked, number_of
 
 WAIT = 30.0

@@ -12,9 +12,10 @@ from types import TracebackType
 from aiortc.rtp import RtpPacket
 
 from streamer.live.rtsp.connection import RtspLimits
-from streamer.live.rtsp.server import RtspConfig, RtspServer
+from streamer.live.rtsp.server import RtspServer
 from streamer.live.stream_output import StreamOutput
 from streamer.runtime.event_loop import LoopThread
+from streamer.settings.rtsp import RtspConfig
 
 WAIT = 15.0
 

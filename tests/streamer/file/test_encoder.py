@@ -16,8 +16,9 @@ from core.config import MaskConfig
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
-from streamer.file.encoder import EncoderConfig, VideoEncoder, choose_codec, encoder_pixel_format
+from streamer.file.encoder import VideoEncoder, choose_codec, encoder_pixel_format
 from streamer.media.picture_format import HdrData, PictureFormat, closest_supported, mastering_display
+from streamer.settings.encoder import EncoderConfig
 from streamer.warning_log import WarningLog
 from tests.rigs.containers import moving_pictures
 

@@ -20,9 +20,9 @@ from core.detect.model_files import YUNET
 from core.pictures.orientation import Orientation
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli.main import DEGRADED, main
-from streamer.file.encoder import EncoderConfig
 from streamer.file.report import schema, write
 from streamer.media.display_matrix import matrix_of
+from streamer.settings.encoder import EncoderConfig
 from tests.rigs.containers import main_video, needs_ffmpeg, plain, video_times
 from tests.rigs.faces import CLIPS, Clip, panned, read_grey, shot
 from tests.rigs.faces import write as write_clip

@@ -10,10 +10,10 @@ import pytest
 
 from core.pictures.orientation import Orientation
 from streamer.errors import OutputError
-from streamer.file.encoder import EncoderConfig
 from streamer.file.masked_file import MaskedFile, default_output
 from streamer.file.source import FileSource
 from streamer.media.display_matrix import matrix_of
+from streamer.settings.encoder import EncoderConfig
 from tests.rigs.containers import (
     duration,
     edited,

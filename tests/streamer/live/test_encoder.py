@@ -7,11 +7,12 @@ import pytest
 
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.media.h264 import nal_units
+from streamer.settings.encoder import LiveEncoderConfig
 from tests.rigs.live.producing import masked, number_of
 
 CONFIG = LiveEncoderConfig(preset="ultrafast", key_interval=1.0)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from streamer.live.camera.camera import Camera
-from streamer.live.camera.source_url import SourceConfig
 from streamer.live.faults import CURRENT, MOST, Fault, Faults
-from streamer.live.recording.recorder import RecordConfig, Recorder
+from streamer.live.recording.recorder import Recorder
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.health import readiness
+from streamer.settings.recording import RecordConfig
+from streamer.settings.source import SourceConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.recording import until
 

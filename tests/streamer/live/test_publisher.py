@@ -5,11 +5,12 @@ from fractions import Fraction
 import pytest
 
 from core.masked_frame import MaskedFrame
-from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import EncoderError, LiveEncoder
 from streamer.live.packet import VideoPacket
 from streamer.live.publisher import Publisher
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.encoder import LiveEncoderConfig
 from tests.rigs.live.producing import masked
 
 CONFIG = LiveEncoderConfig(preset="ultrafast")

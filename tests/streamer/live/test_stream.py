@@ -24,10 +24,11 @@ from core.masked_frame import MaskedFrame
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.live.camera.camera import CameraStatus
 from streamer.live.camera.connection import LivePicture
-from streamer.live.encoder import EncoderError, LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import EncoderError, LiveEncoder
 from streamer.live.fanout import ClosedError
 from streamer.live.packet import VideoPacket
 from streamer.live.stream import LiveStream
+from streamer.settings.encoder import LiveEncoderConfig
 from tests.rigs.fakes import HangingDetector, ScriptedDetector, engine_config
 from tests.rigs.live.producing import number_of, picture
 

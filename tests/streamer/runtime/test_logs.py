@@ -9,7 +9,8 @@ import sys
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from streamer.runtime.logs import INTERVAL, LineFormatter, LogConfig, LogHandler, Repeats, logging_to
+from streamer.runtime.logs import INTERVAL, LineFormatter, LogHandler, Repeats, logging_to
+from streamer.settings.log import LogConfig
 
 LOG = logging.getLogger("veilcast.test")
 SECRET = "s3cretX"
@@ -138,7 +139,8 @@ def test_level_and_clean_up() -> None:
 def test_a_closed_stderr_stops_nobody() -> None:
     program = """
 import logging, sys
-from streamer.runtime.logs import LogConfig, logging_to
+from streamer.settings.log import LogConfig
+from streamer.runtime.logs import logging_to
 with logging_to(sys.stderr, LogConfig()):
     sys.stderr.close()
     logging.getLogger("veilcast.test").error("x")
@@ -151,7 +153,8 @@ print("on")
 def test_what_is_said_after_the_log_has_ended_does_not_go_to_stderr_bare() -> None:
     code = """
 import io, logging
-from streamer.runtime.logs import LogConfig, logging_to
+from streamer.settings.log import LogConfig
+from streamer.runtime.logs import logging_to
 log = logging.getLogger("veilcast.stream")
 said = io.StringIO()
 with logging_to(said, LogConfig()):

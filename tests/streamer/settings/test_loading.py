@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from core.config import MaskConfig, ScaleConfig, ZoneConfig
 from core.detect.registry import DETECTORS
 from streamer.errors import ConfigError
-from streamer.settings.loading import Settings, load, parse, presets
+from streamer.settings.file import Settings
+from streamer.settings.loading import load, parse, presets
 
 
 def test_presets_are_there() -> None:

@@ -13,7 +13,8 @@ import pytest
 from streamer.live.camera.audio import LiveAudio
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.connection import LiveSource
-from streamer.live.camera.source_url import SourceConfig, opening, parse_source
+from streamer.live.camera.source_url import opening, parse_source
+from streamer.settings.source import SourceConfig
 from tests.rigs.camera.rtsp_camera import RtspCamera
 from tests.rigs.camera.sound_clip import (
     PITCH,

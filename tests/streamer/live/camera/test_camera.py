@@ -15,7 +15,8 @@ import pytest
 
 from streamer.live.camera.camera import Camera, CameraStatus
 from streamer.live.camera.connection import LivePicture
-from streamer.live.camera.source_url import SourceConfig, SourceUrlError
+from streamer.live.camera.source_url import SourceUrlError
+from streamer.settings.source import SourceConfig
 from tests.rigs.camera.coded_clip import coded_clip
 from tests.rigs.camera.frame_code import read
 from tests.rigs.camera.garbling_proxy import Faults, GarblingProxy

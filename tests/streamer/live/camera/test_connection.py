@@ -18,11 +18,12 @@ from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
 from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
-from streamer.live.camera.source_url import SourceConfig, parse_source
+from streamer.live.camera.source_url import parse_source
 from streamer.media.convert import fitted
 from streamer.media.h264 import nal_units
 from streamer.runtime.ffmpeg_interrupt import interruptible
 from streamer.runtime.ffmpeg_log import capture, listen
+from streamer.settings.source import SourceConfig
 from tests.rigs import faces
 from tests.rigs.camera.coded_clip import Bgr, coded_clip
 from tests.rigs.camera.frame_code import read

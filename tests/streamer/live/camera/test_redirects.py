@@ -12,7 +12,8 @@ import pytest
 
 from streamer.live.camera.connection import LiveSource, SourceError
 from streamer.live.camera.redirects import RedirectError, followed
-from streamer.live.camera.source_url import SourceConfig, parse_source
+from streamer.live.camera.source_url import parse_source
+from streamer.settings.source import SourceConfig
 from tests.rigs.camera.coded_clip import coded_clip
 from tests.rigs.camera.http_camera import mjpeg_camera, served
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from streamer.live.camera.source_url import SourceConfig, SourceKind, SourceUrlError, opening, parse_source
+from streamer.live.camera.source_url import SourceKind, SourceUrlError, opening, parse_source
+from streamer.settings.source import SourceConfig
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,13 @@ import av
 import numpy as np
 import pytest
 
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
-from streamer.live.push.pusher import PushConfig, Pusher
+from streamer.live.push.pusher import Pusher
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.encoder import LiveEncoderConfig
+from streamer.settings.push import PushConfig
 from tests.rigs.live.producing import Producer, masked, number_of
 
 WAIT = 30.0
@@ -323,7 +325,8 @@ def test_another_format_is_another_connection(tmp_path: Path) -> None:
 
 ORPHANED = """
 import sys, time
-from streamer.live.push.pusher import PushConfig, Pusher
+from streamer.settings.push import PushConfig
+from streamer.live.push.pusher import Pusher
 from tests.rigs.live.producing import Producer
 with Producer() as producer:
     pusher = Pusher(producer.output, sys.argv[1], PushConfig())

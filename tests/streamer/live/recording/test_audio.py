@@ -12,11 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from streamer.file.audio import AudioPolicy
 from streamer.live.camera.audio import AudioFormat, AudioPacket, format_of
 from streamer.live.packet import CLOCK, VideoPacket
-from streamer.live.recording.recorder import RecordConfig, Recorder
-from streamer.live.recording.segment import ContainerName
+from streamer.live.recording.recorder import Recorder
+from streamer.settings.audio import AudioPolicy
+from streamer.settings.recording import ContainerName, RecordConfig
 from tests.rigs.camera.sound_clip import AudioCodec, beeping_clip, has_sound, heard, sound_packets
 from tests.rigs.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
 
@@ -167,7 +167,8 @@ def test_disguised_sound_is_as_long_as_what_was_said(tmp_path: Path, pause: floa
 KILLED = """
 import sys, time
 from pathlib import Path
-from streamer.live.recording.recorder import RecordConfig, Recorder
+from streamer.settings.recording import RecordConfig
+from streamer.live.recording.recorder import Recorder
 from tests.rigs.live.recording import encoded, output
 from tests.streamer.live.recording.test_audio import sounds
 folder = Path(sys.argv[1])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.live.recording.recorder import FILE_NAME, RecordConfig, Recorder, folder_name
-from streamer.live.recording.segment import ContainerName
+from streamer.live.recording.recorder import FILE_NAME, Recorder, folder_name
+from streamer.settings.recording import ContainerName, RecordConfig
 from tests.rigs.live.recording import (
     CONTAINERS,
     RATE,
@@ -156,7 +156,8 @@ def test_old_files_go_and_foreign_ones_stay(tmp_path: Path, limits: dict[str, fl
 KILLED = """
 import sys, time
 from pathlib import Path
-from streamer.live.recording.recorder import RecordConfig, Recorder
+from streamer.settings.recording import RecordConfig
+from streamer.live.recording.recorder import Recorder
 from tests.rigs.live.recording import encoded, output
 stream, packets = output(), encoded(180, key=1000)
 recorder = Recorder(stream, Path(sys.argv[1]), RecordConfig(container=sys.argv[2], fragment_seconds=0.5))

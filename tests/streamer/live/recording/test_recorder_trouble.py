@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.live.recording.recorder import RecordConfig, Recorder
+from streamer.live.recording.recorder import Recorder
+from streamer.settings.recording import RecordConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.recording import WAIT, encoded, output, pictures, until
 
@@ -19,7 +20,8 @@ FULL = """
 import json, resource, sys, time
 from pathlib import Path
 from streamer.live.fanout import ClosedError
-from streamer.live.recording.recorder import RecordConfig, Recorder
+from streamer.settings.recording import RecordConfig
+from streamer.live.recording.recorder import Recorder
 from tests.rigs.live.producing import Producer
 
 def until(true):

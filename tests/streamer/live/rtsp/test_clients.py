@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from streamer.live.rtsp.server import RtspConfig
+from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer, number_of
 from tests.rigs.live.rtsp_client import WAIT, Serving, serving
 

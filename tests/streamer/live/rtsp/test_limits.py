@@ -10,7 +10,7 @@ import pytest
 
 from streamer.live.guard.connection_caps import Caps
 from streamer.live.rtsp.connection import RtspLimits
-from streamer.live.rtsp.server import RtspConfig
+from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.rtsp_client import Client, eventually, sequence, serving
 

@@ -6,11 +6,12 @@ import pytest
 from aiortc.codecs.h264 import h264_depayload
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpSdesPacket, RtcpSrPacket, RtpPacket
 
-from streamer.live.encoder import LiveEncoder, LiveEncoderConfig
+from streamer.live.encoder import LiveEncoder
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.rtsp.message import Interleaved, MessageReader
 from streamer.live.rtsp.rtp import RtpStream
 from streamer.media.h264 import nal_units
+from streamer.settings.encoder import LiveEncoderConfig
 from tests.rigs.live.producing import masked
 
 NTP_EPOCH = 2_208_988_800

@@ -13,9 +13,10 @@ from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpRrPacket, RtcpSrPacket, Rt
 
 from core.owned_thread import OwnedThread
 from streamer.live.rtsp.connection import RtspLimits
-from streamer.live.rtsp.server import RtspConfig, RtspServer
+from streamer.live.rtsp.server import RtspServer
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
+from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.rtsp_client import WAIT, Client, Serving, eventually, sequence, serving
 
