@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 FIRST_STEP = 0.04  # seconds: before a rate is known
 SHORTEST_STEP = 1 / 65  # seconds: stamps closer than this are wrong, or those of slow motion ...
@@ -36,3 +37,15 @@ class StreamClock:
         self._stamp = stamp
         self._now += step
         return self._now
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame's place in the stream: `time` in seconds on the engine's clock, `scene` counted from 1.
+
+    `scene_start` is the time at which its scene began.
+    """
+
+    time: float
+    scene: int
+    scene_start: float

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import thread_time
 
-from core.clock import StreamClock
+from core.clock import Moment, StreamClock
 from core.config import EngineConfig
 from core.detect.cuts import CutDetector, Thumbnail
 from core.detect.detection import Detector
@@ -20,7 +20,7 @@ from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
 from core.pictures.planes import luma_thumbnail
-from core.track.timeline import Moment, Timeline
+from core.track.timeline import Timeline
 
 MAX_MESSAGES = 50
 

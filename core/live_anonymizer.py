@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from core.clock import Moment
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect.detection import Detector
 from core.detect.detector_thread import DetectorThread, Sample
@@ -15,7 +16,6 @@ from core.frame import Frame
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
 from core.pictures.planes import copied
-from core.track.timeline import Moment
 
 MAX_FRAMES = 256
 """Held at most, whatever the look-ahead: a source that sends thousands of pictures a second fills no memory."""

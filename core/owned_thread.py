@@ -70,3 +70,9 @@ class OwnedThread:
             # A network or pictures that `work` held must not stay in a cycle until the garbage collector comes by:
             # `work` is its owner's method, and an error's frames refer to this thread, which refers to the error.
             del self._work, self
+
+
+def one_line(error: BaseException) -> str:
+    """One line that names the error's kind and says what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from core.geometry import Box
-
-BgrImage = npt.NDArray[np.uint8]
-"""Picture of shape (height, width, 3), uint8, blue-green-red."""
+from core.pictures.planes import BgrImage
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.clock import Moment
 from core.detect.detection import Detection
 from core.frame import Frame
-from core.owned_thread import POLL, OwnedThread
-from core.track.timeline import Moment
+from core.owned_thread import POLL, OwnedThread, one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +93,7 @@ class DetectorThread:
         try:
             scan = self._make_scan()
         except Exception as error:  # noqa: BLE001 - whatever it was, its samples fail and the owner is told
-            broken = describe(error)
+            broken = one_line(error)
         while not self._thread.stopping.is_set():
             try:
                 sample = self._samples.get(timeout=POLL)
@@ -108,11 +108,5 @@ class DetectorThread:
                 try:
                     found = list(scan(sample))
                 except Exception as error:  # noqa: BLE001 - the same
-                    problem = describe(error)
+                    problem = one_line(error)
             self._verdicts.put_nowait(SampleVerdict(sample, found, problem, time.thread_time() - start))
-
-
-def describe(error: BaseException) -> str:
-    """One line that names the error's kind and says what it says."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.detect.detection import BgrImage, Detection
+from core.detect.detection import Detection
 from core.detect.model_files import BLAZEFACE_FULL, BLAZEFACE_SHORT
 from core.geometry import Box
+from core.pictures.planes import BgrImage
 
 # Both networks see 128 or 192 px: anything larger would only be converted and then shrunk by MediaPipe itself.
 INPUT_SIDE = 256

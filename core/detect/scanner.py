@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.config import DetectConfig, ScaleConfig
-from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.detection import Detection, Detector
 from core.detect.registry import default_scales, find
 from core.frame import Frame
 from core.geometry import Box, iou
 from core.pictures import planes as picture
+from core.pictures.planes import BgrImage
 from core.pictures.scratch import Arena
 
 TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
@@ -95,7 +96,7 @@ class Scanner:
         """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
         video = frame.video
         scale = long_side / max(video.width, video.height)
-        size = fitted(video.width * scale), fitted(video.height * scale)
+        size = fitted_side(video.width * scale), fitted_side(video.height * scale)
         larger = min((side for side in images if side >= long_side), default=None)
         if larger == long_side:
             return images[long_side]
@@ -149,7 +150,7 @@ def _whole_side(scale: ScaleConfig) -> int:
     return scale.long_side * max(scale.rows, scale.columns)
 
 
-def fitted(length: float) -> int:
+def fitted_side(length: float) -> int:
     """A side in whole pixels: a multiple of 32 where that changes it little, for networks pad to one with black."""
     multiple = round(length / 32) * 32
     return multiple if abs(multiple - length) <= MAX_STRETCH * length else max(1, round(length))

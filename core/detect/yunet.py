@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from core.detect.detection import BgrImage, Detection
+from core.detect.detection import Detection
 from core.detect.model_files import YUNET
 from core.geometry import Box
+from core.pictures.planes import BgrImage
 from core.pictures.scratch import Scratch
 
 FloatArray = npt.NDArray[np.float32]

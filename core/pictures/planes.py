@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.detect.detection import BgrImage
 from core.geometry import Box
+
+BgrImage = npt.NDArray[np.uint8]
+"""Picture of shape (height, width, 3), uint8, blue-green-red."""
 
 Samples = npt.NDArray[np.uint8 | np.uint16]
 """Samples of one plane, shape (height, width) or (height, width, channels), uint8 or uint16."""

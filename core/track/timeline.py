@@ -7,22 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.clock import Moment
 from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.frame import BLANKET, Cover, Frame, Verdict
 from core.track.tracker import Tracker
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A frame's place in the stream: `time` in seconds on the engine's clock, `scene` counted from 1.
-
-    `scene_start` is the time at which its scene began.
-    """
-
-    time: float
-    scene: int
-    scene_start: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

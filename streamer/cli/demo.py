@@ -13,7 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 from rich.console import Console
 
-from core.detect.detection import BgrImage
+from core.pictures.planes import BgrImage
 from streamer.errors import OutputError
 from streamer.file.job import anonymize_file
 

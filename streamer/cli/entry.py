@@ -36,7 +36,7 @@ def hide_arguments() -> None:
     """The command line of a process is there for every user of the machine to read."""
     import setproctitle
 
-    from streamer.runtime.redact import redacted
+    from streamer.redact import redacted
 
     words = ["veilcast", *sys.argv[1:]]
     title = redacted(" ".join(words))

@@ -20,7 +20,7 @@ from core.config import MaskConfig
 from core.detect.registry import DETECTORS
 from streamer.cli.live_options import add_live_parser
 from streamer.errors import InterruptedJobError, JobError, printable
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 from streamer.runtime.signals import interrupts
 from streamer.settings.audio import AudioPolicy
 from streamer.settings.encoder import EncoderConfig

@@ -42,7 +42,7 @@ class CopyWriter:
         self._last_dts: int | None = None
         self._gauge = AudioGauge(container.format.name, track)
         self.stream = container.add_stream_from_template(track.stream)
-        describe(self.stream, track)
+        copy_tags(self.stream, track)
 
     def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
         """The same packet, bound for the output; nothing when the container does not take it, which is warned of."""
@@ -86,12 +86,12 @@ def open_writers(
         writers: dict[int, AudioWriter] = {}
         for track in tracks:
             writers[track.number] = writer = DisguiseWriter(container, track, warnings)
-            describe(writer.stream, track)
+            copy_tags(writer.stream, track)
         return writers
     return {track.number: _copy(container, target, track, warnings) for track in tracks}
 
 
-def describe(stream: AudioStream, track: AudioTrack) -> None:
+def copy_tags(stream: AudioStream, track: AudioTrack) -> None:
     """Language and disposition say which track to play, nothing about who is heard: always kept."""
     if track.language:
         stream.metadata["language"] = track.language

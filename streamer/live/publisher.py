@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from core.detect.detector_thread import describe
 from core.masked_frame import MaskedFrame
+from core.owned_thread import one_line
 from streamer.live.encoder import LiveEncoder
 from streamer.live.frame_rate import USUAL
 from streamer.live.stream_output import StreamOutput
@@ -59,6 +59,6 @@ class Publisher:
             self._encoder = None
             self._retry_at = time.monotonic() + _RETRY
             self.errors += 1
-            self._trouble(f"the encoder failed: {describe(error)}")
+            self._trouble(f"the encoder failed: {one_line(error)}")
             return False
         return True

@@ -11,28 +11,25 @@ from typing import Final, Protocol
 
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect.detection import Detector
-from core.detect.detector_thread import describe
 from core.frame import Frame
 from core.live_anonymizer import MAX_FRAMES, LiveAnonymizer
 from core.masked_frame import MaskedFrame
-from core.owned_thread import OwnedThread
+from core.owned_thread import OwnedThread, one_line
 from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
-from streamer.live.audio_clock import AudioClock
-from streamer.live.camera.audio import LiveAudio
+from streamer.live.audio import LiveAudio
 from streamer.live.camera.camera import CameraStatus
 from streamer.live.camera.connection import LivePicture
+from streamer.live.clocks import AudioClock, MaskClock, PtsClock
 from streamer.live.encoder import LiveEncoder
 from streamer.live.frame_rate import FrameRate
-from streamer.live.mask_clock import MaskClock
 from streamer.live.meter import Meter
-from streamer.live.pts_clock import PtsClock
 from streamer.live.publisher import MakeEncoder, Publisher
 from streamer.live.slate import slate
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.media.convert import fitted, published_size
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 from streamer.settings.encoder import LiveEncoderConfig
 
 SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
@@ -187,7 +184,7 @@ class LiveStream:
                     if not self._step(engine):
                         break
                 except Exception as error:  # noqa: BLE001 - the stream goes on; what it was about is not shown
-                    self._note(f"a step failed: {describe(error)}")
+                    self._note(f"a step failed: {one_line(error)}")
                     self._thread.stopping.wait(LONGEST_WAIT)
             for masked in self._ready(engine.flush):
                 self._publish(masked)
@@ -202,7 +199,7 @@ class LiveStream:
             try:
                 self._take(engine, picture)
             except Exception as error:  # noqa: BLE001 - one bad picture is left out, whatever is wrong with it
-                self._note(f"a picture was left out: {describe(error)}")
+                self._note(f"a picture was left out: {one_line(error)}")
         self._pass_sounds()
         for masked in self._ready(lambda: engine.poll(time.monotonic())):
             self._publish(masked)
@@ -217,7 +214,7 @@ class LiveStream:
         try:
             return frames()
         except Exception as error:  # noqa: BLE001 - what the masker could not paint is not shown
-            self._note(f"frames were left out: {describe(error)}")
+            self._note(f"frames were left out: {one_line(error)}")
             return []
 
     def _take(self, engine: LiveAnonymizer, picture: LivePicture) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from core.masked_frame import MaskedFrame
-from streamer.live.camera.audio import AudioPacket
+from streamer.live.audio import AudioPacket
 from streamer.live.fanout import Fanout
 from streamer.live.packet import VideoFormat, VideoPacket
 from streamer.live.status import Snapshot

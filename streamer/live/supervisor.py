@@ -15,18 +15,18 @@ from typing import Final, Protocol
 from core.detect.detection import Detector
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.source_url import SourceUrlError
-from streamer.live.guard.client_caps import fitted
+from streamer.live.guard.client_caps import within_limit
 from streamer.live.push.pusher import Pusher
 from streamer.live.recording.recorder import Recorder
 from streamer.live.rtsp.server import RtspServer
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream import LiveStream
 from streamer.live.web.server import WebServer
+from streamer.redact import redacted
 from streamer.runtime.descriptors import raise_limit
 from streamer.runtime.event_loop import LoopThread
 from streamer.runtime.malloc import give_back
 from streamer.runtime.opencv_threads import one_opencv_thread
-from streamer.runtime.redact import redacted
 from streamer.settings.listen import Listen, parse_listen
 from streamer.settings.live import LiveSettings, StreamConfig
 
@@ -171,7 +171,7 @@ class LiveService:
                 sounds=camera.sounds,
             )
             self._lines.append(_Line(config, camera, stream))
-        live = fitted(live, raise_limit())
+        live = within_limit(live, raise_limit())
         outputs = {line.config.name: line.stream.output for line in self._lines}
         if live.rtsp is not None or live.webrtc is not None:
             network = self._network = self._servers.enter_context(LoopThread())

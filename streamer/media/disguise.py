@@ -26,7 +26,7 @@ from streamer.warning_log import WarningLog
 PITCH = 0.75
 """Factor on every frequency: five semitones down."""
 
-Samples = npt.NDArray[np.float32]
+AudioSamples = npt.NDArray[np.float32]
 """Shape (channels, samples), -1 to 1."""
 
 _AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
@@ -53,7 +53,7 @@ class VoiceShifter:
             self._graph.add("abuffersink"),
         ).configure()
 
-    def push(self, samples: Samples) -> Iterator[Samples]:
+    def push(self, samples: AudioSamples) -> Iterator[AudioSamples]:
         """Shifted samples that are ready."""
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", self._layout)
         frame.sample_rate, frame.pts, frame.time_base = self._rate, self._given, Fraction(1, self._rate)
@@ -61,7 +61,7 @@ class VoiceShifter:
         self._graph.push(frame)
         yield from self._pull()
 
-    def flush(self) -> Iterator[Samples]:
+    def flush(self) -> Iterator[AudioSamples]:
         """The rest, cut or filled up with silence to the length of what was pushed."""
         if not self._given:
             return
@@ -72,7 +72,7 @@ class VoiceShifter:
             self._taken += missing
             yield np.zeros((len(AudioFrame("fltp", self._layout, 1).layout.channels), missing), np.float32)
 
-    def _pull(self) -> Iterator[Samples]:
+    def _pull(self) -> Iterator[AudioSamples]:
         while True:
             try:
                 frame = self._graph.pull()
@@ -158,7 +158,7 @@ class DisguiseWriter:
             packets += self._encode(samples)
         return packets + (self.stream.encode(None) if self._written else [])
 
-    def _placed(self, frame: AudioFrame, time_base: Fraction | None) -> Iterator[Samples]:
+    def _placed(self, frame: AudioFrame, time_base: Fraction | None) -> Iterator[AudioSamples]:
         """The frame in the encoder's rate and layout, after silence for what is missing before it."""
         base = frame.time_base or time_base
         if frame.pts is not None and base is not None:
@@ -174,13 +174,13 @@ class DisguiseWriter:
         for resampled in self._resampler.resample(frame):
             yield _array(resampled)
 
-    def _drained(self) -> Iterator[Samples]:
+    def _drained(self) -> Iterator[AudioSamples]:
         if self._resampler is not None:
             for frame in self._resampler.resample(None):
                 yield _array(frame)
             self._resampler = None
 
-    def _silence_until(self, at: int) -> Iterator[Samples]:
+    def _silence_until(self, at: int) -> Iterator[AudioSamples]:
         missing = at - (self._start or 0) - self._given
         if _GAP_SECONDS * self._rate < missing < _LONGEST_GAP_SECONDS * self._rate:
             while missing > 0:
@@ -188,11 +188,11 @@ class DisguiseWriter:
                 missing -= piece
                 yield np.zeros((self._channels, piece), np.float32)
 
-    def _shift(self, samples: Samples) -> list[Packet[AudioStream]]:
+    def _shift(self, samples: AudioSamples) -> list[Packet[AudioStream]]:
         self._given += samples.shape[1]
         return [packet for shifted in self._shifter.push(samples) for packet in self._encode(shifted)]
 
-    def _encode(self, samples: Samples) -> list[Packet[AudioStream]]:
+    def _encode(self, samples: AudioSamples) -> list[Packet[AudioStream]]:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", self._layout)
         frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
         frame.pts = (self._start or 0) + self._written
@@ -200,7 +200,7 @@ class DisguiseWriter:
         return self.stream.encode(frame)
 
 
-def _array(frame: AudioFrame) -> Samples:
+def _array(frame: AudioFrame) -> AudioSamples:
     samples = frame.to_ndarray().astype(np.float32, copy=False)
     # A damaged packet may decode to anything, and the encoder refuses what is no number.
     return np.clip(np.nan_to_num(samples, posinf=0, neginf=0), -_LOUDEST, _LOUDEST)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
-from streamer.runtime.redact import HIDDEN, redacted
+from streamer.redact import HIDDEN, redacted
 from streamer.settings.log import LogConfig
 
 INTERVAL: Final = 1.0

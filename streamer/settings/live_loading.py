@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamer.errors import ConfigError
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 from streamer.settings.listen import parse_listen
 from streamer.settings.live import LiveSettings
 from streamer.settings.loading import checked, first_problem, load

@@ -9,8 +9,8 @@ import pytest
 
 from core import Anonymizer, Cover, EngineConfig, Frame, MaskedFrame
 from core.detect import detector_thread as worker
-from core.detect.detection import BgrImage, Detection
-from core.pictures.planes import planes
+from core.detect.detection import Detection
+from core.pictures.planes import BgrImage, planes
 from tests.rigs.fakes import HangingDetector, ScriptedDetector, engine_config, numbered
 
 CONFIG = engine_config(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core import anonymizer
 from core.anonymizer import Anonymizer
-from core.clock import StreamClock
+from core.clock import Moment, StreamClock
 from core.config import EngineConfig, TrackConfig
 from core.detect import detector_thread as worker
 from core.detect.detection import Detection
@@ -24,7 +24,7 @@ from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame
 from core.pictures.planes import planes
-from core.track.timeline import Moment, Timeline
+from core.track.timeline import Timeline
 from tests.rigs.fakes import (
     BAD_ANSWERS,
     GOOD_ANSWERS,

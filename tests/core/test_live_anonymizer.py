@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from core import live_anonymizer as live
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect import detector_thread as worker
-from core.detect.detection import BgrImage, Detection
+from core.detect.detection import Detection
 from core.engine import MAX_MESSAGES, Stats
 from core.frame import Cover
 from core.live_anonymizer import LiveAnonymizer
 from core.masked_frame import MaskedFrame
-from core.pictures.planes import planes
+from core.pictures.planes import BgrImage, planes
 from tests.rigs.fakes import BAD_ANSWERS, GOOD_ANSWERS, HangingDetector, ScriptedDetector, engine_config, numbered
 
 MAX_AGE = 0.5

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from skimage import data
 
-from core.detect.detection import BgrImage
 from core.geometry import Box
+from core.pictures.planes import BgrImage
 
 Grey = npt.NDArray[np.uint8]
 

@@ -12,10 +12,10 @@ import av
 import numpy as np
 
 from core.config import DetectConfig, EngineConfig, ScaleConfig
-from core.detect.detection import BgrImage, Detection
+from core.detect.detection import Detection
 from core.frame import Frame
 from core.geometry import Box
-from core.pictures.planes import planes
+from core.pictures.planes import BgrImage, planes
 
 Answer = Callable[[Sequence[BgrImage]], list[list[Detection]]]
 

@@ -12,9 +12,9 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
-from streamer.live.camera.audio import AudioFormat, LiveAudio, format_of
+from streamer.live.audio import AudioFormat, LiveAudio, format_of
 from streamer.live.camera.source_time import Unwrapper
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 
 _log: Final = logging.getLogger("veilcast.sound")
 

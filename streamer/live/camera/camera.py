@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from core.owned_thread import OwnedThread
-from streamer.live.camera.audio import LiveAudio
+from streamer.live.audio import LiveAudio
 from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
 from streamer.live.camera.source_time import Pacer
 from streamer.live.camera.source_url import SourceKind, SourceUrl, parse_source

@@ -31,7 +31,7 @@ from av.video.stream import VideoStream
 
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
-from streamer.live.camera.audio import LiveAudio
+from streamer.live.audio import LiveAudio
 from streamer.live.camera.audio_track import LiveAudioTrack, pick_sound
 from streamer.live.camera.redirects import RedirectError, followed
 from streamer.live.camera.source_time import Unwrapper
@@ -43,9 +43,9 @@ from streamer.media.input import is_still, open_input, pick_video
 from streamer.media.losses import patience, strictness
 from streamer.media.picture_format import side_data
 from streamer.media.picture_limit import DEFAULT_LIMIT
+from streamer.redact import redacted
 from streamer.runtime.ffmpeg_interrupt import interruptible
 from streamer.runtime.ffmpeg_log import capture, listen, tells_of_loss
-from streamer.runtime.redact import redacted
 from streamer.settings.source import SourceConfig
 
 _NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames

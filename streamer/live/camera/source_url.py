@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streamer.media.formats import HTTP_FORMATS
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 from streamer.settings.source import SourceConfig
 
 _KNOWN: Final = "a source is rtsp://, rtsps://, http://, https://, a webcam (/dev/video0) or a file"

@@ -12,7 +12,7 @@ from streamer.settings.live import LiveConfig
 _log = logging.getLogger("veilcast.live")
 
 
-def fitted(live: LiveConfig, limit: int) -> LiveConfig:
+def within_limit(live: LiveConfig, limit: int) -> LiveConfig:
     """The same with fewer clients where a process with `limit` descriptors cannot have as many."""
     rtsp, web = live.rtsp_access, live.web
     wishes = {

@@ -12,8 +12,8 @@ from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
 from streamer.live.push.process import PushProcess
 from streamer.live.push.worker import Order
 from streamer.live.stream_output import StreamOutput
+from streamer.redact import redacted
 from streamer.runtime.backoff import Backoff
-from streamer.runtime.redact import redacted
 from streamer.settings.push import PushConfig
 
 _LOG = logging.getLogger("veilcast.push")

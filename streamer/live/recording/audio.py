@@ -6,11 +6,11 @@ import logging
 from collections import deque
 from typing import Final
 
-from streamer.live.camera.audio import AudioFormat, AudioPacket
+from streamer.live.audio import AudioFormat, AudioPacket
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.recording.audio_treatment import AudioRefusedError, Treatment, treatment
 from streamer.live.stream_output import StreamOutput
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 from streamer.settings.audio import AudioPolicy
 from streamer.settings.recording import ContainerName
 from streamer.warning_log import WarningLog

@@ -11,7 +11,7 @@ import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from streamer.live.camera.audio import AudioFormat, AudioPacket, described, format_of
+from streamer.live.audio import AudioFormat, AudioPacket, described, format_of
 from streamer.live.packet import CLOCK, TIME_BASE
 from streamer.live.recording.segment import FORMATS
 from streamer.media.audio_track import AudioTrack

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from core.owned_thread import POLL, OwnedThread
-from streamer.live.camera.audio import AudioPacket
+from streamer.live.audio import AudioPacket
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import VideoPacket
 from streamer.live.recording.audio import RecordedAudio

@@ -15,7 +15,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from streamer.live.camera.audio import AudioFormat, AudioPacket, described
+from streamer.live.audio import AudioFormat, AudioPacket, described
 from streamer.live.packet import TIME_BASE, VideoPacket
 from streamer.settings.recording import ContainerName
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from core.detect.detection import BgrImage
+from core.pictures.planes import BgrImage
 from tests.rigs.faces import carphone, shot
 
 Scene = Literal["walking", "talking", "hopping"]

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from core.detect.cuts import CutDetector
-from core.detect.detection import BgrImage
-from core.pictures.planes import luma_thumbnail
+from core.pictures.planes import BgrImage, luma_thumbnail
 from tests.rigs.faces import astronaut, carphone, panned, scenery, shot, turned, zoomed
 
 

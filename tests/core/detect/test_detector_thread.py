@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.clock import Moment
 from core.detect import detector_thread as worker
 from core.detect.detection import Detection
-from core.detect.detector_thread import DetectorThread, Sample, SampleVerdict, Scan, describe
-from core.track.timeline import Moment
+from core.detect.detector_thread import DetectorThread, Sample, SampleVerdict, Scan
+from core.owned_thread import one_line
 from tests.rigs.fakes import found, numbered
 
 WAIT = 20.0  # seconds; reached only when a test is about to fail
@@ -161,4 +162,4 @@ def test_an_idle_thread_is_woken_to_end(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_describe(error: BaseException, line: str) -> None:
-    assert describe(error) == line
+    assert one_line(error) == line

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.detection import Detection, Detector
 from core.detect.registry import DETECTORS, create, default_scales, find
 from core.geometry import Box, iou
+from core.pictures.planes import BgrImage
 from tests.rigs.faces import FACE, astronaut, carphone, scenery
 
 NAMES = sorted(DETECTORS)

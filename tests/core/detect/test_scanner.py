@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from core.config import DetectConfig, ScaleConfig
-from core.detect.detection import BgrImage, Detection
+from core.detect.detection import Detection
 from core.detect.registry import create
 from core.detect.scanner import DOUBT, Scanner, cross_check, merge, tiles
 from core.frame import Frame
 from core.geometry import Box, iou
 from core.pictures.orientation import Orientation
-from core.pictures.planes import planes
+from core.pictures.planes import BgrImage, planes
 from tests.rigs.faces import shot
 from tests.rigs.fakes import found
 

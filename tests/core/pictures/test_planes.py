@@ -14,9 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from core.detect.detection import BgrImage
 from core.geometry import Box
-from core.pictures.planes import FORMATS, UnsupportedPictureError, crop, luma_thumbnail, planes, shrink
+from core.pictures.planes import FORMATS, BgrImage, UnsupportedPictureError, crop, luma_thumbnail, planes, shrink
 
 GRAY = ("gray", "gray10le")
 

@@ -6,11 +6,12 @@ import math
 
 import pytest
 
+from core.clock import Moment
 from core.config import TrackConfig
 from core.detect.detection import Detection
 from core.frame import Cover
 from core.geometry import Box
-from core.track.timeline import Moment, Timeline
+from core.track.timeline import Timeline
 from tests.rigs.fakes import found, numbered
 
 CONFIG = TrackConfig(

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.detect.detection import BgrImage
 from core.geometry import Box
+from core.pictures.planes import BgrImage
 from tests.rigs.camera.coded_clip import coded_clip
 from tests.rigs.faces import Clip, carphone, read
 from tests.rigs.faults.judge import Original

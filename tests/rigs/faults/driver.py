@@ -16,9 +16,10 @@ from typing import Final
 from unittest import mock
 
 from core.config import TrackConfig
-from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.detection import Detection, Detector
 from core.detect.registry import create
 from core.masked_frame import MaskedFrame
+from core.pictures.planes import BgrImage
 from streamer.cli import live as command
 from streamer.cli.main import main
 from streamer.live.encoder import EncoderError, LiveEncoder

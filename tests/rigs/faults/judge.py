@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.detect.detection import BgrImage
 from core.detect.registry import create
 from core.geometry import Box
+from core.pictures.planes import BgrImage
 from tests.rigs import faces, leaks
 from tests.rigs.camera.frame_code import read
 from tests.rigs.camera.recorder import Received

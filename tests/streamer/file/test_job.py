@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from core.detect import yunet
-from core.detect.detection import BgrImage, Detection, Detector
+from core.detect.detection import Detection, Detector
 from core.detect.model_files import YUNET
 from core.pictures.orientation import Orientation
+from core.pictures.planes import BgrImage
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
 from streamer.cli.main import DEGRADED, main
 from streamer.file.report import schema, write

@@ -5,10 +5,9 @@ import random
 
 import pytest
 
-from streamer.live.audio_clock import AudioClock
-from streamer.live.camera.audio import AudioFormat, AudioPacket, LiveAudio
+from streamer.live.audio import AudioFormat, AudioPacket, LiveAudio
+from streamer.live.clocks import AudioClock, PtsClock
 from streamer.live.packet import CLOCK
-from streamer.live.pts_clock import PtsClock
 
 FORMAT = AudioFormat("aac", 16_000, 1, True, b"")
 LONG = 0.064

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.detect.detection import BgrImage
+from core.pictures.planes import BgrImage
 from tests.rigs import faces
 from tests.rigs.camera.frame_code import cell_size
 from tests.rigs.camera.recorder import Received

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.live.mask_clock import MaskClock
+from streamer.live.clocks import MaskClock
 
 Ticks = Sequence[tuple[float, float | None]]
 

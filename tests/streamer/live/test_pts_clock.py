@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.live.clocks import PtsClock
 from streamer.live.packet import CLOCK
-from streamer.live.pts_clock import PtsClock
 
 
 def test_network_jitter_does_not_show() -> None:

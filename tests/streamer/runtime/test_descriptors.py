@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from streamer.live.guard.client_caps import fitted
+from streamer.live.guard.client_caps import within_limit
 from streamer.runtime.descriptors import PER_STREAM, RESERVED, Wish, available, raise_limit, share_out
 from streamer.settings.live import LiveConfig
 
@@ -37,12 +37,12 @@ LIVE = LiveConfig.model_validate(
 
 
 def test_caps_stay_where_there_is_room() -> None:
-    assert fitted(LIVE, 20_000) is LIVE
+    assert within_limit(LIVE, 20_000) is LIVE
 
 
 @pytest.mark.parametrize("limit", [128, 200, 256, 512, 1024])
 def test_caps_leave_camera_and_recorder_their_descriptors(limit: int, caplog: pytest.LogCaptureFixture) -> None:
-    live = fitted(LIVE, limit)
+    live = within_limit(LIVE, limit)
     used = 3 * live.rtsp_access.max_clients + live.web.max_connections + live.web.max_viewers
     assert used <= max(5, limit - RESERVED - PER_STREAM)
     assert live.rtsp_access.max_clients_per_address <= live.rtsp_access.max_clients

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from streamer.live.camera.audio import AudioFormat, AudioPacket, format_of
+from streamer.live.audio import AudioFormat, AudioPacket, format_of
 from streamer.live.packet import CLOCK, VideoPacket
 from streamer.live.recording.recorder import Recorder
 from streamer.settings.audio import AudioPolicy

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.runtime.redact import redacted
+from streamer.redact import redacted
 
 SECRET = "s3cretX"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.live.camera.audio import LiveAudio
+from streamer.live.audio import LiveAudio
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.connection import LiveSource
 from streamer.live.camera.source_url import opening, parse_source

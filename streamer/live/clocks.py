@@ -1,0 +1,147 @@
+"""What time it is in a live stream: for published pictures, for masks, for audio. Arithmetic only."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from streamer.live.audio import AudioPacket, LiveAudio
+from streamer.live.packet import CLOCK
+
+_FOLLOW = 0.02  # share of a difference between the two clocks that each picture makes up for
+_JUMP = 0.5  # seconds of difference that are no jitter: the source's clock was set anew
+
+
+class PtsClock:
+    """Strictly increasing pts in ticks of 1/90000 s, counted from the first picture.
+
+    Network jitter does not show in them as long as the source stamps its pictures; a source without stamps, and a
+    slate, is stamped by its arrival.
+    """
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        self._offset: float | None = None
+        self._last = -1
+
+    def stamp(self, arrived: float, source_time: float | None = None) -> int:
+        """The pts of a picture that arrived at `arrived` (seconds, any steady clock) with the stamp `source_time`."""
+        if self._start is None:
+            self._start = arrived
+        at = arrived
+        if source_time is None:
+            self._offset = None
+        else:
+            if self._offset is None or abs(source_time + self._offset - arrived) > _JUMP:
+                self._offset = arrived - source_time
+            self._offset += _FOLLOW * (arrived - source_time - self._offset)
+            at = source_time + self._offset
+        self._last = max(self._last + 1, round((at - self._start) * CLOCK))
+        return self._last
+
+
+_SLACK = 0.06  # seconds of network jitter that may be smoothed away
+_LONGEST = 5.0  # seconds between two stamps that are still believed
+
+
+class MaskClock:
+    """Seconds that a face may have moved for, counted from the first picture.
+
+    Between two pictures lies what the source says or what passed until the later one arrived, whichever is more:
+    after a stall a burst of pictures is as far apart as it was taken, and stamps that lag, stand still or run back
+    (MJPEG over HTTP has made-up ones) never make a mask look younger than it is, but for `_SLACK`.
+    """
+
+    def __init__(self) -> None:
+        self._time = 0.0
+        self._arrived: float | None = None
+        self._source: float | None = None
+        self._ahead = 0.0
+
+    def tick(self, arrived: float, source_time: float | None) -> float:
+        """The time of the next picture; both arguments in seconds, that of arrival by a steady clock."""
+        if self._arrived is not None:
+            passed = max(0.0, arrived - self._arrived)
+            told = passed
+            if source_time is not None and self._source is not None and 0 < source_time - self._source < _LONGEST:
+                told = source_time - self._source
+            step = max(told, passed - self._ahead)
+            self._ahead = min(_SLACK, max(0.0, self._ahead + step - passed))
+            self._time += step
+        self._arrived, self._source = arrived, source_time
+        return self._time
+
+
+_HELD: Final = 300  # packets that wait for the first picture of their connection
+_AUDIO_FOLLOW: Final = 0.05  # share of a difference from the pictures' clock that each packet makes up for
+_AUDIO_JUMP: Final = 0.04  # seconds of difference that are no jitter: sound is missing, or a clock was set anew
+_FAR: Final = 5.0  # seconds from the newest picture at which time stamps make no sense
+
+
+class AudioClock:
+    """Gives sound the pts of the pictures with the same source time.
+
+    Packets follow one another without a gap as long as that keeps them within 40 ms of their pictures: the clock of
+    the pictures follows the network's jitter a little, and sound that did so could be heard to. Sound of another
+    connection than the newest picture's, from before its first one, or without pictures is left out.
+    """
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._connection: int | None = None
+        self._offset: float | None = None  # seconds from a source time to the published one; None: no pictures
+        self._newest = 0.0
+        self._floor = 0
+        self._held: deque[LiveAudio] = deque()
+        self._last = -1
+        self._next: float | None = None
+
+    def picture(self, connection: int, source_time: float | None, pts: int) -> None:
+        """A picture was given its pts."""
+        if connection != self._connection or self._offset is None:
+            self._connection, self._floor, self._next = connection, pts, None
+        self._offset = None if source_time is None else pts / CLOCK - source_time
+        self._newest = pts / CLOCK
+
+    def away(self) -> None:
+        """There are no pictures: nothing is heard either, until there is one again."""
+        self._offset = None
+
+    def sound(self, sound: LiveAudio) -> list[AudioPacket]:
+        """The packets that can be published now, in order."""
+        if len(self._held) >= _HELD:
+            self._held.popleft()
+            self.left_out += 1
+        self._held.append(sound)
+        return self.ready()
+
+    def ready(self) -> list[AudioPacket]:
+        """Packets that waited for a picture and need not any more."""
+        packets = []
+        while self._held:
+            sound = self._held[0]
+            newer = self._connection is None or sound.connection > self._connection
+            if newer or (sound.connection == self._connection and self._offset is None):
+                break
+            self._held.popleft()
+            packet = self._stamped(sound)
+            if packet is None:
+                self.left_out += 1
+            else:
+                packets.append(packet)
+        return packets
+
+    def _stamped(self, sound: LiveAudio) -> AudioPacket | None:
+        if self._offset is None or sound.connection != self._connection:
+            return None
+        at = sound.source_time + self._offset
+        if abs(at - self._newest) > _FAR:
+            return None
+        if self._next is not None and abs(at - self._next) < _AUDIO_JUMP:
+            at = self._next + _AUDIO_FOLLOW * (at - self._next)
+        pts = round(at * CLOCK)
+        if pts < self._floor or pts <= self._last:
+            return None
+        self._last = pts
+        self._next = at + sound.duration if sound.duration > 0 else None
+        return AudioPacket(sound.data, pts, round(sound.duration * CLOCK), sound.connection, sound.format)
