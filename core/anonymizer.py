@@ -36,10 +36,10 @@ class Anonymizer:
     def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
         self._config = config
         self._engine = Engine(config, make_detector)
-        self._timeline = self._engine.timeline
         self._worker: DetectorThread | None = self._engine.start_worker(DEPTH)
         self._under_way = 0
         self._sampled: int | None = None
+        self._previous: Taken | None = None
         self._capacity = 0
 
     @property
@@ -64,29 +64,28 @@ class Anonymizer:
         if not self._capacity:
             size = sum(plane.buffer_size for plane in frame.video.planes)
             self._capacity = min(MAX_FRAMES, max(MIN_FRAMES, self._config.timeline.memory_mb * 1_000_000 // size))
-        previous = self._engine.previous
-        taken = self._engine.take(frame)
+        taken, previous = self._engine.take(frame), self._previous
+        self._previous = taken
         out: list[MaskedFrame] = []
         if taken.new_scene and previous is not None:
             out += self._sample(previous)
         far = self._sampled is None or frame.index - self._sampled >= max(1, self._capacity // 4)
         time = taken.moment.time
-        wants = self._engine.sampler.wants
-        if frame.trusted and wants(time, taken.thumbnail, forced=taken.new_scene or far, sparse=taken.sparse):
+        if self._engine.wants(taken, forced=taken.new_scene or far):
             out += self._sample(taken)
-        while self._under_way and len(self._timeline) >= self._capacity:
+        while self._under_way and self._engine.held >= self._capacity:
             out += self._await_verdict()
         if self._worker is None:
             out += self._engine.release(time)
-        elif len(self._timeline) >= self._capacity:  # a long run of damage, in which nothing is sampled
+        elif self._engine.held >= self._capacity:  # a long run of damage, in which nothing is sampled
             out += self._engine.release(-1.0, frame.index - self._capacity // 2)
         return out
 
     def flush(self) -> list[MaskedFrame]:
         """No more frames: waits for the detector and returns all that are still held."""
         out: list[MaskedFrame] = []
-        if (last := self._engine.previous) is not None:
-            out += self._sample(last)
+        if self._previous is not None:
+            out += self._sample(self._previous)
         while self._under_way:
             out += self._await_verdict()
         return out + self._engine.release(float("inf"))

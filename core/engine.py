@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import thread_time
 
 from core.clock import Moment, StreamClock
-from core.config import EngineConfig
+from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect.cuts import CutDetector, Thumbnail
 from core.detect.detection import Detector
 from core.detect.detector_thread import DetectorThread, SampleVerdict, Scan
@@ -63,17 +63,17 @@ class Taken:
 
 
 class Engine:
-    """Frames, scenes, masks of one stream, without a notion of when. `previous` is the frame taken in last.
+    """Frames, scenes, masks of one stream, without a notion of when.
 
     `make_detector` stands in for the configured detector.
     """
 
     def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
         self.stats = Stats()
-        self.timeline = Timeline(config.track, config.timeline.max_mask_age)
-        self.sampler = Sampler(config.sample)
-        self.masker = Masker(config.mask, config.zones)
-        self.previous: Taken | None = None
+        self._timeline = Timeline(config.track, config.timeline.max_mask_age)
+        self._sampler = Sampler(config.sample)
+        self._masker = Masker(config.mask, config.zones)
+        self._trusted = True
         self._config = config
         self._make_detector = make_detector or (lambda: create(config.detect.detector, config.track.keep_score))
         self._clock = StreamClock()
@@ -98,38 +98,52 @@ class Engine:
         time = self._clock.tick(frame.time)
         begun = thread_time()
         thumbnail = luma_thumbnail(frame.video)
-        previous = self.previous
         # Damage ends a scene, too: what was seen before it says little of what comes after.
         pace = self._pace.update(thumbnail)
-        new_scene = self._cuts.update(thumbnail) or (previous is not None and not previous.frame.trusted) or cut
+        new_scene = self._cuts.update(thumbnail) or not self._trusted or cut
         self.stats.cpu["look"] += thread_time() - begun
         if new_scene:
             self._scene, self._scene_start = self._scene + 1, time
         sample = self._config.sample
         moment = Moment(time, self._scene, self._scene_start)
         taken = Taken(frame, moment, thumbnail, new_scene, pace > sample.sparse, pace > sample.alone)
-        self.timeline.add(frame, taken.moment)
-        self.previous = taken
+        self._timeline.add(frame, taken.moment)
+        self._trusted = frame.trusted
         return taken
+
+    @property
+    def held(self) -> int:
+        """Frames that were taken in and not released yet."""
+        return len(self._timeline)
+
+    def wants(self, taken: Taken, *, forced: bool) -> bool:
+        """Whether the detector should look at this frame; an answer of True counts as if it had. `forced`: it must."""
+        return taken.frame.trusted and self._sampler.wants(
+            taken.moment.time, taken.thumbnail, forced=forced, sparse=taken.sparse
+        )
+
+    def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
+        """Paint like this from the next released frame on."""
+        self._masker = Masker(mask, zones)
 
     def settle(self, verdict: SampleVerdict) -> None:
         """Take in what the detector said of a sample, or that it failed to."""
         stats = self.stats
         stats.samples += 1
         stats.cpu["detect"] += verdict.seconds
-        if not self.timeline.observe(verdict.sample.moment, verdict.detections):
+        if not self._timeline.observe(verdict.sample.moment, verdict.detections):
             stats.failed_samples += 1
             stats.error(verdict.error or "the detector gave boxes or scores that are no numbers")
 
     def release(self, until: float, until_index: int = -1) -> list[MaskedFrame]:
         """Paint and give out every held frame up to the time `until`, or up to the frame `until_index`."""
         out = []
-        for frame, verdict in self.timeline.release(until, until_index):
+        for frame, verdict in self._timeline.release(until, until_index):
             begun = thread_time()
-            masked = self.masker.mask(frame, verdict)
+            masked = self._masker.mask(frame, verdict)
             self.stats.cpu["mask"] += thread_time() - begun
             self.stats.frames += 1
             self.stats.covers[masked.cover] += 1
             out.append(masked)
-        self.stats.faces = self.timeline.tracks
+        self.stats.faces = self._timeline.tracks
         return out

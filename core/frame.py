@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
 
 import av
 
@@ -16,8 +15,10 @@ from core.pictures.orientation import UPRIGHT, Orientation
 class Frame:
     """A decoded picture as the source gave it: never to be shown to anyone.
 
-    `index` counts frames in presentation order from 0, `time` is in seconds on the source's clock,
-    `trusted` is False where the decoder had to make up picture content (damage, a lost reference).
+    `index` counts frames in presentation order from 0. `time` is the only time that counts: seconds on the source's
+    clock. `trusted` is False where the decoder had to make up picture content (damage, a lost reference). `tag` is the
+    caller's own: it comes out on the masked frame, never looked at and never changed, and so do the picture's pts and
+    time base.
     """
 
     index: int
@@ -25,16 +26,7 @@ class Frame:
     time: float
     orientation: Orientation = UPRIGHT
     trusted: bool = True
-
-    @property
-    def pts(self) -> int | None:
-        """Presentation time stamp in units of `time_base`."""
-        return self.video.pts
-
-    @property
-    def time_base(self) -> Fraction:
-        """Seconds per pts tick."""
-        return self.video.time_base or Fraction(1, 1)
+    tag: object = None
 
     @property
     def upright_size(self) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from core.detect.detector_thread import DetectorThread, Sample
 from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
-from core.paint.masker import Masker
 from core.pictures.planes import copied
 
 MAX_FRAMES = 256
@@ -47,6 +46,7 @@ class LiveAnonymizer:
         self._waiting_since = self._polled = 0.0
         self._retry_at, self._retry_after = 0.0, FIRST_RETRY
         self._owed = False
+        self._previous: Taken | None = None
         self._failures = 0
         self._released = -1
         self._sampled = -1
@@ -84,12 +84,12 @@ class LiveAnonymizer:
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
         """From the next frame on, paint like this."""
-        self._engine.masker = Masker(mask, zones)
+        self._engine.repaint(mask, zones)
 
     def push(self, frame: Frame, now: float, *, cut: bool = False) -> None:
         """Take in the next frame; `cut` where the source says that it does not follow on from the one before."""
-        previous = self._engine.previous
-        taken = self._engine.take(frame, cut=cut)
+        taken, previous = self._engine.take(frame, cut=cut), self._previous
+        self._previous = taken
         self._deadlines.append((now + self._config.timeline.look_ahead, taken.moment, frame.index))
         known = max(self._released, self._sampled)
         if taken.new_scene and not cut and previous is not None and previous.frame.index > known:
@@ -97,7 +97,7 @@ class LiveAnonymizer:
         if not frame.trusted:
             return
         forced = taken.new_scene or self._owed
-        if self._engine.sampler.wants(taken.moment.time, taken.thumbnail, forced=forced, sparse=taken.sparse):
+        if self._engine.wants(taken, forced=forced):
             self._owed = not self._sample(taken, now, DEPTH if taken.new_scene else 1)
             self.samples_skipped += self._owed
 

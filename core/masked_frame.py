@@ -6,7 +6,7 @@ from typing import Final, final
 
 import av
 
-from core.frame import Cover, Frame, Verdict
+from core.frame import Cover, Frame, Region, Verdict
 
 
 class MaskerSeal:
@@ -48,9 +48,22 @@ class MaskedFrame:
         return self._frame.time
 
     @property
+    def tag(self) -> object:
+        """What the caller put on the frame."""
+        return self._frame.tag
+
+    @property
     def cover(self) -> Cover:
         """How it was covered."""
         return self._verdict.cover
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What was painted for detections, in pixels of the upright frame; zones are not among them.
+
+        Where the cover is blanket, these are what would have been painted otherwise.
+        """
+        return self._verdict.regions
 
     @property
     def faces(self) -> int:

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from core.masked_frame import MaskedFrame
 from streamer.file.memory_plan import MEGABYTE, encoder_plan, picture_bytes
 from streamer.media.picture_format import PictureFormat
+from streamer.media.shell import Shells
 from streamer.media.timestamps import StampMapper
 from streamer.settings.encoder import Codec, EncoderConfig
 from streamer.settings.file import DEFAULT_MEMORY_MB
@@ -82,6 +83,7 @@ class VideoEncoder:
         self._default_duration = max(1, round(1 / rate / self.time_base))
         self._stamps = StampMapper(slack=min(_FINEST_SLACK, self._default_duration // 4))
         self._clock = 1 / rate  # one tick a frame
+        self._shells = Shells()
         self.stream = self._add_stream(container, rate, config)
         if self.pixel_format not in (picture.pixel_format, "yuv420p10le"):
             warnings.add("encoder format", f"pictures are encoded as {self.pixel_format}, not {picture.pixel_format}")
@@ -144,17 +146,14 @@ class VideoEncoder:
         if not isinstance(masked, MaskedFrame):
             raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")
         video = masked.video
-        pts, base, duration = video.pts, video.time_base, video.duration
+        pts, duration = video.pts, video.duration
         if pts is None:
             raise ValueError(f"frame {masked.index} has no time stamp")
-        video.pts = self._stamps.push(pts * self._scale, duration * self._scale or self._default_duration)
-        video.time_base = self._clock
-        video.pict_type = PictureType.NONE  # the source's choice of key frames is not ours
-        try:
-            packets = self.stream.encode(video)
-        finally:
-            video.pts, video.time_base = pts, base
-        return [self._stamped(packet, final=False) for packet in packets]
+        shell = self._shells.of(video)
+        shell.pts = self._stamps.push(pts * self._scale, duration * self._scale or self._default_duration)
+        shell.time_base = self._clock
+        shell.pict_type = PictureType.NONE  # the source's choice of key frames is not ours
+        return [self._stamped(packet, final=False) for packet in self.stream.encode(shell)]
 
     def flush(self) -> list[Packet[VideoStream]]:
         """The last packets; no frame can be encoded afterwards."""

@@ -184,7 +184,7 @@ class FileSource:
             harmless_tags=harmless_tags(self._container),
             frames=self._video.frames or (round(duration / 1_000_000 * self._rate) if duration else None),
             duration=None if duration is None else duration / 1_000_000,
-            start=next(item.pts or 0 for item in self._ahead if isinstance(item, Frame)),
+            start=next(item.video.pts or 0 for item in self._ahead if isinstance(item, Frame)),
         )
 
     def _pick_sounds(self) -> tuple[AudioTrack, ...]:
@@ -287,10 +287,10 @@ class FileSource:
 
         What a container stores as the duration of a packet is the distance in decoding order, which is another one.
         """
-        pts, own = frame.pts or 0, frame.video.duration or self._nominal
+        pts, own = frame.video.pts or 0, frame.video.duration or self._nominal
         until = pts + own
         if following is not None:
-            until = following.pts or 0
+            until = following.video.pts or 0
         elif self._claimed_end is not None and pts < self._claimed_end <= pts + 4 * max(own, self._nominal):
             until = self._claimed_end
         frame.video.duration = until - pts

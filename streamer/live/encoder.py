@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from core.masked_frame import MaskedFrame
 from streamer.live.packet import CLOCK, TIME_BASE, VideoFormat, VideoPacket
 from streamer.media.h264 import nal_units
+from streamer.media.shell import Shells
 from streamer.runtime.ffmpeg_log import MUTED
 from streamer.settings.encoder import LiveEncoderConfig
 
@@ -39,6 +40,7 @@ class LiveEncoder:
         self._format: VideoFormat | None = None
         self._pts = -1
         self._last_key: int | None = None
+        self._shells = Shells()
         self._context = self._open()
 
     def _open(self) -> VideoCodecContext:
@@ -85,6 +87,7 @@ class LiveEncoder:
         self._pts = max(pts, self._pts + 1)
         if video.format.name != _PIXELS:
             video = video.reformat(format=_PIXELS, threads=1)
+        video = self._shells.of(video)
         video.pts, video.time_base = self._pts, TIME_BASE
         due = self._last_key is None or self._pts - self._last_key >= self._config.key_interval * CLOCK
         video.pict_type = PictureType.I if key or due else PictureType.NONE

@@ -39,10 +39,8 @@ class Publisher:
         `rate` is how many frames a second there are, as far as is known; a frame of another size than the one before
         begins a new format.
         """
-        # Encoding writes pts and kind into the frame, so it comes first; who encodes anew gets it even if that fails.
-        done = self._encode(masked, pts, captured, rate)
         self._output.frames.publish(masked)
-        return done
+        return self._encode(masked, pts, captured, rate)
 
     def _encode(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction) -> bool:
         size = masked.video.width, masked.video.height

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect.detection import Detector
 from core.frame import Frame
-from core.live_anonymizer import MAX_FRAMES, LiveAnonymizer
+from core.live_anonymizer import LiveAnonymizer
 from core.masked_frame import MaskedFrame
 from core.owned_thread import OwnedThread, one_line
 from core.paint.masker import Masker
@@ -53,8 +53,8 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaving:
-    """What is to be known of a frame when it comes out of the engine."""
+class _Tag:
+    """What travels with a frame through the engine."""
 
     pts: int
     arrived: float
@@ -105,7 +105,6 @@ class LiveStream:
         self._size: tuple[int, int] | None = None
         self._stamps, self._mask_clock = PtsClock(), MaskClock()
         self._frame_rate = FrameRate()
-        self._leaving: dict[int, _Leaving] = {}
         self._noted: Counter[str] = Counter()
         self._index = 0
         self._shot: _Shot | None = None
@@ -168,7 +167,7 @@ class LiveStream:
             samples_skipped=engine.samples_skipped if engine else 0,
             reconnects=source.reconnects,
             encoder_errors=self._publisher.errors,
-            queue_depths={"timeline": len(self._leaving)},
+            queue_depths={"timeline": len(engine) if engine else 0},
             drops=audience.drops,
             viewers=audience.viewers,
             errors=(*(fault.text for fault in faults), *trouble, *audience.troubles),
@@ -230,11 +229,9 @@ class LiveStream:
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
         self._sound_clock.picture(picture.connection, picture.source_time, pts)
         moment = self._mask_clock.tick(picture.arrived, picture.source_time)
-        frame = Frame(self._index, video, moment, trusted=picture.trusted)
-        self._index += 1
         captured = time.time() - (time.monotonic() - picture.arrived)
-        self._leaving[frame.index] = _Leaving(pts, picture.arrived, captured)
-        self._leaving.pop(frame.index - 2 * MAX_FRAMES, None)  # the masker may fail for ever
+        frame = Frame(self._index, video, moment, trusted=picture.trusted, tag=_Tag(pts, picture.arrived, captured))
+        self._index += 1
         engine.push(frame, picture.arrived, cut=shot != self._shot and frame.index > 0)
         # Only now: if this picture fails, the cut is the next one's.
         self._shot = shot
@@ -247,15 +244,14 @@ class LiveStream:
                 self.output.sounds.publish(packet)
 
     def _publish(self, masked: MaskedFrame) -> None:
-        leaving = self._leaving.pop(masked.index)
-        for lost in [index for index in self._leaving if index < masked.index]:
-            del self._leaving[lost]
+        tag = masked.tag
+        assert isinstance(tag, _Tag)
         source = self._source.status
         rate = self._frame_rate.rate(source.rate, source.fps_in)
-        if self._publisher.publish(masked, leaving.pts, leaving.captured, rate):
+        if self._publisher.publish(masked, tag.pts, tag.captured, rate):
             now = time.monotonic()
-            behind = now - leaving.arrived - self._config.timeline.look_ahead
-            self._meter.went_out(masked, now - leaving.arrived, behind)
+            behind = now - tag.arrived - self._config.timeline.look_ahead
+            self._meter.went_out(masked, now - tag.arrived, behind)
 
     def _slate_if_due(self) -> None:
         now = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -148,3 +149,13 @@ def test_zones_are_masked_without_any_face() -> None:
     for masked in out:
         luma = planes(masked.video)[0].array
         assert luma[:14, :14].max() < 20 and luma[20:, 20:].max() > 25
+
+
+def test_what_the_caller_put_on_a_frame_comes_back_with_it() -> None:
+    tags = [object() for _ in range(12)]
+    frames = [replace(frame, tag=tag) for frame, tag in zip(still(12), tags, strict=True)]
+    stamps = [(frame.video.pts, frame.video.time_base) for frame in frames]
+    _, out = run(CONFIG, frames, ScriptedDetector(["face", "raises"], then="face"))
+    assert all(masked.tag is tag for masked, tag in zip(out, tags, strict=True))
+    assert [(masked.video.pts, masked.video.time_base) for masked in out] == stamps
+    assert [masked.time for masked in out] == [frame.time for frame in frames]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -321,3 +322,12 @@ def test_the_promise_whatever_the_detector_does(
         # The engine's clock gives repeated stamps a step of their own, so one step of doubt each.
         near = [abs(times[seen] - times[masked.index]) for seen in detector.seen]
         assert near and min(near) <= MAX_AGE + 0.08 * len(steps)
+
+
+def test_what_the_caller_put_on_a_frame_comes_back_with_it() -> None:
+    tags = [object() for _ in range(8)]
+    with LiveAnonymizer(config(), lambda: ScriptedDetector(then="face")) as engine:
+        for index, tag in enumerate(tags):
+            engine.push(replace(numbered(index, index * STEP), tag=tag), index * STEP)
+        out = engine.flush()
+    assert all(masked.tag is tag for masked, tag in zip(out, tags, strict=True))

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import PictureType
 
 from core.masked_frame import MaskedFrame
 from core.owned_thread import POLL, OwnedThread
 from streamer.live.fanout import ClosedError, Fanout, Subscription
 from streamer.live.packet import CLOCK, TIME_BASE
 from streamer.live.stream_output import KEY_INTERVAL, StreamOutput
+from streamer.media.shell import Shells
 from streamer.runtime.ffmpeg_log import MUTED
 
 _PIXELS = "yuv420p"
@@ -38,6 +39,7 @@ class Vp8Encoder:
     def __init__(self) -> None:
         self._context: VideoCodecContext | None = None
         self._pts = -1
+        self._shells = Shells()
         self._last: tuple[float, float] | None = None
 
     def encode(self, masked: MaskedFrame, arrived: float, *, key: bool = False) -> list[Vp8Packet]:
@@ -47,8 +49,10 @@ class Vp8Encoder:
         """
         if not isinstance(masked, MaskedFrame):
             raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")
-        # A copy: time stamp and picture type belong to the H.264 encoder, which has the same picture in its hands.
-        video = VideoFrame.from_ndarray(masked.video.to_ndarray(format=_PIXELS), format=_PIXELS)
+        video = masked.video
+        if video.format.name != _PIXELS:
+            video = video.reformat(format=_PIXELS, threads=1)
+        video = self._shells.of(video)
         context = self._fitting(video.width, video.height)
         self._pts += self._step(masked.time, arrived)
         video.pts, video.time_base = self._pts, TIME_BASE

@@ -228,7 +228,7 @@ def test_large_pictures_wait_by_bytes_not_by_number(tmp_path: Path) -> None:
             big = av.VideoFrame(8000, 4000, "gray")
             big.pts, big.time_base = index, Fraction(1, 25)
             engine.push(Frame(index, big, index / 25))
-            assert len(engine._timeline) <= 4
+            assert engine._engine.held <= 4
         engine.flush()
 
 

@@ -171,7 +171,9 @@ def test_nothing_but_the_file_itself_is_opened(tmp_path: Path) -> None:
 def test_frames_come_in_order_with_their_own_times(tmp_path: Path, build: Callable[[Path], Path], suffix: str) -> None:
     path = build(tmp_path / f"in{suffix}")
     frames, _ = read(path)
-    assert [frame.pts * frame.time_base for frame in frames if frame.pts is not None] == video_times(path)
+    assert [
+        frame.video.pts * (frame.video.time_base or 0) for frame in frames if frame.video.pts is not None
+    ] == video_times(path)
     assert [frame.index for frame in frames] == list(range(len(frames)))
     assert all(frame.trusted for frame in frames)
     assert [frame.time for frame in frames] == pytest.approx([float(time) for time in video_times(path)])
@@ -180,7 +182,7 @@ def test_frames_come_in_order_with_their_own_times(tmp_path: Path, build: Callab
 @needs_ffmpeg
 def test_avi_with_reordered_frames_keeps_a_steady_clock(tmp_path: Path) -> None:
     frames, _ = read(encoded(tmp_path / "in.avi", "-c:v", "mpeg4", "-bf", "2"))
-    pts = [frame.pts for frame in frames if frame.pts is not None]
+    pts = [frame.video.pts for frame in frames if frame.video.pts is not None]
     assert len(pts) == 15
     assert np.diff(pts).tolist() == [1] * 14
 
@@ -284,7 +286,7 @@ def test_a_file_cut_off_in_its_pictures_is_used_as_far_as_it_goes(tmp_path: Path
 @needs_ffmpeg
 def test_a_clock_that_starts_anew_goes_on(tmp_path: Path) -> None:
     frames, warnings = read(joined(tmp_path / "in.ts"))
-    assert np.diff([frame.pts or 0 for frame in frames]).tolist() == [3600] * 29
+    assert np.diff([frame.video.pts or 0 for frame in frames]).tolist() == [3600] * 29
     assert any("starts anew" in line for line in warnings.lines)
 
 

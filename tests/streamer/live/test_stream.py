@@ -328,7 +328,6 @@ def test_a_masker_that_always_fails_shows_nothing_and_fills_no_memory(monkeypatc
         raise ValueError("injected")
 
     monkeypatch.setattr("core.paint.masker.Masker.mask", fail)
-    monkeypatch.setattr("streamer.live.stream.MAX_FRAMES", 10)
     with running() as live:
         live.source.play(60)
         live.viewer.until(lambda: live.stream.snapshot().frames_in >= 55)
