@@ -42,13 +42,28 @@ class Cover(StrEnum):
     BLANKET = "blanket"  # the whole frame
 
 
+class Origin(StrEnum):
+    """Where a region comes from."""
+
+    SEEN = "seen"  # the detector found it in this very frame
+    INTERPOLATED = "interpolated"  # found before and after
+    CARRIED = "carried"  # found before, not since
+    BACK_FILLED = "back-filled"  # found after, not before
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One thing to hide: the box to paint, in pixels of the upright frame, already grown."""
+    """One thing to hide: the box to paint, in pixels of the upright frame, already grown.
+
+    `track` counts tracks from 0; -1 is none. `score` (0 to 1) is that of the detection it rests on, the lower one where
+    there are two; None where there was none.
+    """
 
     box: Box
     track: int = -1
     label: str = "face"
+    score: float | None = None
+    origin: Origin = Origin.SEEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Box:
         """The longer side in pixels."""
         return max(self.width, self.height)
 
-    def is_sound(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether the box has an area and every coordinate is a number that a picture could have, finite above all."""
         corners = (self.x0, self.y0, self.x1, self.y1)
         if not all(map(math.isfinite, corners)) or max(map(abs, corners)) > FARTHEST:

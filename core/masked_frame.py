@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final, final
 
 import av
+import numpy as np
 
 from core.frame import Cover, Frame, Region, Verdict
+from core.pictures.planes import BgrImage
 
 
 class MaskerSeal:
@@ -42,6 +44,15 @@ class MaskedFrame:
         """The painted picture, with the source's pts, time base and colour tags."""
         return self._frame.video
 
+    def to_bgr(self) -> BgrImage:
+        """A copy of the painted picture: (height, width, 3), uint8, blue-green-red, not turned upright."""
+        return np.asarray(self._frame.video.to_ndarray(format="bgr24"), np.uint8)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the picture as a viewer sees it; regions are in these pixels."""
+        return self._frame.upright_size
+
     @property
     def time(self) -> float:
         """Seconds on the source's clock."""
@@ -59,10 +70,7 @@ class MaskedFrame:
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """What was painted for detections, in pixels of the upright frame; zones are not among them.
-
-        Where the cover is blanket, these are what would have been painted otherwise.
-        """
+        """What was painted for detections, in pixels of the upright frame; empty on a blanket frame. No zones."""
         return self._verdict.regions
 
     @property

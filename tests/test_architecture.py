@@ -56,7 +56,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "core.track",
         "core.paint",
         "core.engine",
-        "core.anonymizer core.live_anonymizer",
+        "core.anonymizer core.live_anonymizer core.replay",
+        "core.arrays",
         "core",
     ),
     "streamer": (

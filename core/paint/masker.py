@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -65,8 +64,8 @@ class Masker:
         UnsupportedPictureError for a pixel format without plane views; whatever is raised, the frame is to be
         thrown away, for it may be half painted.
         """
-        if verdict.cover is not Cover.BLANKET and not all(region.box.is_sound() for region in verdict.regions):
-            verdict = dataclasses.replace(verdict, cover=Cover.BLANKET)
+        if verdict.cover is not Cover.BLANKET and not all(region.box.is_valid() for region in verdict.regions):
+            verdict = Verdict(Cover.BLANKET, (), verdict.mask_age)
         self._steady.begin()
         self._fills.begin(frame.time)
         if verdict.cover is Cover.BLANKET:

@@ -161,7 +161,7 @@ def crop(video: av.VideoFrame, box: Box, width: int, height: int, new: Allocate 
     for an unsound box or a size that is not positive.
     """
     _check_size(width, height)
-    if not box.is_sound():
+    if not box.is_valid():
         raise ValueError(f"cannot crop to {box}")
     inside = box.clipped(video.width, video.height)
     # Outward, so that a box thinner than a pixel still shows that pixel.

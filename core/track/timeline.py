@@ -59,7 +59,7 @@ class Timeline:
         if moment.scene != self._scene:
             self._scene = moment.scene
             self._tracker.cut(moment.scene_start)
-        if detections is None or any(not d.box.is_sound() or not 0 <= d.score <= 1.0001 for d in detections):
+        if detections is None or any(not d.box.is_valid() or not 0 <= d.score <= 1.0001 for d in detections):
             return False
         self._tracker.update(moment.time, detections, self._size)
         self._verdicts.append(moment)

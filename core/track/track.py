@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from core.config import TrackConfig
+from core.frame import Origin, Region
 from core.geometry import Box
 
 RECENT = 4  # observations
@@ -96,8 +97,8 @@ class Track:
         """Where the box should have been before the first observation."""
         return _carry(self.observations[:2][-1], self.first, time)
 
-    def boxes_at(self, time: float, config: TrackConfig, heard: float = math.inf) -> list[Box]:
-        """What to paint at `time`: nothing, or boxes that cover the face, grown by margin and by doubt.
+    def regions_at(self, time: float, config: TrackConfig, heard: float = math.inf) -> list[Region]:
+        """What to paint at `time`: nothing, or regions that cover the face, grown by margin and by doubt.
 
         `heard` is the time of the newest sample that the detector has answered: while it says nothing, a face that
         was there is not taken to be gone.
@@ -112,18 +113,25 @@ class Track:
             return self._hold(time, config, heard)
         following = self.observations[after]
         gap = following.time - before.time
-        boxes = [_between(before, following, time, config)]
+        there = Origin.SEEN if time == before.time else Origin.INTERPOLATED
+        score = before.score if time == before.time else min(before.score, following.score)
+        regions = [self._region(_between(before, following, time, config), score, there)]
         if gap > config.hold or following.far:
             # The two ends may be two faces: keep what each alone would have covered.
             until = following.time if following.missed is None else following.missed
             since = following.time if following.since is None else following.since - config.back_fill
             if time <= max(before.time + config.hold, until):
-                boxes.append(before.box.grown(_growth(time - before.time, config)))
+                kept = before.box.grown(_growth(time - before.time, config))
+                regions.append(self._region(kept, before.score, Origin.CARRIED))
             if time >= min(following.time - config.hold, since):
-                boxes.append(following.box.grown(_growth(following.time - time, config)))
-        return boxes
+                filled = following.box.grown(_growth(following.time - time, config))
+                regions.append(self._region(filled, following.score, Origin.BACK_FILLED))
+        return regions
 
-    def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Box]:
+    def _region(self, box: Box, score: float, origin: Origin) -> Region:
+        return Region(box, self.id, self.label, min(score, 1.0), origin)
+
+    def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Region]:
         age = time - self.last.time
         hold = config.hold
         if self.missed is None:
@@ -136,14 +144,16 @@ class Track:
             return []
         blind = max(0.0, time - max(heard, self.last.time))
         size = _growth(age, config) + config.blind_growth * blind
-        return [self.last.box.union(self.predict(time)).grown(size)]
+        box = self.last.box.union(self.predict(time)).grown(size)
+        return [self._region(box, self.last.score, Origin.CARRIED if age else Origin.SEEN)]
 
-    def _back_fill(self, time: float, config: TrackConfig) -> list[Box]:
+    def _back_fill(self, time: float, config: TrackConfig) -> list[Region]:
         age = self.first.time - time
         unseen = 0.0 if self.born_after is None else self.first.time - self.born_after
         if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.cut else 1):
             return []
-        return [self.first.box.union(self.predict_back(time)).grown(_growth(age, config))]
+        box = self.first.box.union(self.predict_back(time)).grown(_growth(age, config))
+        return [self._region(box, self.first.score, Origin.BACK_FILLED)]
 
 
 def _time(observation: Observation) -> float:

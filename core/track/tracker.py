@@ -67,7 +67,7 @@ class Tracker:
         """
         self._size, self._heard = size, time
         config = self._config
-        sound = [d for d in detections if d.box.is_sound() and d.score >= config.keep_score]
+        sound = [d for d in detections if d.box.is_valid() and d.score >= config.keep_score]
         ended = [t for t in self._tracks if time - t.last.time > config.bridge]
         for track in ended:
             track.miss(time)
@@ -174,9 +174,9 @@ class Tracker:
     def regions(self, time: float) -> tuple[Region, ...]:
         """Everything to paint at `time`, in pixels of the upright frame."""
         found = [
-            Region(box, track.id, track.label)
+            region
             for track in self._ended + self._tracks
-            for box in joined(track.boxes_at(time, self._config, self._heard))
+            for region in joined(track.regions_at(time, self._config, self._heard))
         ]
         return tuple(without_covered(found))
 
@@ -188,16 +188,16 @@ class Tracker:
             track.forget_before(time)
 
 
-def joined(boxes: Sequence[Box]) -> list[Box]:
-    """Boxes of one face, those that are nearly the same made one around both."""
-    out: list[Box] = []
-    for box in boxes:
+def joined(regions: Sequence[Region]) -> list[Region]:
+    """Regions of one face; those that are nearly the same become one around both, with the first one's origin."""
+    out: list[Region] = []
+    for region in regions:
         for index, other in enumerate(out):
-            if iou(box, other) > NEARLY_SAME:
-                out[index] = box.union(other)
+            if iou(region.box, other.box) > NEARLY_SAME:
+                out[index] = replace(other, box=region.box.union(other.box))
                 break
         else:
-            out.append(box)
+            out.append(region)
     return out
 
 

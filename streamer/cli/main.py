@@ -101,7 +101,7 @@ def _file(options: argparse.Namespace, console: Console, interrupt: threading.Ev
     target = None if options.output is None else Path(options.output)
     source = Path(options.input)
     if options.report is not None:
-        videos = [source] if target is None else [source, target]
+        videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
         reports.check_report_target(Path(options.report), videos, options.overwrite)
     with progress_view(console) as view:
         report = anonymize_file(
@@ -112,6 +112,8 @@ def _file(options: argparse.Namespace, console: Console, interrupt: threading.Ev
             on_progress=view.show,
             on_warning=lambda text: say(console, f"warning: {text}", "yellow"),
             interrupt=interrupt,
+            masks=options.masks,
+            from_masks=options.from_masks,
         )
     if options.report is not None:
         reports.write(report, Path(options.report), options.overwrite)
@@ -138,6 +140,8 @@ def _count(number: int, noun: str) -> str:
 def _settings(options: argparse.Namespace) -> Settings:
     """The preset or file, with what was said on the command line on top."""
     settings = load(options.config)
+    if options.from_masks is not None and options.config is None:
+        settings = _painted_like(Path(options.from_masks))
     mask = {"style": options.mask, "shape": options.shape}
     encoder = {"codec": options.codec, "crf": options.crf, "preset": options.preset}
     detect = {"detector": options.detector, "scales": () if options.detector else None}
@@ -154,6 +158,14 @@ def _settings(options: argparse.Namespace) -> Settings:
     for name, values in changes.items():
         data[name].update(values)
     return checked(Settings.model_validate(data), Path(options.config or "options"))
+
+
+def _painted_like(record: Path) -> Settings:
+    """The defaults with the mask and the zones that a record was made with."""
+    from streamer.file.mask_reader import MaskRecord
+
+    with MaskRecord(record) as opened:
+        return Settings(mask=opened.header.mask, zones=opened.header.zones)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -190,6 +202,12 @@ def parser() -> argparse.ArgumentParser:
         "--max-size", type=_size, metavar="WxH", help="refuse pictures with more pixels than this (default: 8192x8192)"
     )
     file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
+    file.add_argument(
+        "--masks", metavar="FILE", help="write what was masked in every frame: .jsonl, or .csv for MOTChallenge rows"
+    )
+    file.add_argument(
+        "--from-masks", metavar="FILE", help="paint what a .jsonl of --masks says, edited or not, without a detector"
+    )
     add_live_parser(commands, presets())
     about_demo = "mask a moving picture of a face that comes with the program"
     demo = commands.add_parser("demo", help=about_demo, description=about_demo)

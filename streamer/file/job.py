@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,10 +16,14 @@ from core.detect.registry import find
 from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
+from core.replay import Replay
 from streamer.errors import InterruptedJobError
+from streamer.file.mask_reader import MaskRecord
+from streamer.file.mask_record import RecordedInput, RecordHeader
+from streamer.file.mask_writer import MaskWriter, check_masks_target
 from streamer.file.masked_file import MaskedFile, check_target, default_output
 from streamer.file.reader_thread import ReaderThread
-from streamer.file.report import Coverage, Report, WeightsUsed, digest, versions
+from streamer.file.report import Coverage, FileDigest, Report, WeightsUsed, digest, versions
 from streamer.file.source import FileSource, SourceInfo
 from streamer.media.picture_limit import PictureLimit
 from streamer.runtime.opencv_threads import one_opencv_thread
@@ -49,24 +54,41 @@ def anonymize_file(
     on_warning: Callable[[str], None] | None = None,
     make_detector: Callable[[], Detector] | None = None,
     interrupt: threading.Event | None = None,
+    masks: Path | str | None = None,
+    from_masks: Path | str | None = None,
 ) -> Report:
     """Write a copy of the video `source` in which no face can be recognised; default target: NAME.masked.EXT.
 
     Every frame is kept with its time stamp. The target appears when it is complete or not at all. `on_progress` is
     called after every frame written, `on_warning` once for each kind of trouble; `make_detector` stands in for the
     configured detector, and the report then names no weights; once `interrupt` is set, the job stops, nothing is left
-    of the target, and InterruptedJobError is raised. Raises InputError or OutputError, both with one clear line. OpenCV
-    is left with one thread, in the whole process.
+    of the target, and InterruptedJobError is raised.
+
+    `masks` is where to write the decisions on every frame (.jsonl, or .csv for MOTChallenge rows). `from_masks` is
+    such a record (.jsonl): frames are painted as it says, without a detector; without `settings`, with the mask and
+    the zones that it was made with. Raises InputError or OutputError, both with one clear line. OpenCV is left with one
+    thread, in the whole process.
     """
     source = Path(source)
-    settings = settings or Settings()
     one_opencv_thread()
     begun = time.monotonic()
     warnings = WarningLog(on_warning)
-    with FileSource(source, warnings=warnings, limit=PictureLimit(*settings.file.max_size)) as reader:
+    with ExitStack() as stack:
+        record = None if from_masks is None else stack.enter_context(MaskRecord(Path(from_masks)))
+        settings = settings or _settings(record)
+        limit = PictureLimit(*settings.file.max_size)
+        reader = stack.enter_context(FileSource(source, warnings=warnings, limit=limit))
         target = default_output(source) if target is None else Path(target)
         check_target(source, target, overwrite)
+        if masks is not None:
+            others = [source, target, *([] if from_masks is None else [Path(from_masks)])]
+            check_masks_target(Path(masks), others, overwrite)
         before = digest(source, interrupt)
+        if record is not None:
+            record.check_input(before)
+        log = None
+        if masks is not None:
+            log = stack.enter_context(MaskWriter(Path(masks), _header(reader.info, before, settings), overwrite))
         with (
             MaskedFile(
                 target,
@@ -78,10 +100,17 @@ def anonymize_file(
                 warnings=warnings,
                 memory_mb=settings.file.memory_mb,
             ) as writer,
-            Anonymizer(settings, make_detector) as engine,
+            Anonymizer(settings, make_detector) if record is None else Replay(settings, record.verdict) as engine,
         ):
-            seconds = _run(ReaderThread(reader, interrupt), reader.info, engine, writer, begun, on_progress, interrupt)
-            stats = engine.stats
+            write = _Write(reader.info, engine, writer, log, begun, on_progress, interrupt)
+            _run(ReaderThread(reader, interrupt), engine, writer, write)
+            if record is not None:
+                record.finish(write.frames)
+            if log is not None:
+                log.complete()  # a disk that is full shows here, before the copy gets its name
+            stats, seconds = engine.stats, write.seconds
+        if log is not None:
+            log.publish()
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
         _note_detector_trouble(stats, warnings)
         info = reader.info
@@ -91,7 +120,8 @@ def anonymize_file(
         input=before,
         output=digest(target),
         config_sha256=settings.fingerprint(),
-        weights=_weights(settings) if make_detector is None else None,
+        weights=_weights(settings) if make_detector is None and from_masks is None else None,
+        masks=None if from_masks is None else digest(Path(from_masks)),
         frames=stats.frames,
         faces=stats.faces,
         samples=stats.samples,
@@ -114,39 +144,66 @@ def _weights(settings: Settings) -> WeightsUsed:
     return WeightsUsed(name=weights.name, sha256=weights.sha256, license=weights.license)
 
 
-def _run(
-    reader: ReaderThread,
-    info: SourceInfo,
-    engine: Anonymizer,
-    writer: MaskedFile,
-    begun: float,
-    on_progress: Callable[[Progress], None] | None,
-    interrupt: threading.Event | None,
-) -> dict[Cover, float]:
-    """Everything from the reader through the engine to the writer; returns seconds by cover."""
-    seconds = dict.fromkeys(Cover, 0.0)
-    written = 0
+def _settings(record: MaskRecord | None) -> Settings:
+    """The defaults; what a record was painted with, where there is one."""
+    return Settings() if record is None else Settings(mask=record.header.mask, zones=record.header.zones)
 
-    def write(masked: MaskedFrame) -> None:
-        nonlocal written
-        if interrupt is not None and interrupt.is_set():
+
+def _header(info: SourceInfo, source: FileDigest, settings: Settings) -> RecordHeader:
+    width, height = info.orientation.upright_size(info.picture.width, info.picture.height)
+    return RecordHeader(
+        veilcast=VERSION,
+        input=RecordedInput(bytes=source.bytes, sha256=source.sha256),
+        width=width,
+        height=height,
+        time_base=f"{info.time_base.numerator}/{info.time_base.denominator}",
+        mask=settings.mask,
+        zones=settings.zones,
+    )
+
+
+class _Write:
+    """Takes the masked frames of a job: to the file, the record of masks, the progress. Counts `seconds` by cover."""
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        engine: Anonymizer | Replay,
+        writer: MaskedFile,
+        log: MaskWriter | None,
+        begun: float,
+        on_progress: Callable[[Progress], None] | None,
+        interrupt: threading.Event | None,
+    ) -> None:
+        self.frames = 0
+        self.seconds = dict.fromkeys(Cover, 0.0)
+        self._info, self._engine, self._writer, self._log = info, engine, writer, log
+        self._begun, self._on_progress, self._interrupt = begun, on_progress, interrupt
+
+    def __call__(self, masked: MaskedFrame) -> None:
+        if self._interrupt is not None and self._interrupt.is_set():
             raise InterruptedJobError  # all may have been read, and hundreds of frames wait to be written
-        writer.write_frame(masked)
-        written += 1
-        video = masked.video
-        seconds[masked.cover] += float(video.duration * (video.time_base or 0))
-        if on_progress is not None:
-            on_progress(
+        self._writer.write_frame(masked)
+        if self._log is not None:
+            self._log.write(masked)
+        self.frames += 1
+        video, info = masked.video, self._info
+        self.seconds[masked.cover] += float(video.duration * (video.time_base or 0))
+        if self._on_progress is not None:
+            self._on_progress(
                 Progress(
-                    written,
+                    self.frames,
                     info.frames,
                     masked.time - float(info.start * info.time_base),
                     info.duration,
-                    engine.stats.faces,
-                    time.monotonic() - begun,
+                    self._engine.stats.faces,
+                    time.monotonic() - self._begun,
                 )
             )
 
+
+def _run(reader: ReaderThread, engine: Anonymizer | Replay, writer: MaskedFile, write: _Write) -> None:
+    """Everything from the reader through the engine to the writer."""
     with reader as items:
         for item in items:
             if isinstance(item, Frame):
@@ -156,7 +213,6 @@ def _run(
                 writer.write_sound(item)
         for masked in engine.flush():
             write(masked)
-    return seconds
 
 
 def _note_detector_trouble(stats: Stats, warnings: WarningLog) -> None:

@@ -59,7 +59,9 @@ class Report(_Part):
     output: FileDigest
     config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     weights: WeightsUsed | None
-    """None where the caller brought a detector: what that one uses is not known here."""
+    """None where the caller brought a detector, or a record of masks: then there are no weights to name."""
+    masks: FileDigest | None = None
+    """The record of masks that was painted from, if it was not a detector's findings."""
     frames: int = Field(ge=0)
     """Frames written: as many as were read."""
     faces: int = Field(ge=0)

@@ -36,8 +36,8 @@ def test_measures() -> None:
         (Box(0, -math.inf, 10, 10), False),
     ],
 )
-def test_is_sound(box: Box, sound: bool) -> None:
-    assert box.is_sound() is sound
+def test_is_valid(box: Box, sound: bool) -> None:
+    assert box.is_valid() is sound
 
 
 @pytest.mark.parametrize(

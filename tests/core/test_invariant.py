@@ -86,7 +86,7 @@ class Given:
     detections: Sequence[Detection]
 
 
-def is_sound(detection: Detection) -> bool:
+def is_valid(detection: Detection) -> bool:
     box = detection.box
     numbers = (box.x0, box.y0, box.x1, box.y1, detection.score)
     near = max(map(abs, numbers)) <= 1e6
@@ -135,7 +135,7 @@ def test_timeline_covers_every_frame(stream: list[Beat]) -> None:
     def say(until: int) -> None:
         while waiting and waiting[0][0] <= until:
             _, moment, detections = waiting.pop(0)
-            counts = detections is not None and all(map(is_sound, detections))
+            counts = detections is not None and all(map(is_valid, detections))
             if detections is not None and counts:
                 sound.append(Given(moment, detections))
             assert timeline.observe(moment, detections) == counts

@@ -329,5 +329,5 @@ def test_any_boxes_never_raise_and_never_stay_raw(
         elif not (outline and plane.kind != "chroma"):
             for box in boxes:
                 assert not (raw & touched(plane, box, shape)).any()
-    unsound = any(not box.is_sound() for box in boxes)
+    unsound = any(not box.is_valid() for box in boxes)
     assert (masked.cover is Cover.BLANKET) >= unsound

@@ -95,7 +95,7 @@ def test_averages_of_one_pixel_format_are_not_shown_in_another() -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
-    st.lists(st.lists(boxes.filter(Box.is_sound), max_size=3), min_size=2, max_size=6),
+    st.lists(st.lists(boxes.filter(Box.is_valid), max_size=3), min_size=2, max_size=6),
     st.sampled_from(sorted(FORMATS)),
     st.sampled_from(STYLES),
     st.sampled_from([0.0, 0.1]),

@@ -54,7 +54,7 @@ def test_turns_are_clockwise_and_come_after_the_flip(orientation: Orientation, c
 )
 def test_a_sound_box_stays_sound_and_keeps_its_area(orientation: Orientation, box: Box) -> None:
     coded = orientation.to_coded(box, WIDTH, HEIGHT)
-    assert coded.is_sound()
+    assert coded.is_valid()
     assert coded.area == box.area
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import TrackConfig
+from core.frame import Origin, Region
 from core.geometry import Box
 from core.track.track import Observation, Track
 
@@ -24,7 +25,8 @@ def track_of(*observations: Observation, born_after: float | None = None) -> Tra
     return Track(0, "face", list(observations), observations[0].time, born_after)
 
 
-def holds(boxes: list[Box], face: Box) -> bool:
+def holds(regions: list[Region], face: Box) -> bool:
+    boxes = [region.box for region in regions]
     return any(b.x0 <= face.x0 and b.y0 <= face.y0 and b.x1 >= face.x1 and b.y1 >= face.y1 for b in boxes)
 
 
@@ -50,14 +52,14 @@ def test_adding_at_both_ends() -> None:
 def test_the_life_of_a_single_sighting(time: float, painted: bool) -> None:
     track = track_of(seen(1.0))
     track.miss(1.1)
-    assert bool(track.boxes_at(time, CONFIG)) == painted
+    assert bool(track.regions_at(time, CONFIG)) == painted
 
 
 @pytest.mark.parametrize(("time", "painted"), [(0.9, False), (1.0, True), (1.15, True), (1.2, False), (1.25, False)])
 def test_nothing_is_painted_outside_its_scene(time: float, painted: bool) -> None:
     track = track_of(seen(1.1), born_after=0.5)
     track.scene_start, track.scene_end = 1.0, 1.2
-    assert bool(track.boxes_at(time, CONFIG)) == painted
+    assert bool(track.regions_at(time, CONFIG)) == painted
 
 
 def test_prediction_goes_on_at_the_same_speed_but_never_far() -> None:
@@ -72,14 +74,14 @@ def test_between_sightings_the_face_is_covered_wherever_it_is_on_the_straight_li
     a, b = seen(0.0, 500, 40), seen(0.25, 560, 60)
     track = track_of(a, b)
     for step in range(11):
-        assert holds(track.boxes_at(step * 0.025, CONFIG), a.box.lerp(b.box, step / 10))
+        assert holds(track.regions_at(step * 0.025, CONFIG), a.box.lerp(b.box, step / 10))
 
 
 def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
     a, b = seen(0.0, 500), replace(seen(0.8, 540), since=0.7, missed=0.1)
     track = track_of(a, b)
-    assert holds(track.boxes_at(0.29, CONFIG), a.box) and holds(track.boxes_at(0.51, CONFIG), b.box)
-    assert len(track.boxes_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
+    assert holds(track.regions_at(0.29, CONFIG), a.box) and holds(track.regions_at(0.51, CONFIG), b.box)
+    assert len(track.regions_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
 
 
 def test_while_the_detector_is_silent_a_face_may_have_gone_anywhere_near() -> None:
@@ -87,7 +89,7 @@ def test_while_the_detector_is_silent_a_face_may_have_gone_anywhere_near() -> No
     track = track_of(face)
     track.miss(1.0)
     away = 40 * 1.25 * 0.4  # at a speed that nobody has seen yet: one and a quarter sides a second
-    [told], [untold] = (track.boxes_at(1.4, CONFIG.model_copy(update={"hold": 0.5}), heard) for heard in (1.4, 1.0))
+    [told], [untold] = (track.regions_at(1.4, CONFIG.model_copy(update={"hold": 0.5}), heard) for heard in (1.4, 1.0))
     assert holds([untold], face.box.moved(away, 0)) and holds([untold], face.box.moved(-away, 0))
     assert not holds([told], face.box.moved(away, 0)), "it was looked for and is not to be found: what is near is clear"
 
@@ -101,7 +103,7 @@ def test_forgetting_changes_nothing_that_is_still_to_come(moments: list[float], 
     cut = track_of(*full.observations)
     cut.forget_before(now)
     for later in (now, now + 0.01, now + 0.2, now + 1, now + 3):
-        assert cut.boxes_at(later, CONFIG) == full.boxes_at(later, CONFIG)
+        assert cut.regions_at(later, CONFIG) == full.regions_at(later, CONFIG)
 
 
 def test_forgetting_keeps_memory_flat() -> None:
@@ -113,5 +115,31 @@ def test_forgetting_keeps_memory_flat() -> None:
 @given(times, st.floats(0, 4))
 def test_every_painted_box_is_at_least_as_large_as_the_face(moments: list[float], time: float) -> None:
     track = track_of(*(seen(t, 500 + 10 * i) for i, t in enumerate(moments)))
-    for box in track.boxes_at(time, CONFIG):
+    for box in [region.box for region in track.regions_at(time, CONFIG)]:
         assert box.width >= 40 * 1.2 - 1e-6 and box.height >= 40 * 1.2 - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("time", "origins", "score"),
+    [
+        (0.95, [Origin.BACK_FILLED], 0.9),
+        (1.0, [Origin.SEEN], 0.9),
+        (1.1, [Origin.INTERPOLATED], 0.5),
+        (1.2, [Origin.SEEN], 0.5),
+        (1.25, [Origin.CARRIED], 0.5),
+    ],
+)
+def test_every_region_says_what_it_rests_on(time: float, origins: list[Origin], score: float) -> None:
+    track = track_of(seen(1.0, score=0.9), seen(1.2, score=0.5))
+    track.miss(1.3)
+    regions = track.regions_at(time, CONFIG)
+    assert [region.origin for region in regions] == origins and regions[0].score == score
+    assert all(region.track == 0 and region.label == "face" for region in regions)
+
+
+def test_both_ends_of_a_long_gap_are_named() -> None:
+    track = track_of(seen(0.0, 100), seen(0.8, 900))
+    near_start = {region.origin for region in track.regions_at(0.1, CONFIG)}
+    near_end = {region.origin for region in track.regions_at(0.7, CONFIG)}
+    assert near_start == {Origin.INTERPOLATED, Origin.CARRIED}
+    assert Origin.BACK_FILLED in near_end

@@ -1,0 +1,131 @@
+"""The decisions of a file job as data: a line for the file, then one for every frame. No I/O.
+
+Published as a JSON schema in `docs/masks.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, model_validator
+
+from core.config import MaskConfig, ZoneConfig
+from core.frame import Cover, Origin, Region, Verdict
+from core.geometry import Box
+from core.masked_frame import MaskedFrame
+
+Text = Annotated[str, Field(max_length=200)]
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class RecordedInput(_Line):
+    """The video that the decisions are about."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Hash
+
+
+class RecordHeader(_Line):
+    """First line of a record: what it is about, and how regions were painted."""
+
+    schema_name: Literal["veilcast-masks-1"] = Field(default="veilcast-masks-1", alias="schema")
+    veilcast: Text | None = None
+    """Version of the program that wrote it."""
+    input: RecordedInput | None = None
+    """None: for any video."""
+    width: Annotated[int, Field(ge=1)] | None = None
+    height: Annotated[int, Field(ge=1)] | None = None
+    """Size in pixels of the upright picture; regions are in these pixels."""
+    time_base: Annotated[str, Field(pattern="^[0-9]{1,12}/[0-9]{1,12}$")] | None = None
+    """Seconds per tick of `pts`."""
+    mask: MaskConfig = MaskConfig()
+    zones: tuple[ZoneConfig, ...] = ()
+
+
+class RecordedRegion(_Line):
+    """One thing to hide."""
+
+    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    """x0, y0, x1, y1 in pixels of the upright picture: what is painted, margin included."""
+    track: Annotated[int, Field(ge=-1)] = -1
+    """The same number in other frames is the same face; -1: none."""
+    label: Text = "face"
+    score: Annotated[float, Field(ge=0, le=1)] | None = None
+    origin: Origin = Origin.SEEN
+
+    @model_validator(mode="after")
+    def _check_box(self) -> Self:
+        if not Box(*self.box).is_valid():
+            raise ValueError("box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, near the picture")
+        return self
+
+
+class RecordedFrame(_Line):
+    """What was decided for one frame."""
+
+    frame: Annotated[int, Field(ge=0)]
+    """Counted from 0 in presentation order."""
+    pts: int | None = None
+    """In the input's time base; where it is given, it must be the frame's."""
+    time: FiniteFloat | None = None
+    """Seconds on the input's clock; for readers, not read again."""
+    cover: Cover
+    mask_age: Annotated[float, Field(ge=0)] | None = None
+    """Seconds from the newest detector verdict; None where there was none."""
+    regions: tuple[RecordedRegion, ...] = ()
+
+    def verdict(self) -> Verdict:
+        """For the masker."""
+        age = math.inf if self.mask_age is None else self.mask_age
+        if self.cover is Cover.BLANKET:
+            return Verdict(self.cover, (), age)
+        regions = tuple(Region(Box(*r.box), r.track, r.label, r.score, r.origin) for r in self.regions)
+        return Verdict(self.cover, regions, age)
+
+
+def recorded(masked: MaskedFrame) -> RecordedFrame:
+    """The decision on a masked frame."""
+    return RecordedFrame(
+        frame=masked.index,
+        pts=masked.video.pts,
+        time=masked.time,
+        cover=masked.cover,
+        mask_age=masked.mask_age if math.isfinite(masked.mask_age) else None,
+        regions=tuple(
+            RecordedRegion(
+                box=(r.box.x0, r.box.y0, r.box.x1, r.box.y1),
+                track=r.track,
+                label=r.label,
+                score=r.score,
+                origin=r.origin,
+            )
+            for r in masked.regions
+        ),
+    )
+
+
+def mot_rows(masked: MaskedFrame) -> list[str]:
+    """Rows of MOTChallenge's format: frame and id from 1, left, top, width, height, score, and three times -1.
+
+    A blanket frame has one row of id -1 that is as large as the picture: no row would mean that nothing was hidden.
+    """
+    if masked.cover is Cover.BLANKET:
+        width, height = masked.upright_size
+        return [f"{masked.index + 1},-1,0,0,{width},{height},1,-1,-1,-1"]
+    return [
+        f"{masked.index + 1},{r.track + 1 if r.track >= 0 else -1},{r.box.x0:.2f},{r.box.y0:.2f},"
+        f"{r.box.width:.2f},{r.box.height:.2f},{1.0 if r.score is None else r.score:.4f},-1,-1,-1"
+        for r in masked.regions
+    ]
+
+
+def record_schema() -> str:
+    """The JSON schema of a record's lines, as published."""
+    lines: TypeAdapter[RecordHeader | RecordedFrame] = TypeAdapter(RecordHeader | RecordedFrame)
+    return json.dumps(lines.json_schema(by_alias=True), indent=2) + "\n"
