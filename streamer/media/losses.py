@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streamer.media.damage import DamageLog
 from streamer.media.frame_num import FrameNumbers
+from streamer.media.packet_pictures import pictures_in
 
 INTRA_ONLY = frozenset(
     {"mjpeg", "prores", "dnxhd", "jpeg2000", "ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"}
@@ -16,7 +17,6 @@ in nine is lost. They decode in one thread, which a file job does not feel: it h
 
 _PATIENCE = 12  # pictures without damage before an intra-only stream is trusted again: damage comes in bursts
 _IN_ORDER = frozenset({"av1", "vp9", *INTRA_ONLY})  # every packet shows one picture, in the order of the packets
-_MAY_HIDE = frozenset({"vp8", "mpeg4", "flv1", "msmpeg4v3"})  # a packet need not show a picture
 _FALSE_KEYS = frozenset({"av1"})  # dav1d calls pictures key frames that follow an error
 
 
@@ -42,7 +42,7 @@ class Losses:
         self._numbers = FrameNumbers(extradata) if codec == "h264" else None
         self._in_order = codec in _IN_ORDER
         self._trust_packets = codec in _FALSE_KEYS
-        self._may_hide = codec in _MAY_HIDE
+        self._codec = codec
         self._keys: set[int] = set()
         self._last = self._packets = -1
         self._expected = self._shown = 0
@@ -57,7 +57,8 @@ class Losses:
             if self._trust_packets:
                 self._keys.add(ordinal)
         # Leading pictures that nothing decodable comes before are left out by every player.
-        self._expected += shown and self._started
+        if shown and self._started:
+            self._expected += pictures_in(self._codec, data)
         if corrupt or (self._numbers is not None and self._numbers.gap(data)):
             self._log.packet_damaged(ordinal)
 
@@ -86,5 +87,5 @@ class Losses:
 
     @property
     def missing(self) -> int:
-        """How many packets never became a picture, when all is decoded; 0 for codecs that hide some on purpose."""
-        return 0 if self._may_hide else max(0, self._expected - self._shown)
+        """How many pictures were never decoded, when all is read; 0 for codecs that do not tell."""
+        return max(0, self._expected - self._shown)

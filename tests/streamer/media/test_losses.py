@@ -161,6 +161,20 @@ def test_damage_is_covered_said_and_told_by_the_exit_code(
     assert "warning" in capsys.readouterr().err
 
 
+def test_a_packet_that_turns_out_to_say_nothing_is_a_loss(tmp_path: Path) -> None:
+    """In MPEG-4, damage can read as "not coded": the decoder gives no picture and no error."""
+
+    def spoil(number: int, data: bytes) -> bytes:
+        return (
+            data[:4] + bytes.fromhex("ff7f2617dce7b62f78eb32e1cb14f7bd098c79d6") + data[24:] if number == 11 else data
+        )
+
+    source = recorded(tmp_path / "a.avi", "mpeg4", "yuv420p", {"g": "30"}, spoil)
+    report = anonymize_file(source, tmp_path / "out.mkv")
+    assert report.frames == 59 and report.damaged > 0
+    assert any("1 of 60 pictures could not be decoded" in line for line in report.warnings)
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "pixels", "options"),
     [
