@@ -112,6 +112,28 @@ class ScaleConfig(Section):
     """The picture is cut into rows x columns overlapping tiles."""
 
 
+class SecondConfig(Section):
+    """The second detector, which confirms what the first one finds weakly. Times in seconds, scores from 0 to 1."""
+
+    detector: Literal["centerface", "none"] = "centerface"
+    weak_score: Share = 0.15
+    """Finds of the first detector from this score on are shown to the second ..."""
+    confirm_score: Share = 0.08
+    """... and are faces if it reports one there with at least this score."""
+    sure_score: Share = 0.4
+    """What the second detector finds by itself with this score is a face."""
+    interval: Seconds = 2.0
+    """Between two searches of the whole picture; the first sample of a scene is always searched."""
+    long_side: Annotated[int, Field(ge=64, le=4096)] = 640
+    """Longer side in pixels of the picture that is searched."""
+    crops: Annotated[int, Field(ge=0, le=64)] = 4
+    """At most this many weak finds of one sample are shown to it, each in a crop."""
+    crop_side: Annotated[int, Field(ge=64, le=640)] = 128
+    """Side in pixels of such a crop, which shows three times the find's size."""
+    memory: Seconds = 0.5
+    """A find that was not confirmed is not shown again at the same place for this long."""
+
+
 class DetectConfig(Section):
     """Which detector looks, at which sizes, and how it follows up on faces it has seen."""
 
@@ -124,6 +146,7 @@ class DetectConfig(Section):
     """Side in pixels of such a crop, which shows three times the face's size."""
     memory: Seconds = 0.6
     """How long a face that is not found is looked for in this way."""
+    second: SecondConfig = SecondConfig()
 
 
 class TimelineConfig(Section):

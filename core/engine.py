@@ -16,6 +16,7 @@ from core.detect.pace import Pace
 from core.detect.registry import create
 from core.detect.sampler import Sampler
 from core.detect.scanner import Scanner
+from core.detect.second_opinion import SecondOpinion
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
@@ -75,18 +76,32 @@ class Engine:
         self._masker = Masker(config.mask, config.zones)
         self._trusted = True
         self._config = config
-        self._make_detector = make_detector or (lambda: create(config.detect.detector, config.track.keep_score))
+        weak = config.detect.second.weak_score if self._asks_second(config, make_detector) else 1.0
+        self._make_detector = make_detector or (
+            lambda: create(config.detect.detector, min(config.track.keep_score, weak))
+        )
+        self._second = self._asks_second(config, make_detector)
         self._clock = StreamClock()
         self._cuts = CutDetector()
         self._pace = Pace()
         self._scene = 0
         self._scene_start = 0.0
 
+    @staticmethod
+    def _asks_second(config: EngineConfig, make_detector: Callable[[], Detector] | None) -> bool:
+        """Only YuNet's scores were measured beside the second detector's."""
+        return make_detector is None and config.detect.detector == "yunet" and config.detect.second.detector != "none"
+
+    def _make_second(self) -> SecondOpinion | None:
+        second = self._config.detect.second
+        return SecondOpinion(create("centerface", second.confirm_score), second) if self._second else None
+
     def start_worker(self, depth: int) -> DetectorThread:
         """A detector thread for this stream; the caller owns it. The detector is made in that thread."""
 
         def make_scan() -> Scan:
-            scanner = Scanner(self._make_detector(), self._config.detect)
+            second = self._make_second()
+            scanner = Scanner(self._make_detector(), self._config.detect, second, self._config.track.keep_score)
             return lambda sample: scanner.scan(
                 sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.alone
             )

@@ -42,6 +42,13 @@ class Weights:
         return data
 
 
+CENTERFACE = Weights(
+    "centerface-free-size",
+    "core",
+    "detect/weights/centerface_free_size.onnx",  # made by tests/centerface_weights.py, same weights
+    "3e27816c64237387e2bf8b0e9ed68f5e00ade71f17faf3ff37ee3330edbde664",
+    "MIT (Star-Clouds/CenterFace)",
+)
 YUNET = Weights(
     "yunet-2023mar-one-head",
     "core",

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.config import ScaleConfig
+from core.detect.centerface import CenterFace
 from core.detect.detection import Detector
 from core.detect.mediapipe import MediaPipe
-from core.detect.model_files import BLAZEFACE_FULL, BLAZEFACE_SHORT, YUNET, Weights
+from core.detect.model_files import BLAZEFACE_FULL, BLAZEFACE_SHORT, CENTERFACE, YUNET, Weights
 from core.detect.yunet import YuNet
 
 
@@ -33,7 +34,10 @@ _BLAZEFACE_SCALES = (
     ScaleConfig(long_side=256, rows=3, columns=5, every=2),
 )
 
+_CENTERFACE_SCALES = (ScaleConfig(long_side=640), ScaleConfig(long_side=1280, every=5))
+
 DETECTORS: dict[str, DetectorEntry] = {
+    "centerface": DetectorEntry(CenterFace, CENTERFACE, _CENTERFACE_SCALES),
     "yunet": DetectorEntry(YuNet, YUNET, _YUNET_SCALES, plain_side=28),
     "mediapipe": DetectorEntry(MediaPipe, BLAZEFACE_FULL, _BLAZEFACE_SCALES),
     "mediapipe-short": DetectorEntry(partial(MediaPipe, full_range=False), BLAZEFACE_SHORT, _BLAZEFACE_SCALES),

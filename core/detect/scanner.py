@@ -11,6 +11,7 @@ import numpy as np
 from core.config import DetectConfig, ScaleConfig
 from core.detect.detection import Detection, Detector
 from core.detect.registry import default_scales, find
+from core.detect.second_opinion import SecondOpinion
 from core.frame import Frame
 from core.geometry import Box, iou
 from core.pictures import planes as picture
@@ -24,6 +25,7 @@ MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
 EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
 DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
+WEAK = 0.5  # below this score a find is shown to the second detector
 USUAL_INTERVAL = 0.15  # s: a sample further from the last counts for more than one, so that no size is used too seldom
 MOST_COUNTED = 2.0  # and for no more than this: where it is the detector that is slow, it must not be made slower
 
@@ -39,8 +41,12 @@ class _Known:
 class Scanner:
     """One detector on the samples of one stream. Remembers the last samples' faces, nothing else."""
 
-    def __init__(self, detector: Detector, config: DetectConfig) -> None:
+    def __init__(
+        self, detector: Detector, config: DetectConfig, second: SecondOpinion | None = None, keep_score: float = 0.0
+    ) -> None:
+        """Finds of `detector` below `keep_score` count only where `second` confirms them."""
         self._detector, self._config = detector, config
+        self._second, self._keep_score = second, keep_score
         self._scales = config.scales or default_scales(config.detector)
         self._plain_side = find(config.detector).plain_side
         self._known: list[_Known] = []
@@ -58,10 +64,17 @@ class Scanner:
         self._memory.begin()
         if scene_start:
             self._known, self._used = [], {}
+            if self._second is not None:
+                self._second.forget()
         due = self._due(time, alone)
-        found = merge(self._look(frame, due, 1.0 if alone else DOUBT))
+        images: dict[int, BgrImage] = {}
+        seen = merge(self._look(frame, due, 1.0 if alone else DOUBT, images))
+        found = [d for d in seen if d.score >= self._keep_score]
         finest = max(map(_whole_side, due)) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
+        if self._second is not None:
+            weak = [d for d in seen if d.score < WEAK and not _stands_for(found, d)]
+            found = merge([*self._ask(self._second, frame, time, weak, images), *found])
         self._remember(time, found)
         return found
 
@@ -76,9 +89,26 @@ class Scanner:
         self._used.update(dict.fromkeys(due, self._count))
         return due
 
-    def _look(self, frame: Frame, scales: Sequence[ScaleConfig], doubt: float) -> list[Detection]:
+    def _ask(
+        self,
+        second: SecondOpinion,
+        frame: Frame,
+        time: float,
+        weak: list[Detection],
+        images: dict[int, BgrImage],
+    ) -> list[Detection]:
+        """What the second detector confirms of the weak finds, and what it finds by itself."""
+        sure: list[Detection] = []
+        if second.is_due(time):
+            width, height = frame.upright_size
+            image = self._whole(frame, self._config.second.long_side, images)
+            sure, weak = second.search(time, image, (width / image.shape[1], height / image.shape[0]), weak)
+        return [*sure, *second.confirm(time, weak, lambda area, side: self._crop(frame, area, side))]
+
+    def _look(
+        self, frame: Frame, scales: Sequence[ScaleConfig], doubt: float, images: dict[int, BgrImage]
+    ) -> list[Detection]:
         width, height = frame.upright_size
-        images: dict[int, BgrImage] = {}
         found: dict[int, list[Detection]] = {}
         for scale in sorted(scales, key=lambda s: -_whole_side(s)):
             image = self._whole(frame, _whole_side(scale), images)
@@ -125,7 +155,7 @@ class Scanner:
             area = Box(x - half, y - half, x + half, y + half)
             if area.clipped(width, height).area > 0:
                 areas.append((area, known))
-        answers = self._detector.detect([self._crop(frame, area) for area, _ in areas]) if areas else []
+        answers = self._detector.detect([self._crop(frame, area, side) for area, _ in areas]) if areas else []
         for (area, known), answer in zip(areas, answers, strict=True):
             for detection in answer:
                 box = detection.box.scaled(area.width / side, area.height / side).moved(area.x0, area.y0)
@@ -133,8 +163,7 @@ class Scanner:
                 if _apart(_spot(known.box), _spot(box)) < 1:
                     yield replace(detection, box=box)
 
-    def _crop(self, frame: Frame, area: Box) -> BgrImage:
-        side = self._config.follow_up_side
+    def _crop(self, frame: Frame, area: Box, side: int) -> BgrImage:
         coded = frame.orientation.to_coded(area, frame.video.width, frame.video.height)
         return frame.orientation.upright(picture.crop(frame.video, coded, side, side, self._memory.array))
 
@@ -143,6 +172,11 @@ class Scanner:
         missing = unmatched([k.box for k in self._known], [k.box for k in current])
         kept = [self._known[i] for i in missing if 0 <= time - self._known[i].seen <= self._config.memory]
         self._known = current + kept
+
+
+def _stands_for(found: Sequence[Detection], find: Detection) -> bool:
+    """Whether a weak find is a face that is found already, and not that very find."""
+    return any(other.score > find.score and iou(other.box, find.box) > 0.3 for other in found)
 
 
 def _whole_side(scale: ScaleConfig) -> int:
