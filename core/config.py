@@ -21,7 +21,8 @@ class Section(BaseModel):
 class MaskConfig(Section):
     """How a region is painted."""
 
-    style: Literal["blur", "mosaic", "solid"] = "blur"
+    style: Literal["veil", "blur", "mosaic", "solid"] = "veil"
+    """veil: colours of what is visible around; blur, mosaic: averages of what is hidden, which give some of it away."""
     shape: Literal["ellipse", "box"] = "ellipse"
     cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""

@@ -17,6 +17,7 @@ from core.masked_frame import SEAL, MaskedFrame
 from core.paint.fills import Fill, Fills
 from core.paint.stabilizer import Steady
 from core.paint.styles import AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
+from core.paint.veil import NEUTRAL, NODES, veil
 from core.paint.zones import Zones
 from core.pictures.planes import Plane, Samples, is_full_range, planes
 from core.pictures.scratch import Scratch
@@ -50,7 +51,7 @@ class Masker:
 
     def __init__(self, config: MaskConfig, zones: Sequence[ZoneConfig] = ()) -> None:
         self._config = config
-        self._smooth = config.style == "blur"
+        self._smooth = config.style in ("veil", "blur")
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
         self._fills = Fills(config.refresh, self._smooth)
@@ -77,7 +78,9 @@ class Masker:
     def _blanket(self, frame: Frame) -> None:
         for plane in _writable_planes(frame):
             grid = self._solid(frame, plane)
-            if grid is None:
+            if self._config.style == "veil":
+                grid = solid_grid(plane, NEUTRAL, _UNSPECIFIED, full_range=True)
+            elif grid is None:
                 grid = averages(plane.array, self._config.cells, self._config.cells)
             enlarged(grid, plane.array, self._smooth)
 
@@ -99,9 +102,10 @@ class Masker:
                 placed = [(self._alphas.place(plane, box.scaled(fx, fy)), name) for box, name in named]
                 placed += [(zone, ("zone", number)) for number, zone in enumerate(in_plane)]
             before = plane
+            hidden = [place.span for place, _ in placed if place]
             solid = self._solid(frame, plane)
             patches += [
-                self._patch(plane, place, solid, name and (video.format.name, index, name))
+                self._patch(plane, place, hidden, solid, name and (video.format.name, index, name))
                 for place, name in placed
                 if place
             ]
@@ -114,14 +118,21 @@ class Masker:
             for box, _ in named:
                 _draw_outline(views[0], box, self._config.shape == "ellipse")
 
-    def _patch(self, plane: Plane, placed: Placed, solid: Samples | None, name: Hashable) -> _Patch:
+    def _patch(
+        self, plane: Plane, placed: Placed, hidden: Sequence[Span], solid: Samples | None, name: Hashable
+    ) -> _Patch:
         height, width = plane.array.shape[:2]
         window = placed.span.widened(_SAMPLED, width, height)
         # What is left of a region at the picture's edge gets its share of the averages, not all of them.
-        columns, rows = (math.ceil(self._config.cells * part) for part in placed.share)
+        most = NODES if self._config.style == "veil" else self._config.cells
+        columns, rows = (math.ceil(most * part) for part in placed.share)
 
         def take() -> Samples:
-            return averages(window.of(plane.array), columns, rows) if solid is None else solid
+            if solid is not None:
+                return solid
+            if self._config.style == "veil":
+                return veil(plane, window, hidden, (columns, rows))
+            return averages(window.of(plane.array), columns, rows)
 
         return _Patch(plane.array, placed, window, self._fills.get(name, (columns, rows), take))
 
