@@ -9,7 +9,7 @@ import sys
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from streamer.runtime.logs import INTERVAL, LineFormatter, LogHandler, Repeats, logging_to
+from streamer.runtime.logs import INTERVAL, LineFormatter, LogHandler, RepeatFilter, logging_to
 from streamer.settings.log import LogConfig
 
 LOG = logging.getLogger("veilcast.test")
@@ -87,7 +87,7 @@ def test_a_long_text_is_cut_after_it_was_redacted() -> None:
 
 def test_an_error_repeated_is_shown_once_a_second_with_the_count() -> None:
     clock = Clock()
-    repeats = Repeats(clock)
+    repeats = RepeatFilter(clock)
     shown: list[tuple[float, int]] = []
     for step in range(31):
         clock.now = step / 10
@@ -96,7 +96,7 @@ def test_an_error_repeated_is_shown_once_a_second_with_the_count() -> None:
 
 
 def test_different_errors_streams_and_mere_news_are_all_shown() -> None:
-    repeats = Repeats(Clock())
+    repeats = RepeatFilter(Clock())
     assert repeats.shown(record("a")) and repeats.shown(record("b")) and repeats.shown(record("a", stream="door"))
     assert repeats.shown(record("n", level=logging.INFO)) and repeats.shown(record("n", level=logging.INFO))
     assert not repeats.shown(record("a"))
@@ -105,7 +105,7 @@ def test_different_errors_streams_and_mere_news_are_all_shown() -> None:
 def test_what_was_held_back_comes_with_the_next_line_or_the_end() -> None:
     clock = Clock()
     stream = io.StringIO()
-    handler = LogHandler(stream, "plain", Repeats(clock))
+    handler = LogHandler(stream, "plain", RepeatFilter(clock))
     for _ in range(3):
         handler.handle(record("full"))
     assert stream.getvalue().count("message=full") == 1
@@ -119,7 +119,7 @@ def test_what_was_held_back_comes_with_the_next_line_or_the_end() -> None:
 
 def test_many_different_errors_are_bounded() -> None:
     clock = Clock()
-    repeats = Repeats(clock)
+    repeats = RepeatFilter(clock)
     words = [f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(5000)]
     assert len([each for word in words for each in repeats.shown(record(word))]) == 512
     clock.now = 2 * INTERVAL
