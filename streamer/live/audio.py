@@ -1,4 +1,4 @@
-"""Sound of a live source: what travels beside the pictures, as the source coded it."""
+"""Audio of a live source: what travels beside the pictures, as the source coded it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from av.packet import Packet
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """How sound is coded. `codec` is FFmpeg's name, `rate` in samples a second, `configured` whether the codec's own
+    """How audio is coded. `codec` is FFmpeg's name, `rate` in samples a second, `configured` whether the codec's own
     parameters come with it and not in its packets.
 
     `description` is a NUT file with an empty packet: FFmpeg has no other form of a stream's parameters that outlives

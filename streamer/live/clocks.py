@@ -74,15 +74,15 @@ class MaskClock:
 
 _HELD: Final = 300  # packets that wait for the first picture of their connection
 _AUDIO_FOLLOW: Final = 0.05  # share of a difference from the pictures' clock that each packet makes up for
-_AUDIO_JUMP: Final = 0.04  # seconds of difference that are no jitter: sound is missing, or a clock was set anew
+_AUDIO_JUMP: Final = 0.04  # seconds of difference that are no jitter: audio is missing, or a clock was set anew
 _FAR: Final = 5.0  # seconds from the newest picture at which time stamps make no sense
 
 
 class AudioClock:
-    """Gives sound the pts of the pictures with the same source time.
+    """Gives audio the pts of the pictures with the same source time.
 
     Packets follow one another without a gap as long as that keeps them within 40 ms of their pictures: the clock of
-    the pictures follows the network's jitter a little, and sound that did so could be heard to. Sound of another
+    the pictures follows the network's jitter a little, and audio that did so could be heard to. Audio of another
     connection than the newest picture's, from before its first one, or without pictures is left out.
     """
 
@@ -103,38 +103,38 @@ class AudioClock:
         self._offset = None if source_time is None else pts / CLOCK - source_time
         self._newest = pts / CLOCK
 
-    def away(self) -> None:
+    def offline(self) -> None:
         """There are no pictures: nothing is heard either, until there is one again."""
         self._offset = None
 
-    def sound(self, sound: LiveAudio) -> list[AudioPacket]:
+    def add(self, audio: LiveAudio) -> list[AudioPacket]:
         """The packets that can be published now, in order."""
         if len(self._held) >= _HELD:
             self._held.popleft()
             self.left_out += 1
-        self._held.append(sound)
+        self._held.append(audio)
         return self.ready()
 
     def ready(self) -> list[AudioPacket]:
         """Packets that waited for a picture and need not any more."""
         packets = []
         while self._held:
-            sound = self._held[0]
-            newer = self._connection is None or sound.connection > self._connection
-            if newer or (sound.connection == self._connection and self._offset is None):
+            audio = self._held[0]
+            newer = self._connection is None or audio.connection > self._connection
+            if newer or (audio.connection == self._connection and self._offset is None):
                 break
             self._held.popleft()
-            packet = self._stamped(sound)
+            packet = self._stamped(audio)
             if packet is None:
                 self.left_out += 1
             else:
                 packets.append(packet)
         return packets
 
-    def _stamped(self, sound: LiveAudio) -> AudioPacket | None:
-        if self._offset is None or sound.connection != self._connection:
+    def _stamped(self, audio: LiveAudio) -> AudioPacket | None:
+        if self._offset is None or audio.connection != self._connection:
             return None
-        at = sound.source_time + self._offset
+        at = audio.source_time + self._offset
         if abs(at - self._newest) > _FAR:
             return None
         if self._next is not None and abs(at - self._next) < _AUDIO_JUMP:
@@ -143,5 +143,5 @@ class AudioClock:
         if pts < self._floor or pts <= self._last:
             return None
         self._last = pts
-        self._next = at + sound.duration if sound.duration > 0 else None
-        return AudioPacket(sound.data, pts, round(sound.duration * CLOCK), sound.connection, sound.format)
+        self._next = at + audio.duration if audio.duration > 0 else None
+        return AudioPacket(audio.data, pts, round(audio.duration * CLOCK), audio.connection, audio.format)

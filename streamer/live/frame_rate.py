@@ -8,7 +8,7 @@ from fractions import Fraction
 from statistics import median
 from typing import Final
 
-USUAL: Final = Fraction(25)
+DEFAULT_RATE: Final = Fraction(25)
 """What is taken where nothing is known."""
 HIGHEST: Final = Fraction(240)
 _NTSC: Final = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))
@@ -18,7 +18,7 @@ _LONGEST: Final = 1.0  # seconds: a longer step is a gap
 _BELIEVED: Final = 0.25  # share by which pictures may come otherwise than the source says
 
 
-def standard(rate: float) -> Fraction:
+def standard_rate(rate: float) -> Fraction:
     """The rate that is meant by a measured one: frames a second, a whole number or one of NTSC's (30000/1001)."""
     whole = Fraction(max(1, round(rate)))
     nearest = min((whole, *_NTSC), key=lambda known: abs(float(known) - rate))
@@ -42,13 +42,13 @@ class FrameRate:
         """Frames a second: what the source has `said` unless its time stamps belie it, else what they tell.
 
         `measured` is how many pictures a second came in, 0 while that is not known; it counts where there is nothing
-        better, and `USUAL` where there is not even that.
+        better, and `DEFAULT_RATE` where there is not even that.
         """
         stamped = _rate_of(self._steps)
         possible = said is not None and 1 <= said <= HIGHEST
         if said and possible and (stamped is None or abs(stamped / float(said) - 1) <= _BELIEVED):
             return said
-        return standard(stamped or measured) if stamped or measured else USUAL
+        return standard_rate(stamped or measured) if stamped or measured else DEFAULT_RATE
 
 
 def _rate_of(steps: Sequence[float]) -> float | None:

@@ -60,13 +60,13 @@ class Meter:
         self.faces = 0
         self.mask_age = float("inf")
 
-    def came_in(self) -> None:
+    def frame_in(self) -> None:
         """A picture arrived from the source."""
         with self._lock:
             self.frames_in += 1
             self._in.count()
 
-    def went_out(self, masked: MaskedFrame, delay: float, behind: float) -> None:
+    def frame_out(self, masked: MaskedFrame, delay: float, behind: float) -> None:
         """A masked picture was published, `delay` seconds after it came in, `behind` seconds after its deadline."""
         with self._lock:
             self._out.count()
@@ -76,12 +76,12 @@ class Meter:
             self.state = masked.cover.value
             self.faces, self.mask_age = masked.faces, masked.mask_age
 
-    def slate_went_out(self) -> None:
+    def slate_out(self) -> None:
         """A slate was published in place of a picture."""
         with self._lock:
             self._out.count()
             self.frames["slate"] += 1
-            self.state, self.faces, self.mask_age = "away", 0, float("inf")
+            self.state, self.faces, self.mask_age = "offline", 0, float("inf")
 
     def error(self, text: str) -> None:
         """Something went wrong; `text` is one line without credentials."""

@@ -10,7 +10,7 @@ from typing import Final
 from core.masked_frame import MaskedFrame
 from core.owned_thread import one_line
 from streamer.live.encoder import LiveEncoder
-from streamer.live.frame_rate import USUAL
+from streamer.live.frame_rate import DEFAULT_RATE
 from streamer.live.stream_output import StreamOutput
 from streamer.settings.encoder import LiveEncoderConfig
 
@@ -33,7 +33,7 @@ class Publisher:
         self._encoder: LiveEncoder | None = None
         self._retry_at = 0.0
 
-    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction = USUAL) -> bool:
+    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction = DEFAULT_RATE) -> bool:
         """Encode and hand out; False where the picture was lost, and the next one gets a new encoder.
 
         `rate` is how many frames a second there are, as far as is known; a frame of another size than the one before

@@ -7,8 +7,8 @@ from typing import Literal
 
 from streamer.live.faults import Fault
 
-StreamState = Literal["starting", "settled", "held", "blanket", "away"]
-"""How the newest frame was covered; `away`: no pictures come from the source and a slate is shown."""
+StreamState = Literal["starting", "settled", "held", "blanket", "offline"]
+"""How the newest frame was covered; `offline`: no pictures come from the source and a slate is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Snapshot:
     state: StreamState = "starting"
     source: str = ""
     """The source's address without credentials."""
-    away_since: float | None = None
+    offline_since: float | None = None
     """When the source went away, in seconds of `time.time()`."""
     width: int = 0
     height: int = 0

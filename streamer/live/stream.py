@@ -28,7 +28,7 @@ from streamer.live.publisher import MakeEncoder, Publisher
 from streamer.live.slate import slate
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream_output import StreamOutput
-from streamer.media.convert import fitted, published_size
+from streamer.media.convert import published_size, to_published
 from streamer.redact import redacted
 from streamer.settings.encoder import LiveEncoderConfig
 
@@ -77,7 +77,7 @@ class LiveStream:
     `config` decides how frames are masked, `encoder` how they are encoded; `address` is the source's, without
     credentials. Neither `source` nor the sinks belong to it. `make_detector` and `make_encoder` stand in for the
     configured ones. Nothing but masked frames ever reaches the encoder; when that fails, it is made anew.
-    `sounds` gives the source's sound that came since it was last called.
+    `take_audio` returns the source's audio that came since it was last called.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class LiveStream:
         address: str = "",
         make_detector: Callable[[], Detector] | None = None,
         make_encoder: MakeEncoder = LiveEncoder,
-        sounds: Callable[[], Sequence[LiveAudio]] = tuple,
+        take_audio: Callable[[], Sequence[LiveAudio]] = tuple,
     ) -> None:
         self.name = name
         self.output = StreamOutput(name, self.snapshot)
@@ -97,8 +97,8 @@ class LiveStream:
         """Set by the owner of the sinks."""
         self._source, self._config, self._address = source, config, address
         self._make_detector = make_detector
-        self._sounds = sounds
-        self._sound_clock = AudioClock()
+        self._take_audio = take_audio
+        self._audio_clock = AudioClock()
         self._meter = Meter()
         self._engine: LiveAnonymizer | None = None
         self._publisher = Publisher(self.output, encoder, make_encoder, self._note)
@@ -151,7 +151,7 @@ class LiveStream:
             name=self.name,
             state=meter.state,
             source=self._address,
-            away_since=None if source.connected and meter.state != "away" else self._away_since(source),
+            offline_since=None if source.connected and meter.state != "offline" else self._offline_since(source),
             width=width,
             height=height,
             fps_in=fps_in,
@@ -200,7 +200,7 @@ class LiveStream:
                 self._take(engine, picture)
             except Exception as error:  # noqa: BLE001 - one bad picture is left out, whatever is wrong with it
                 self._note(f"a picture was left out: {one_line(error)}")
-        self._pass_sounds()
+        self._publish_audio()
         for masked in self._ready(lambda: engine.poll(time.monotonic())):
             self._publish(masked)
         self._note_detector(engine)
@@ -218,17 +218,17 @@ class LiveStream:
             return []
 
     def _take(self, engine: LiveAnonymizer, picture: LivePicture) -> None:
-        self._meter.came_in()
+        self._meter.frame_in()
         video = picture.video
         shot = _Shot(picture.connection, video.width, video.height, picture.orientation)
         if self._size is None or self._shot is None:
             # The size of the first picture stays: clients need not cope with a change later on.
             self._size = published_size(video.width, video.height, picture.orientation)
         self._newest, self._last_picture = time.monotonic(), time.time()
-        video = fitted(video, self._size, picture.orientation)
+        video = to_published(video, self._size, picture.orientation)
         self._frame_rate.picture(picture.source_time)
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
-        self._sound_clock.picture(picture.connection, picture.source_time, pts)
+        self._audio_clock.picture(picture.connection, picture.source_time, pts)
         moment = self._mask_clock.tick(picture.arrived, picture.source_time)
         frame = Frame(self._index, video, moment, trusted=picture.trusted)
         self._index += 1
@@ -239,12 +239,12 @@ class LiveStream:
         # Only now: if this picture fails, the cut is the next one's.
         self._shot = shot
 
-    def _pass_sounds(self) -> None:
-        for packet in self._sound_clock.ready():
-            self.output.sounds.publish(packet)
-        for sound in self._sounds():
-            for packet in self._sound_clock.sound(sound):
-                self.output.sounds.publish(packet)
+    def _publish_audio(self) -> None:
+        for packet in self._audio_clock.ready():
+            self.output.audio.publish(packet)
+        for audio in self._take_audio():
+            for packet in self._audio_clock.add(audio):
+                self.output.audio.publish(packet)
 
     def _publish(self, masked: MaskedFrame) -> None:
         leaving = self._leaving.pop(masked.index)
@@ -255,25 +255,25 @@ class LiveStream:
         if self._publisher.publish(masked, leaving.pts, leaving.captured, rate):
             now = time.monotonic()
             behind = now - leaving.arrived - self._config.timeline.look_ahead
-            self._meter.went_out(masked, now - leaving.arrived, behind)
+            self._meter.frame_out(masked, now - leaving.arrived, behind)
 
     def _slate_if_due(self) -> None:
         now = time.monotonic()
-        showing = self._meter.state == "away"
+        showing = self._meter.state == "offline"
         patience = SLATE_EVERY if showing else SLATE_AFTER if self._index else SLATE_FIRST
         if now - self._newest < patience:
             return
         self._newest = now
-        self._sound_clock.away()
+        self._audio_clock.offline()
         status = self._source.status
         if self._size is None:
             self._size = SLATE_SIZE
-        since = self._away_since(status)
+        since = self._offline_since(status)
         frame = slate(self._slates, *self._size, since)
         if self._publisher.publish(frame, self._stamps.stamp(now), time.time()):
-            self._meter.slate_went_out()
+            self._meter.slate_out()
 
-    def _away_since(self, status: CameraStatus) -> float:
+    def _offline_since(self, status: CameraStatus) -> float:
         """When the last picture came: a source that is silent counts as connected until its time-out."""
         return status.since if self._last_picture is None else self._last_picture
 

@@ -17,8 +17,8 @@ KEY_INTERVAL = 0.5  # seconds: no viewer can make the stream consist of key fram
 class StreamOutput:
     """The published side of one stream: encoded packets for all, masked pictures for who must encode anew.
 
-    `sounds` is what the source sends beside them, untouched, where it is asked for at all: whoever takes it applies the
-    policy on sound. It comes before the pictures of the same pts, which are held for their masks.
+    `audio` is what the source sends beside them, untouched, where it is asked for at all: whoever takes it applies the
+    policy on audio. It comes before the pictures of the same pts, which are held for their masks.
     `snapshot` tells what the stream is doing. `format` is that of the newest packet, or None before the first.
     """
 
@@ -27,7 +27,7 @@ class StreamOutput:
         self.snapshot = snapshot
         self.packets: Fanout[VideoPacket] = Fanout(lambda packet: packet.keyframe, self._want_key)
         self.frames: Fanout[MaskedFrame] = Fanout(lambda _: True)
-        self.sounds: Fanout[AudioPacket] = Fanout(lambda _: True)
+        self.audio: Fanout[AudioPacket] = Fanout(lambda _: True)
         self._format: VideoFormat | None = None
         self._key_wanted = False
         self._last_key = float("-inf")
@@ -58,7 +58,7 @@ class StreamOutput:
         """The stream is over."""
         self.packets.close()
         self.frames.close()
-        self.sounds.close()
+        self.audio.close()
 
     def _want_key(self) -> None:
         self._key_wanted = True

@@ -1,4 +1,4 @@
-"""The sound track of one connection."""
+"""The audio track of one connection."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from streamer.live.audio import AudioFormat, LiveAudio, format_of
 from streamer.live.camera.source_time import Unwrapper
 from streamer.redact import redacted
 
-_log: Final = logging.getLogger("veilcast.sound")
+_log: Final = logging.getLogger("veilcast.audio")
 
 
-def pick_sound(container: InputContainer) -> AudioStream | None:
-    """The first sound track with a known codec, or None."""
+def pick_audio(container: InputContainer) -> AudioStream | None:
+    """The first audio track with a known codec, or None."""
     for stream in container.streams:
         if isinstance(stream, AudioStream):
             context: object = stream.codec_context  # None without a decoder, whatever the stubs say
@@ -51,7 +51,7 @@ class LiveAudioTrack:
                 self._format = format_of(self.stream)
             except (FFmpegError, ValueError) as error:
                 self._unusable = True
-                _log.warning("sound is left out: it cannot be described (%s)", redacted(str(error)))
+                _log.warning("audio is left out: it cannot be described (%s)", redacted(str(error)))
                 return None
         assert seconds is not None
         duration = float((packet.duration or 0) * base)

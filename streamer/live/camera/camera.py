@@ -20,7 +20,7 @@ from streamer.runtime.backoff import Backoff
 from streamer.settings.source import SourceConfig
 
 _DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
-_SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts
+_AUDIO_DEPTH: Final = 500  # packets of audio: some ten seconds, for audio is small and comes in bursts
 _TELL_AGAIN = 60.0  # seconds until the same trouble is logged once more
 _STEADY: Final = 3.0  # seconds of pictures after which a failure counts as the first one again
 _REFUSED: Final = 30.0  # seconds between tries with credentials that were refused: cameras lock accounts
@@ -57,20 +57,20 @@ class Camera:
     """Owns the thread `veilcast-camera-NAME`, which opens the source again whenever it is gone.
 
     Raises SourceUrlError for an address that cannot be meant. `shown` is the address without credentials. Only with
-    `sound` the source is asked for its sound.
+    `audio` the source is asked for its audio.
     """
 
-    def __init__(self, name: str, url: str, config: SourceConfig, sound: bool = False) -> None:
+    def __init__(self, name: str, url: str, config: SourceConfig, audio: bool = False) -> None:
         self.name = name
         self._source: SourceUrl = parse_source(url)
         self.shown = self._source.shown
         self._config = config
         self._ready = threading.Condition()
         self._pictures: deque[LivePicture] = deque()
-        self._sound = sound
-        self._sounds: deque[LiveAudio] = deque()
-        self.sounds_dropped = 0
-        """Packets of sound that nobody took in time."""
+        self._wants_audio = audio
+        self._audio: deque[LiveAudio] = deque()
+        self.audio_dropped = 0
+        """Packets of audio that nobody took in time."""
         self._status = CameraStatus(since=time.time())
         self._rate = Rate()
         self._connections = 0
@@ -110,12 +110,12 @@ class Camera:
             self._ready.wait_for(lambda: self._pictures or self._over, timeout)
             return self._pictures.popleft() if self._pictures else None
 
-    def sounds(self) -> list[LiveAudio]:
-        """The sound that was not taken yet, in order; never waits."""
+    def take_audio(self) -> list[LiveAudio]:
+        """The audio that was not taken yet, in order; never waits."""
         with self._ready:
-            sounds = list(self._sounds)
-            self._sounds.clear()
-        return sounds
+            packets = list(self._audio)
+            self._audio.clear()
+        return packets
 
     @property
     def _over(self) -> bool:
@@ -151,8 +151,8 @@ class Camera:
     def _play(self) -> None:
         """One connection, until it ends or fails."""
         interrupt = self._thread.stopping
-        heard = self._hear if self._sound else None
-        with LiveSource(self._source, self._config, interrupt, self._connections + 1, heard) as source:
+        on_audio = self._queue_audio if self._wants_audio else None
+        with LiveSource(self._source, self._config, interrupt, self._connections + 1, on_audio) as source:
             self._connections += 1
             paced, interval = source.paced, source.interval
             with self._ready:
@@ -190,12 +190,12 @@ class Camera:
             )
             self._ready.notify_all()
 
-    def _hear(self, sound: LiveAudio) -> None:
+    def _queue_audio(self, audio: LiveAudio) -> None:
         with self._ready:
-            if len(self._sounds) >= _SOUNDS:
-                self._sounds.popleft()
-                self.sounds_dropped += 1
-            self._sounds.append(sound)
+            if len(self._audio) >= _AUDIO_DEPTH:
+                self._audio.popleft()
+                self.audio_dropped += 1
+            self._audio.append(audio)
 
     def _reconnects(self) -> int:
         # A file that begins anew is a new connection to the consumer, but nothing was lost.

@@ -32,10 +32,10 @@ from av.video.stream import VideoStream
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
 from streamer.live.audio import LiveAudio
-from streamer.live.camera.audio_track import LiveAudioTrack, pick_sound
-from streamer.live.camera.redirects import RedirectError, followed
+from streamer.live.camera.audio_track import LiveAudioTrack, pick_audio
+from streamer.live.camera.redirects import RedirectError, resolve_redirects
 from streamer.live.camera.source_time import Unwrapper
-from streamer.live.camera.source_url import Opening, SourceKind, SourceUrl, file_path, opening
+from streamer.live.camera.source_url import OpenOptions, SourceKind, SourceUrl, file_path, open_options
 from streamer.live.camera.trust import LiveDamage
 from streamer.media.display_matrix import orientation_of, parse_matrix
 from streamer.media.frame_num import FrameNumbers
@@ -45,7 +45,7 @@ from streamer.media.picture_format import side_data
 from streamer.media.picture_limit import DEFAULT_LIMIT
 from streamer.redact import redacted
 from streamer.runtime.ffmpeg_interrupt import interruptible
-from streamer.runtime.ffmpeg_log import capture, listen, tells_of_loss
+from streamer.runtime.ffmpeg_log import capture, listen, reports_loss
 from streamer.settings.source import SourceConfig
 
 _NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
@@ -86,8 +86,8 @@ class LiveSource:
     Once `interrupt` is set, opening and reading end within a fraction of a second. Raises SourceError when the source
     cannot be opened, goes silent, or sends nothing that can be shown; iterating ends where the source does.
 
-    `on_sound` is given the packets of its first sound track, in the order in which they are sent; without it no sound
-    is asked for. What is wrong with sound never ends a connection.
+    `on_audio` is given the packets of its first audio track, in the order in which they are sent; without it no audio
+    is asked for. What is wrong with audio never ends a connection.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class LiveSource:
         config: SourceConfig,
         interrupt: threading.Event,
         connection: int = 1,
-        on_sound: Callable[[LiveAudio], None] | None = None,
+        on_audio: Callable[[LiveAudio], None] | None = None,
     ) -> None:
         listen()
-        self._on_sound = on_sound
+        self._on_audio = on_audio
         self._source, self._config, self._interrupt = source, config, interrupt
         self._connection = connection
         began = time.monotonic()
@@ -137,8 +137,8 @@ class LiveSource:
         self._ordinal = -1
         self._orientation = UPRIGHT
         self._base = stream.time_base or Fraction(1, 90_000)
-        heard = None if on_sound is None else pick_sound(self._container)
-        self._sound = None if heard is None else LiveAudioTrack(heard, connection)
+        track = None if on_audio is None else pick_audio(self._container)
+        self._audio = None if track is None else LiveAudioTrack(track, connection)
 
     def __enter__(self) -> LiveSource:
         return self
@@ -193,12 +193,12 @@ class LiveSource:
         began = time.monotonic()
         try:
             try:
-                return self._connected(opening(source, config, thorough, sound=self._on_sound is not None))
+                return self._connected(open_options(source, config, thorough, audio=self._on_audio is not None))
             except (InvalidDataError, HTTPError):
-                if source.kind is not SourceKind.RTSP or self._on_sound is None:
+                if source.kind is not SourceKind.RTSP or self._on_audio is None:
                     raise
-                # A camera may refuse its sound: that is no reason to go without the picture.
-                return self._connected(opening(source, config, thorough))
+                # A camera may refuse its audio: that is no reason to go without the picture.
+                return self._connected(open_options(source, config, thorough))
         except FFmpegError as error:
             # Never chained: the text of FFmpeg's error quotes the address.
             told = self._told(error, time.monotonic() - began, config.open_timeout, "no answer")
@@ -207,7 +207,7 @@ class LiveSource:
             raise told from None
         began = time.monotonic()
         try:
-            return self._connected(opening(source, config, thorough), moved)
+            return self._connected(open_options(source, config, thorough), moved)
         except FFmpegError as error:
             raise self._told(error, time.monotonic() - began, config.open_timeout, "no answer") from None
 
@@ -216,11 +216,11 @@ class LiveSource:
         if self._source.kind is not SourceKind.HTTP or self._config.redirects == "any" or self._interrupt.is_set():
             return None
         try:
-            return followed(self._source.url, self._config.open_timeout, self._interrupt)
+            return resolve_redirects(self._source.url, self._config.open_timeout, self._interrupt)
         except RedirectError as error:
             raise SourceError(str(error), refused=True) from None
 
-    def _connected(self, how: Opening, url: str | None = None) -> InputContainer:
+    def _connected(self, how: OpenOptions, url: str | None = None) -> InputContainer:
         with interruptible(self._interrupt):
             return av.open(
                 url or self._source.url,
@@ -244,8 +244,8 @@ class LiveSource:
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
         """Packets of the picture, and whether FFmpeg missed something on the way to each."""
-        sound = self._sound
-        packets = self._container.demux(*([self._stream] if sound is None else [self._stream, sound.stream]))
+        audio = self._audio
+        packets = self._container.demux(*([self._stream] if audio is None else [self._stream, audio.stream]))
         silence = self._source.silence(self._config)
         lossy, newest = False, time.monotonic()
         while not self._interrupt.is_set():
@@ -259,21 +259,21 @@ class LiveSource:
                 raise self._told(error, time.monotonic() - began, silence, "nothing was sent") from None
             if packet is None:
                 return
-            # Sound may come between a loss and the picture that it tore.
-            lossy = lossy or tells_of_loss(said)
+            # Audio may come between a loss and the picture that it tore.
+            lossy = lossy or reports_loss(said)
             if time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE:
                 # Interrupted, FFmpeg first hands over what it has of the newest picture: old by now, whole or not.
-                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
-            if sound is not None and packet.stream_index == sound.stream.index:
-                self._hear(sound, packet)
+                raise SourceError(f"{'nothing' if audio is None else 'no picture'} was sent for {silence:g} s")
+            if audio is not None and packet.stream_index == audio.stream.index:
+                self._pass_on(audio, packet)
             elif packet.size:  # an empty packet would tell the decoder that the stream is over
                 yield cast("Packet[VideoStream]", packet), lossy
                 lossy, newest = False, time.monotonic()  # not before: the consumer may have slept
 
-    def _hear(self, sound: LiveAudioTrack, packet: Packet[Stream]) -> None:
-        heard = sound.take(packet)
-        if heard is not None and self._on_sound is not None:
-            self._on_sound(heard)
+    def _pass_on(self, audio: LiveAudioTrack, packet: Packet[Stream]) -> None:
+        track = audio.take(packet)
+        if track is not None and self._on_audio is not None:
+            self._on_audio(track)
 
     def _decoded(self, packet: Packet[VideoStream] | None, lossy: bool) -> Iterator[LivePicture]:
         arrived = time.monotonic()  # decoding it is our delay, not the camera's
@@ -290,7 +290,7 @@ class LiveSource:
         except FFmpegError:
             self._damage.decode_failed(self._ordinal)
             return
-        if tells_of_loss(said):
+        if reports_loss(said):
             self._damage.decode_failed(self._ordinal)
         for video in frames:
             yield self._picture(video, arrived)

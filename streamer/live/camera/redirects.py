@@ -21,7 +21,7 @@ class RedirectError(Exception):
     """A redirect that must not be followed; says why in one line without credentials."""
 
 
-def followed(url: str, timeout: float, interrupt: threading.Event) -> str | None:
+def resolve_redirects(url: str, timeout: float, interrupt: threading.Event) -> str | None:
     """Where `url` leads on its own host; None where it is no redirect, or cannot be asked.
 
     Credentials are not sent, but stay in the address on the same port and from http to https. Ends within `timeout`

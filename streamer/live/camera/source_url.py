@@ -60,7 +60,7 @@ class SourceUrl:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpenOptions:
     """How FFmpeg opens a source: name of the demuxer, or None to find out, and its options."""
 
     format: str | None
@@ -107,26 +107,28 @@ def _network_source(text: str, kind: SourceKind) -> SourceUrl:
     return SourceUrl(kind, text, redacted(text), host, port or default)
 
 
-def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False, sound: bool = False) -> Opening:
+def open_options(source: SourceUrl, config: SourceConfig, thorough: bool = False, audio: bool = False) -> OpenOptions:
     """How to open the source; `thorough` looks longer at what comes, for streams that do not say what they are.
 
-    With `sound` a camera is asked for its sound too.
+    With `audio` a camera is asked for its audio too.
     """
     probing = {"fpsprobesize": "0"}
     if thorough:
         probing |= {"probesize": "2000000", "analyzeduration": "3000000"}
     match source.kind:
         case SourceKind.FILE:
-            return Opening(None, {"protocol_whitelist": "file"})
+            return OpenOptions(None, {"protocol_whitelist": "file"})
         case SourceKind.WEBCAM:
-            return Opening("v4l2", probing)
+            return OpenOptions("v4l2", probing)
         case SourceKind.HTTP:
             probing = {"probesize": "500000", "analyzeduration": "1000000"} | probing
             whitelist = "http,https,tcp,tls,crypto,httpproxy,data"
             # Formats from a list: what a server sends must not be a playlist of the kinds that read anything.
             # FFmpeg itself follows to any host.
             most = {} if config.redirects == "any" else {"max_redirects": "0"}
-            return Opening(None, probing | most | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS})
+            return OpenOptions(
+                None, probing | most | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS}
+            )
         case SourceKind.RTSP:
             # The description names the codec: looking at a single packet is enough, and no picture waits for it.
             probing = {"probesize": "32", "analyzeduration": "100000"} | probing
@@ -135,12 +137,12 @@ def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False, sou
                 "tcp": {"rtsp_transport": "tcp"},
                 "udp": {"rtsp_transport": "udp"},
             }[config.transport]
-            return Opening(
+            return OpenOptions(
                 "rtsp",
                 probing
                 | transport
                 | {
-                    "allowed_media_types": "video+audio" if sound else "video",
+                    "allowed_media_types": "video+audio" if audio else "video",
                     "reorder_queue_size": str(_REORDERED),
                     "max_delay": str(_REORDER_DELAY),
                     "buffer_size": str(_SOCKET_BUFFER),

@@ -13,7 +13,7 @@ import pytest
 from streamer.live.audio import LiveAudio
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.connection import LiveSource
-from streamer.live.camera.source_url import opening, parse_source
+from streamer.live.camera.source_url import open_options, parse_source
 from streamer.settings.source import SourceConfig
 from tests.rigs.camera.rtsp_camera import RtspCamera
 from tests.rigs.camera.sound_clip import (
@@ -87,12 +87,12 @@ def test_recordings_are_silent_unless_asked_for_sound_that_there_is(
     clips: dict[AudioCodec | None, Path], tmp_path: Path, codec: AudioCodec | None, options: list[str]
 ) -> None:
     path, said = recorded(str(clips[codec]), tmp_path, *options)
-    assert not has_sound(path) and "sound" not in said
+    assert not has_sound(path) and "audio" not in said
 
 
 def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[AudioCodec | None, Path]) -> None:
     source = parse_source("rtsp://cam/1")
-    assert opening(source, QUICK).options["allowed_media_types"] == "video"
+    assert open_options(source, QUICK).options["allowed_media_types"] == "video"
     with RtspCamera(clips["aac"], sound=True) as server:
         heard: dict[bool, list[LiveAudio]] = {}
         for sound in (True, False):
@@ -101,7 +101,7 @@ def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[Aud
             deadline = time.monotonic() + 20
             while camera.status.pictures < 40 and time.monotonic() < deadline:
                 time.sleep(0.05)
-            heard[sound] = camera.sounds()
+            heard[sound] = camera.take_audio()
             assert camera.status.pictures >= 40 and camera.close()
     assert len(heard[True]) > 10 and heard[False] == []
     assert {sound.format.codec for sound in heard[True]} == {"aac"}
@@ -110,9 +110,9 @@ def test_without_a_listener_a_camera_is_not_even_asked_for_sound(clips: dict[Aud
 def test_sound_that_nobody_takes_is_bounded_and_counted() -> None:
     camera = Camera("door", "rtsp://cam/1", QUICK, True)
     for n in range(600):
-        camera._hear(LiveAudio(b"", n, 0, 1, None))  # type: ignore[arg-type]
-    assert camera.sounds_dropped == 100
-    assert [sound.source_time for sound in camera.sounds()] == list(range(100, 600)) and camera.sounds() == []
+        camera._queue_audio(LiveAudio(b"", n, 0, 1, None))  # type: ignore[arg-type]
+    assert camera.audio_dropped == 100
+    assert [sound.source_time for sound in camera.take_audio()] == list(range(100, 600)) and camera.take_audio() == []
 
 
 def test_pictures_are_the_same_with_and_without_sound(clips: dict[AudioCodec | None, Path]) -> None:

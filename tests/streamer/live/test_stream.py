@@ -219,9 +219,9 @@ def test_a_source_that_goes_away_leaves_a_slate_and_nothing_of_before_goes_on_wh
     with running(lambda: ScriptedDetector(["face"] * 12)) as live:
         live.source.play(30)
         live.source.leave()
-        live.viewer.until(lambda: live.stream.snapshot().state == "away")
-        away = live.stream.snapshot()
-        assert away.away_since is not None and "gone" in away.errors
+        live.viewer.until(lambda: live.stream.snapshot().state == "offline")
+        offline = live.stream.snapshot()
+        assert offline.offline_since is not None and "gone" in offline.errors
         count = len(live.viewer.pictures)
         live.viewer.until(lambda: len(live.viewer.pictures) > count + 5)
         slate = live.viewer.pictures[-1]
@@ -229,23 +229,25 @@ def test_a_source_that_goes_away_leaves_a_slate_and_nothing_of_before_goes_on_wh
         live.source.come_back()
         live.source.play(30)
         live.viewer.until(lambda: live.stream.snapshot().state == "settled")
-        assert live.stream.snapshot().away_since is None
+        assert live.stream.snapshot().offline_since is None
     stamps = [packet.pts for packet in live.viewer.packets]
     assert stamps == sorted(set(stamps))
 
 
-def test_a_source_that_goes_silent_but_stays_connected_is_away_since_its_last_picture() -> None:
+def test_a_source_that_goes_silent_but_stays_connected_is_offline_since_its_last_picture() -> None:
     with running() as live:
         live.source.play(10)
         silent = time.time()
-        live.viewer.until(lambda: live.stream.snapshot().state == "away")
+        live.viewer.until(lambda: live.stream.snapshot().state == "offline")
         count = len(live.viewer.pictures)
         live.viewer.until(lambda: len(live.viewer.pictures) > count + 5)
-        away = live.stream.snapshot()
-        assert away.away_since is not None and silent - 1 < away.away_since < silent + 0.5, "and it does not move"
+        offline = live.stream.snapshot()
+        assert offline.offline_since is not None and silent - 1 < offline.offline_since < silent + 0.5, (
+            "and it does not move"
+        )
         live.source.play(30)
         live.viewer.until(lambda: live.stream.snapshot().state == "settled")
-        assert live.stream.snapshot().away_since is None
+        assert live.stream.snapshot().offline_since is None
 
 
 def test_before_there_is_a_camera_a_slate_is_shown_and_its_size_is_taken_over() -> None:

@@ -11,7 +11,7 @@ const WORDS = {
   settled: "detections on both sides of every picture",
   held: "masks are carried past the last detection",
   blanket: "the whole picture is masked",
-  away: "no pictures from the camera",
+  offline: "no pictures from the camera",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -193,8 +193,8 @@ const rate = (value) => value.toFixed(1);
 const seconds = (value) => (value === null ? "none" : `${Math.round(value * 1000)} ms`);
 
 function since(stream) {
-  if (stream.state !== "away" || !stream.away_since) return WORDS[stream.state] ?? "";
-  return `${WORDS.away} since ${new Date(stream.away_since * 1000).toLocaleTimeString()}`;
+  if (stream.state !== "offline" || !stream.offline_since) return WORDS[stream.state] ?? "";
+  return `${WORDS.offline} since ${new Date(stream.offline_since * 1000).toLocaleTimeString()}`;
 }
 
 function describe(stream) {
@@ -237,7 +237,7 @@ function entry(stream) {
 let drawn = "";
 
 function list(streams) {
-  const now = JSON.stringify(streams.map((s) => [s.name, s.state, s.away_since, rate(s.fps_out), s.viewers]));
+  const now = JSON.stringify(streams.map((s) => [s.name, s.state, s.offline_since, rate(s.fps_out), s.viewers]));
   if (now === drawn) return;
   drawn = now;
   const focused = [...$("streams").children].findIndex((item) => item.contains(document.activeElement));

@@ -19,7 +19,7 @@ from av.error import FFmpegError
 
 from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
 from streamer.live.camera.source_url import parse_source
-from streamer.media.convert import fitted
+from streamer.media.convert import to_published
 from streamer.media.h264 import nal_units
 from streamer.runtime.ffmpeg_interrupt import interruptible
 from streamer.runtime.ffmpeg_log import capture, listen
@@ -215,7 +215,7 @@ def test_other_pixel_formats_keep_their_time_and_their_colour_when_fitted(tmp_pa
     with open_source(str(tmp_path / "rgb.mkv")) as source:
         seen = list(source)
     assert [picture.source_time for picture in seen] == pytest.approx([0, 0.04, 0.08], abs=0.001)
-    video = fitted(seen[0].video, (320, 240))
+    video = to_published(seen[0].video, (320, 240))
     assert video.format.name == "yuv420p"
     red = video.to_ndarray(format="rgb24")[100, 100]
     assert red == pytest.approx([200, 0, 0], abs=4)

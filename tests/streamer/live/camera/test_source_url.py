@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from streamer.live.camera.source_url import SourceKind, SourceUrlError, opening, parse_source
+from streamer.live.camera.source_url import SourceKind, SourceUrlError, open_options, parse_source
 from streamer.settings.source import SourceConfig
 
 
@@ -66,16 +66,16 @@ def test_the_password_is_in_no_text_of_the_source() -> None:
 @pytest.mark.parametrize(("transport", "wanted"), [("tcp", "tcp"), ("udp", "udp"), ("auto", "udp+tcp")])
 def test_transport(transport: str, wanted: str) -> None:
     config = SourceConfig.model_validate({"transport": transport})
-    options = opening(parse_source("rtsp://cam/x"), config).options
+    options = open_options(parse_source("rtsp://cam/x"), config).options
     assert options["rtsp_transport"] == wanted
     assert ("rtsp_flags" in options) == (transport == "auto")  # else FFmpeg would try udp first
 
 
 def test_no_source_may_reach_for_local_files_or_other_networks() -> None:
     for text in ("rtsp://cam/x", "http://cam/a.m3u8"):
-        allowed = opening(parse_source(text), SourceConfig()).options["protocol_whitelist"].split(",")
+        allowed = open_options(parse_source(text), SourceConfig()).options["protocol_whitelist"].split(",")
         assert not {"file", "pipe", "concat", "subfile", "ftp", "gopher", "unix"} & set(allowed)
-    assert opening(parse_source("a.mp4"), SourceConfig()).options["protocol_whitelist"] == "file"
+    assert open_options(parse_source("a.mp4"), SourceConfig()).options["protocol_whitelist"] == "file"
 
 
 def test_segments_may_be_silent_for_longer() -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from streamer.live.guard.acceptor import Acceptor, Guest
+from streamer.live.guard.acceptor import Acceptor, ClientConnection
 from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.http_guest import REFUSAL, HttpGuest
+from streamer.live.guard.http_connection import REFUSAL, HttpConnection
 from streamer.live.guard.http_pace import PaceLimits
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -43,7 +43,7 @@ def run(
     test: Callable[[Acceptor], Coroutine[None, None, None]], caps: Caps, inner: type[asyncio.Protocol] = Simple
 ) -> None:
     async def main() -> None:
-        acceptor = Acceptor("test", lambda: HttpGuest(inner(), LIMITS), caps, REFUSAL)
+        acceptor = Acceptor("test", lambda: HttpConnection(inner(), LIMITS), caps, REFUSAL)
         await acceptor.listen("127.0.0.1", 0)
         try:
             await asyncio.wait_for(test(acceptor), 30)
@@ -160,7 +160,7 @@ def test_half_requests_from_one_address_keep_nobody_out() -> None:
 
 
 def test_where_nobody_can_give_way_a_newcomer_is_told_so() -> None:
-    class Busy(Guest):
+    class Busy(ClientConnection):
         @property
         def idle_since(self) -> float | None:
             return None
@@ -207,13 +207,13 @@ def test_without_descriptors_it_waits_instead_of_spinning(
     monkeypatch.setattr(socket, "socket", Exhausted)
     run(test, Caps(10, 10))
     assert [record.getMessage() for record in caplog.records] == [
-        "test: no new connections for now: Too many open files"
+        "test: cannot accept connections for now: Too many open files"
     ]
 
 
 def test_an_address_that_is_taken_or_none() -> None:
     async def test(acceptor: Acceptor) -> None:
-        second = Acceptor("second", lambda: Guest(Simple()), Caps(1, 1), b"")
+        second = Acceptor("second", lambda: ClientConnection(Simple()), Caps(1, 1), b"")
         with pytest.raises(OSError) as caught:
             await second.listen("127.0.0.1", acceptor.port)
         assert caught.value.errno == errno.EADDRINUSE
@@ -227,7 +227,7 @@ def test_an_address_that_is_taken_or_none() -> None:
 
 def test_a_name_may_have_several_addresses() -> None:
     async def main() -> None:
-        acceptor = Acceptor("test", lambda: Guest(Simple()), Caps(4, 4), REFUSAL)
+        acceptor = Acceptor("test", lambda: ClientConnection(Simple()), Caps(4, 4), REFUSAL)
         await acceptor.listen("localhost", 0)
         assert set(acceptor.hosts) <= {"127.0.0.1", "::1"} and acceptor.hosts
         for host in acceptor.hosts:

@@ -55,12 +55,12 @@ def record(
     ahead = next(waiting, None)
     for packet in video:
         while ahead is not None and ahead.pts <= packet.pts + CLOCK // 5:
-            stream.sounds.publish(ahead)
+            stream.audio.publish(ahead)
             ahead = next(waiting, None)
         stream.publish(packet)
         until(lambda: recorder._subscription is None or not len(recorder._subscription))
     assert recorder.close(WAIT)
-    assert recorder.trouble is None and recorder.drops == 0 and recorder.sound_drops == 0
+    assert recorder.trouble is None and recorder.drops == 0 and recorder.audio_drops == 0
     return sorted(recorder.folder.iterdir(), key=lambda path: (len(path.name), path.name))
 
 
@@ -104,8 +104,8 @@ def test_drop_and_no_sound_leave_none(tmp_path: Path) -> None:
 def test_g711_is_left_out_of_mp4_with_one_warning(tmp_path: Path, caplog: Log) -> None:
     (path,) = record(tmp_path / "out", encoded(75), sounds(tmp_path, "pcm_alaw"), RecordConfig())
     assert not has_sound(path) and len(pictures(path)) == 75
-    told = [r.message for r in caplog.records if "sound" in r.message]
-    assert told == ["sound is not recorded: mp4 cannot hold pcm_alaw as it is; record to mkv, or disguise the sound"]
+    told = [r.message for r in caplog.records if "audio" in r.message]
+    assert told == ["audio is not recorded: mp4 cannot hold pcm_alaw as it is; record to mkv, or disguise the audio"]
 
 
 @pytest.mark.parametrize("codec", ["pcm_alaw", "pcm_mulaw"])
@@ -177,7 +177,7 @@ recorder = Recorder(stream, folder, RecordConfig(container=sys.argv[2], fragment
 recorder.start()
 for packet in packets:
     while said and said[0].pts <= packet.pts:
-        stream.sounds.publish(said.pop(0))
+        stream.audio.publish(said.pop(0))
     stream.publish(packet)
     time.sleep(0.005)
 while len(recorder._subscription):

@@ -33,12 +33,12 @@ def test_play_anew_is_no_loss() -> None:
 
 def test_standstill_is_no_progress_at_all() -> None:
     lag = Lag()
-    assert lag.standstill(1000, 1000, 0.0) == 0.0
-    assert lag.standstill(2000, 2000, 5.0) == 5.0
-    assert lag.standstill(2000, 1999, 9.0) == 0.0
-    assert lag.standstill(5000, 4999, 20.0) == 11.0
-    assert lag.standstill(5000, 0, 21.0) == 0.0
-    assert lag.standstill(5000, 0, 99.0) == 0.0
+    assert lag.stalled_for(1000, 1000, 0.0) == 0.0
+    assert lag.stalled_for(2000, 2000, 5.0) == 5.0
+    assert lag.stalled_for(2000, 1999, 9.0) == 0.0
+    assert lag.stalled_for(5000, 4999, 20.0) == 11.0
+    assert lag.stalled_for(5000, 0, 21.0) == 0.0
+    assert lag.stalled_for(5000, 0, 99.0) == 0.0
 
 
 class FakeWire:

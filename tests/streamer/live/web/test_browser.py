@@ -116,7 +116,7 @@ def test_the_picture_moves_and_the_page_says_how_it_is_covered(page: Page, tmp_p
 
 
 def test_every_state_has_its_word_and_colour(page: Page) -> None:
-    states: list[StreamState] = ["settled", "held", "blanket", "away", "starting"]
+    states: list[StreamState] = ["settled", "held", "blanket", "offline", "starting"]
     colours: set[str] = set()
     since: list[bool] = []
     with Producer() as producer, serving({"door": producer.output}) as server:
@@ -124,7 +124,7 @@ def test_every_state_has_its_word_and_colour(page: Page) -> None:
         page.goto(address(server, "/?stream=door"))
         soon(page, lambda: page.inner_text("#trouble") == "no route")
         for state in states:
-            posed(producer, state=state, away_since=time.time() if state == "away" else None)
+            posed(producer, state=state, offline_since=time.time() if state == "offline" else None)
             soon(page, lambda state=state: page.inner_text("#state-word") == state)  # type: ignore[misc]
             assert page.inner_text("#state-text") and page.inner_text("#trouble") == ""
             since.append("since" in page.inner_text("#state-text"))
@@ -180,13 +180,13 @@ def test_it_says_when_there_is_no_such_stream_or_no_room(page: Page) -> None:
 
 
 def test_the_list_leads_to_the_streams(page: Page, tmp_path: Path) -> None:
-    gate = Snapshot("the gate/2", "away", away_since=time.time())
+    gate = Snapshot("the gate/2", "offline", offline_since=time.time())
     with Producer() as producer:
         streams = {"door": producer.output, "the gate/2": StreamOutput("the gate/2", lambda: gate)}
         with serving(streams) as server:
             page.goto(address(server))
             soon(page, lambda: page.locator("#streams li").count() == 2)
-            assert "away" in page.inner_text("#streams li:nth-child(2)")
+            assert "offline" in page.inner_text("#streams li:nth-child(2)")
             page.screenshot(path=tmp_path / "list.png")
             page.click("text=door")
             soon(page, lambda: pictures(page) >= 5)
