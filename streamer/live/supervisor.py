@@ -1,4 +1,4 @@
-"""All streams of one process with their sources and sinks: started in order, watched, stopped in order."""
+"""All streams of one process with their sources and sinks: starts, monitors and stops them in order."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from streamer.settings.listen import Listen, parse_listen
 from streamer.settings.live import LiveSettings, StreamConfig
 
 START_TIMEOUT: Final = 10.0  # seconds
-SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of a kind to end
-SERVER: Final = 1.0  # seconds for one to say goodbye
+SOURCES, STREAMS, SINKS = 0.8, 1.0, 2.0  # seconds for all of one kind to stop
+SERVER: Final = 1.0  # seconds for one server to stop
 POLL: Final = 0.2
-REPORT_EVERY: Final = 60.0  # seconds between two lines about each stream
+REPORT_EVERY: Final = 60.0  # seconds between log lines about each stream
 
 log = logging.getLogger("veilcast.live")
 
 
 class ServiceError(Exception):
-    """The service cannot start; one line that says why."""
+    """The service cannot start; the text says why in one line."""
 
 
 class Sink(Protocol):
-    """Something with a thread of its own that takes the packets of one stream."""
+    """A consumer of one stream's packets, with its own thread."""
 
     @property
     def drops(self) -> int:
@@ -52,18 +52,18 @@ class Sink(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from its work just now, without credentials."""
+        """Why it is not working at the moment, without credentials; None if it is."""
 
     def start(self) -> None:
-        """Begin to take packets."""
+        """Start consuming packets."""
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Finish; False when that took too long."""
+        """Finish and stop; False if that took longer than `timeout` seconds."""
 
 
 @dataclass(slots=True)
 class _Pipeline:
-    """One camera with what hangs on it."""
+    """One camera with its stream and sinks."""
 
     config: StreamConfig
     camera: Camera
@@ -73,9 +73,9 @@ class _Pipeline:
 
 
 class LiveService:
-    """Runs the streams of `settings.live`; a context manager. Entering it raises ServiceError where it cannot start.
+    """Runs the streams of `settings.live` as a context manager. Entering it raises ServiceError if it cannot start.
 
-    `make_detector` stands in for the configured detector.
+    `make_detector` replaces the configured detector.
     """
 
     def __init__(self, settings: LiveSettings, make_detector: Callable[[], Detector] | None = None) -> None:
@@ -101,15 +101,15 @@ class LiveService:
 
     @property
     def ports(self) -> tuple[int | None, int | None]:
-        """The ports that the RTSP and the web server listen on."""
+        """The ports of the RTSP and the web server, None for one that does not run."""
         return (self._rtsp.port if self._rtsp else None), (self._web.port if self._web else None)
 
     def run(
         self, stop: threading.Event, duration: float | None = None, reload: Callable[[], None] | None = None
     ) -> None:
-        """Until `stop` is set, `duration` seconds are over, or every source is a file that has ended.
+        """Run until `stop` is set, `duration` seconds have passed, or every source is a file that has ended.
 
-        `reload` is called now and then in this thread. Raises what ended a stream that should have gone on.
+        `reload` is called regularly in this thread. Raises the error of a stream that failed.
         """
         end = None if duration is None else time.monotonic() + duration
         report_at = time.monotonic() + REPORT_EVERY
@@ -130,10 +130,10 @@ class LiveService:
     def _check_shown(self) -> None:
         for now in self._snapshots():
             if not now.frames:
-                raise ServiceError(f"{now.source}: {', '.join(now.errors) or 'there was nothing to show'}")
+                raise ServiceError(f"{now.source}: {', '.join(now.errors) or 'no picture was published'}")
 
     def apply(self, settings: LiveSettings) -> None:
-        """Take over masks and zones of other settings, for streams of the same names; nothing else."""
+        """Apply the masks and zones of other settings to the streams with the same names; ignores everything else."""
         streams = {stream.name: stream for stream in settings.live.streams}
         for pipeline in self._pipelines:
             engine = settings.engine(streams.get(pipeline.config.name, pipeline.config))
@@ -141,7 +141,7 @@ class LiveService:
         log.info("masks and zones reloaded")
 
     def close(self) -> None:
-        """Stop sources, streams, sinks and servers, in this order, within about five seconds whatever hangs."""
+        """Stop sources, streams, sinks and servers in this order, within about five seconds even if something hangs."""
         sources = {f"source of {pipeline.config.name}": pipeline.camera.close for pipeline in self._pipelines}
         streams = {f"stream {pipeline.config.name}": pipeline.stream.close for pipeline in self._pipelines}
         sinks = {
@@ -198,7 +198,7 @@ class LiveService:
         self._servers.callback(_close_server, network, server)
         if where.is_open and not guarded:
             means = "live.rtsp_access.user and password" if kind == "RTSP" else "live.web.token"
-            log.warning("whoever reaches %s can watch: set %s", where, means)
+            log.warning("anyone who can reach %s can watch: set %s", where, means)
 
     def _attach_sinks(self, pipeline: _Pipeline) -> None:
         live, output = self._settings.live, pipeline.stream.output
@@ -217,7 +217,7 @@ class LiveService:
             sink.start()
 
     def _audience(self, pipeline: _Pipeline) -> Audience:
-        """For the thread of the servers, if there are any."""
+        """Call it from the servers' thread, if there are servers."""
         name = pipeline.config.name
         drops = {sink_name: sink.drops for sink_name, sink in pipeline.sinks.items()}
         if pipeline.audio_drops is not None:
@@ -236,14 +236,14 @@ class LiveService:
         async def take() -> list[Snapshot]:
             return [pipeline.stream.snapshot() for pipeline in self._pipelines]
 
-        # The servers' counts belong to their thread.
+        # The servers' counters may only be read in their thread.
         return asyncio.run(take()) if self._network is None else self._network.run(take(), START_TIMEOUT)
 
     def _report(self) -> None:
         try:
             snapshots = self._snapshots()
         except TimeoutError:
-            log.warning("the servers are too busy to be counted")
+            log.warning("no status report: the servers do not respond")
             return
         for now in snapshots:
             fields = {
@@ -267,7 +267,7 @@ def _close_server(network: LoopThread, server: RtspServer | WebServer) -> None:
 
 
 def _close_all(parts: Mapping[str, Callable[[float], bool]], patience: float) -> None:
-    """All at once: what hangs delays nobody else."""
+    """Close all in parallel, so that one that hangs does not delay the others."""
     if not parts:
         return
     with ThreadPoolExecutor(len(parts), "veilcast-close") as pool:

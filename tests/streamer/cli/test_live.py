@@ -334,7 +334,7 @@ def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp
 
 def test_an_open_port_without_a_token_is_warned_of(clip: Path) -> None:
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0") as job:
-        read_until(job, "warning.*whoever reaches.*live.web.token")
+        read_until(job, "warning.*anyone who can reach.*live.web.token")
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0", env={"VEILCAST_TOKEN": "a-secret-word"}) as job:
         lines, _ = read_until(job, "connected")
-        assert not any("whoever reaches" in line for line in lines)
+        assert not any("anyone who can reach" in line for line in lines)

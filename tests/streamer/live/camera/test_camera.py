@@ -117,7 +117,7 @@ def test_credentials(clip: Path, auth: str, caplog: pytest.LogCaptureFixture) ->
     [
         ("rtsp://u:s3cret@127.0.0.1:{port}/x", "nothing listens"),
         ("http://u:s3cret@127.0.0.1:{port}/x", "nothing listens"),
-        ("rtsp://u:s3cret@no-such-host.invalid/x", "host name is not known: no-such-host.invalid"),
+        ("rtsp://u:s3cret@no-such-host.invalid/x", "unknown host name: no-such-host.invalid"),
         ("/dev/video99", "no such file"),
         ("/no/such.mp4", "does not exist"),
     ],

@@ -57,7 +57,7 @@ def workers(parent: int) -> list[int]:
             parents = re.findall(r"^PPid:\s*(\d+)", (entry / "status").read_text(), re.MULTILINE)
         except OSError:
             continue
-        if any(word.endswith("push_worker.py") for word in words) and str(parent) in parents:
+        if any(word.endswith("push/worker.py") for word in words) and str(parent) in parents:
             found.append(int(entry.name))
     return found
 

@@ -141,7 +141,7 @@ def test_the_token_is_asked_for_until_it_is_right(page: Page) -> None:
         page.goto(address(server, "/door"))
         page.fill("#token", "wrong")
         page.click("#login button")
-        soon(page, lambda: "That is not the token" in page.inner_text("#login"))
+        soon(page, lambda: "Wrong token" in page.inner_text("#login"))
         assert server.viewers("door") == 0
         page.fill("#token", TOKEN)
         page.press("#token", "Enter")
@@ -161,8 +161,8 @@ def test_it_comes_back_when_the_server_does(page: Page) -> None:
         page.goto(address(first, "/door"))
         soon(page, lambda: pictures(page) >= 5)
         network.run(first.close(), WAIT)
-        soon(page, lambda: "Trying again" in page.inner_text("#link"))
-        soon(page, lambda: "cannot be reached" in page.inner_text("#trouble"))
+        soon(page, lambda: "Reconnecting" in page.inner_text("#link"))
+        soon(page, lambda: "Cannot reach the server" in page.inner_text("#trouble"))
         second = WebServer({"door": producer.output}, WebConfig())
         network.run(second.start("127.0.0.1", port), WAIT)
         seen = pictures(page)
@@ -175,8 +175,8 @@ def test_it_says_when_there_is_no_such_stream_or_no_room(page: Page) -> None:
     quiet = {name: StreamOutput(name, lambda name=name: Snapshot(name)) for name in ("door",)}  # type: ignore[misc]
     with serving(quiet) as server:
         page.goto(address(server, "/?stream=gate"))
-        soon(page, lambda: "no such stream" in page.inner_text("#link"))
-        assert "no such stream" in page.inner_text("#trouble")
+        soon(page, lambda: "does not exist" in page.inner_text("#link"))
+        assert "does not exist" in page.inner_text("#trouble")
 
 
 def test_the_list_leads_to_the_streams(page: Page, tmp_path: Path) -> None:
