@@ -51,11 +51,11 @@ class PictureLimit:
         level = av.logging.get_level()
         av.logging.set_level(av.logging.ERROR)
         try:
-            with av.logging.Capture(local=True) as said:
+            with av.logging.Capture(local=True) as log_lines:
                 _try(path, self)
         finally:
             av.logging.set_level(level)
-        for _, _, text in said:
+        for _, _, text in log_lines:
             if found := _EXCEEDED.search(text):
                 self.check(path, int(found[1]), int(found[2]))
 

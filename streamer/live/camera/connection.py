@@ -253,7 +253,7 @@ class LiveSource:
         while not self._interrupt.is_set():
             began = time.monotonic()
             try:
-                with interruptible(self._interrupt), capture() as said:
+                with interruptible(self._interrupt), capture() as log_lines:
                     packet = next(packets, None)
             except FFmpegError as error:
                 if self._interrupt.is_set():
@@ -262,7 +262,7 @@ class LiveSource:
             if packet is None:
                 return
             # Keep the flag across audio packets between a loss and the damaged picture.
-            lossy = lossy or reports_loss(said)
+            lossy = lossy or reports_loss(log_lines)
             if time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE:
                 # When its read times out, FFmpeg first returns the last picture it has, old and maybe incomplete.
                 raise SourceError(f"{'nothing' if audio is None else 'no picture'} was sent for {silence:g} s")
@@ -285,14 +285,14 @@ class LiveSource:
             gap = self._frame_numbers is not None and self._frame_numbers.gap(bytes(packet))
             self._damage.packet(self._ordinal, packet.is_keyframe, lossy or gap or packet.is_corrupt)
         try:
-            with capture() as said:
+            with capture() as log_lines:
                 frames = self._context.decode(packet)
         except EndOfStream:
             return
         except FFmpegError:
             self._damage.decode_failed(self._ordinal)
             return
-        if reports_loss(said):
+        if reports_loss(log_lines):
             self._damage.decode_failed(self._ordinal)
         for video in frames:
             yield self._picture(video, arrived)

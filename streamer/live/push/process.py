@@ -29,7 +29,7 @@ class PushProcess:
         self.ended = False
         self._timeout = job["timeout"]
         self._error: str | None = None
-        self._said = b""
+        self._received = b""
         # Its own session, so that Ctrl-C reaches only the parent, which then ends this process with a TEARDOWN.
         self._process = subprocess.Popen(
             [sys.executable, "-P", _WORKER],
@@ -101,13 +101,13 @@ class PushProcess:
         self._process.stdout.close()
 
     def _listen(self) -> None:
-        said = os.read(self._out, 4096)
-        *lines, self._said = (self._said + said).split(b"\n")
+        data = os.read(self._out, 4096)
+        *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             message: dict[str, str] = json.loads(line)
             self.connected = self.connected or message.get("state") == "connected"
             self._error = message.get("error", self._error)
-        if not said:
+        if not data:
             self._gone()
 
     def _gone(self) -> None:

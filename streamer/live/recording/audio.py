@@ -26,7 +26,7 @@ class RecordedAudio:
     def __init__(self, output: StreamOutput, policy: AudioPolicy, container: ContainerName) -> None:
         self._output, self._policy, self._container = output, policy, container
         self._subscription: Subscription[AudioPacket] | None = None
-        self._warnings = WarningLog(self._tell)
+        self._warnings = WarningLog(self._warn)
         self._given: tuple[int, AudioFormat] | None = None
         self._processor: AudioProcessor | None = None
         self._held: deque[AudioPacket] = deque()
@@ -112,5 +112,5 @@ class RecordedAudio:
                 self._lost += 1
             self._held.append(packet)
 
-    def _tell(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         _LOG.warning(text, extra={"stream": self._output.name})

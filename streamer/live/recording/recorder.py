@@ -68,7 +68,7 @@ class Recorder:
         self._subscription: Subscription[VideoPacket] | None = None
         self._audio = RecordedAudio(output, audio, config.container)
         self._segment: Segment | None = None
-        self._limit_told = False
+        self._key_requested = False
         self._trouble: str | None = None
         self._lost = 0
         self._backoff = Backoff(*_RETRY)
@@ -163,9 +163,9 @@ class Recorder:
         # Audio in a new format needs a new file, which has to start at a key frame.
         other = self._audio.format is not None and self._audio.format != segment.audio
         due = long or large or other
-        if due and not packet.keyframe and not self._limit_told:
+        if due and not packet.keyframe and not self._key_requested:
             # Key frames may be far apart, so request one.
-            self._limit_told = True
+            self._key_requested = True
             self._output.packets.request_key()
         return packet.keyframe and due
 
@@ -174,7 +174,7 @@ class Recorder:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = datetime.fromtimestamp(first.captured, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         config, count = self._config, 0
-        self._limit_told = False
+        self._key_requested = False
         while True:
             path = self.folder / f"{name}{f'-{count}' if count else ''}.{config.container}"
             try:

@@ -8,9 +8,7 @@ from typing import Final
 
 from aiortc import RTCRtpSender
 
-_HOOK: Final = (
-    "_send_keyframe"  # aiortc calls it for every PLI and FIR; it sets a flag that only aiortc's encoders read
-)
+_HOOK: Final = "_send_keyframe"  # aiortc calls it for every PLI and FIR, only to set a flag for its own encoders
 
 
 def check_hook(sender: type[RTCRtpSender]) -> None:

@@ -216,8 +216,8 @@ class WebServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         state = readiness(self._streams, time.monotonic())
-        said = {"ready": state.ready, "silent": state.silent, "unrecorded": state.unrecorded}
-        return web.json_response(said, status=200 if state.ready else 503)
+        body = {"ready": state.ready, "silent": state.silent, "unrecorded": state.unrecorded}
+        return web.json_response(body, status=200 if state.ready else 503)
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(self._metrics), headers={"Content-Type": metrics.CONTENT_TYPE})

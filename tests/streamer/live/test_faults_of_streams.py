@@ -1,4 +1,4 @@
-"""A fault has a beginning and an end, and what is not recorded is not ready."""
+"""Faults have a beginning and an end, and a stream that should be recorded but is not is not ready."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_meter_counts() -> None:
     assert (str(meter.state), meter.frames["slate"], meter.faces) == ("offline", 1, 0)
 
 
-def test_the_same_error_is_told_once() -> None:
+def test_the_same_error_is_reported_once() -> None:
     meter = Meter()
     for n in range(20):
         meter.error("same")

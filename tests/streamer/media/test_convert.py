@@ -29,7 +29,7 @@ def test_published_size(width: int, height: int, turn: int, size: tuple[int, int
 
 @pytest.mark.parametrize("form", ["yuv420p", "yuvj420p", "yuvj422p", "yuv422p10le", "nv12", "bgr24", "gray"])
 @pytest.mark.parametrize("size", [(64, 48), (66, 48), (65, 47)])
-def test_all_forms_become_one(form: str, size: tuple[int, int]) -> None:
+def test_all_formats_become_one(form: str, size: tuple[int, int]) -> None:
     out = to_published(picture(*size, form), (64, 48))
     assert (out.width, out.height, out.format.name) == (64, 48, "yuv420p")
     grey = out.to_ndarray(format="gray")
@@ -38,7 +38,7 @@ def test_all_forms_become_one(form: str, size: tuple[int, int]) -> None:
     assert grey[24, 8] < 20 and grey[24, 56] > 235
 
 
-def test_what_fits_is_not_copied() -> None:
+def test_a_picture_in_the_right_format_is_not_copied() -> None:
     video = picture(64, 48, "yuv420p")
     assert to_published(video, (64, 48), UPRIGHT) is video
 

@@ -26,7 +26,7 @@ def test_shares(left: int, demands: list[ClientDemand], shares: list[int]) -> No
     assert allocate(left, demands) == shares
 
 
-def test_what_is_left_for_clients() -> None:
+def test_descriptors_left_for_clients() -> None:
     assert available(1024, 2) == 1024 - RESERVED - 2 * PER_STREAM
     assert available(64, 1) == 0
 

@@ -62,12 +62,12 @@ print(before - rss())
 
 
 @glibc
-def test_memory_freed_between_what_stays_is_given_back() -> None:
+def test_memory_freed_between_live_blocks_is_returned() -> None:
     done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, timeout=60, check=True)
     assert int(done.stdout) > 100, "megabytes of the 240 that were held, 206 of them freed"
 
 
-def test_a_running_service_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_service_returns_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     given = threading.Event()
     monkeypatch.setattr(service, "REPORT_EVERY", 0.1)
     monkeypatch.setattr(service, "return_freed_memory", given.set)

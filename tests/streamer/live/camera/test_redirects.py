@@ -22,7 +22,7 @@ NEVER = threading.Event()
 
 @contextmanager
 def redirecting(target: str) -> Iterator[tuple[str, list[str | None]]]:
-    """An address that leads to `target` (SELF: to itself), and the credentials that it was sent."""
+    """An address that redirects to `target` (SELF: to itself), and the credentials it received."""
     logins: list[str | None] = []
 
     class Redirects(http.server.BaseHTTPRequestHandler):
@@ -64,13 +64,13 @@ def test_another_host_only_where_it_is_allowed(clip: Path) -> None:
         first(old, "any")
 
 
-def test_a_redirect_without_end() -> None:
+def test_an_endless_redirect() -> None:
     with redirecting("SELF") as (old, _), pytest.raises(SourceError, match="redirects more than 5 times"):
         first(old)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "rtsp://127.0.0.1/x", "http://[bad/", "//other/x"])
-def test_other_places(target: str) -> None:
+def test_redirects_to_other_places(target: str) -> None:
     with redirecting(target) as (old, _), pytest.raises(RedirectError):
         resolve_redirects(old, 5, NEVER)
 
@@ -85,7 +85,7 @@ def test_credentials_stay_with_their_server() -> None:
     assert set(logins + more) == {None}
 
 
-def test_what_is_no_redirect(clip: Path) -> None:
+def test_responses_that_are_not_redirects(clip: Path) -> None:
     with mjpeg_camera(clip) as (url, _):
         assert resolve_redirects(url, 5, NEVER) is None
     assert resolve_redirects(url, 5, NEVER) is None, "nobody is there"

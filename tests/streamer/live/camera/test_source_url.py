@@ -1,4 +1,4 @@
-"""What an address means, and that what is said of it holds no credential."""
+"""Parsing of source addresses; no text about them contains a credential."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_kinds(text: str, kind: SourceKind, shown: str, host: str | None, port: 
         ("rtsp://u:s3cret#1@cam/x", "%23"),
         ("rtsp://u:s3cret/1@cam/x", "%2F"),
         ("rtsp://[::1/x", "host"),
-        ("rtsp://u:s3cret@cam/x y", "blank"),
+        ("rtsp://u:s3cret@cam/x y", "space"),
         ("rtsp://cam/x\n", "rtsp"),
         ("rtsp://cam/\nx", "control"),
         ("v4l2:camera", "webcam"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line_without_the_password(text: str, said: str) -> None:
+def test_an_invalid_address_is_refused_in_one_line_without_the_password(text: str, said: str) -> None:
     if text == "rtsp://cam/x\n":  # a line from a file
         assert parse_source(text).url == "rtsp://cam/x"
         return
@@ -58,7 +58,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line_without_the_password(text: 
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_the_password_is_in_no_text_of_the_source() -> None:
+def test_no_text_about_the_source_contains_the_password() -> None:
     source = parse_source("rtsp://user:s3cret@cam/x")
     assert "s3cret" in source.url and "s3cret" not in f"{source!r} {source}"
 

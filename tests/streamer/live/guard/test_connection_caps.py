@@ -8,7 +8,7 @@ CAPS = Caps(total=6, per_client=3)
 
 
 def slots(text: str) -> list[Slot[str]]:
-    """`a1 b- c5`: one of client a, idle since 1, one of b that is of use, one of c, idle since 5."""
+    """`a1 b- c5`: a slot of client a, idle since 1, one of b in use, one of c, idle since 5."""
     return [Slot(word, word[0], None if word[1:] == "-" else float(word[1:])) for word in text.split()]
 
 
@@ -26,17 +26,17 @@ def slots(text: str) -> list[Slot[str]]:
         ("a1 a2 b3 b4 c0 c-", "b", "b3"),
     ],
 )
-def test_who_gives_way(taken: str, client: str, evicted: str | None) -> None:
+def test_who_is_evicted(taken: str, client: str, evicted: str | None) -> None:
     assert pick_eviction(slots(taken), client, CAPS) == evicted
 
 
 @pytest.mark.parametrize(("taken", "client"), [("a- a- a-", "a"), ("a- a- b- b- c- c-", "d")])
-def test_nobody_can(taken: str, client: str) -> None:
+def test_nobody_idle_means_full(taken: str, client: str) -> None:
     with pytest.raises(FullError):
         pick_eviction(slots(taken), client, CAPS)
 
 
-def test_whoever_takes_many_places_drives_out_himself_alone() -> None:
+def test_a_client_that_takes_many_slots_evicts_only_itself() -> None:
     caps = Caps(20, 16)
     taken = slots("g1") + [Slot(f"evil {number}", "e", 100.0 + number) for number in range(16)]
     for number in range(16, 500):
@@ -59,5 +59,5 @@ def test_whoever_takes_many_places_drives_out_himself_alone() -> None:
         ("somewhere", "somewhere"),
     ],
 )
-def test_parties(address: str, client: str) -> None:
+def test_client_keys(address: str, client: str) -> None:
     assert client_key(address) == client

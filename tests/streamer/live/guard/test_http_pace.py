@@ -12,7 +12,7 @@ def pace() -> HttpPace:
     return HttpPace(LIMITS, 0.0)
 
 
-def test_a_connection_that_asks_nothing() -> None:
+def test_a_connection_without_a_request() -> None:
     assert pace().overdue(10, 0) is None and pace().overdue(10.1, 0) == "send a head"
 
 
@@ -62,7 +62,7 @@ def test_between_requests() -> None:
     assert one.overdue(171, 0) is None and one.overdue(173, 0) == "send a head"
 
 
-def test_an_answer_that_nobody_reads() -> None:
+def test_a_response_that_nobody_reads() -> None:
     one = pace()
     one.received(HEAD, 0.0)
     one.sent(100_000, 1.0)

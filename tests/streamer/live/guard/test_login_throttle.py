@@ -6,7 +6,7 @@ from streamer.live.guard.login_throttle import FORGET_AFTER, FREE_GUESSES, LONGE
 
 
 def guess(throttle: LoginThrottle, until: float, begin: float = 0.0, client: str = "a") -> int:
-    """Guess as fast as it lets one up to `until`; how many guesses were looked at."""
+    """Guess as fast as possible up to `until`; returns how many guesses were checked."""
     now, count = begin, 0
     while now < until:
         wait = throttle.wait(client, "", now)
@@ -32,7 +32,7 @@ def test_a_few_mistakes_cost_nothing() -> None:
     )
 
 
-def test_every_further_one_costs_twice_as_much_up_to_a_bound() -> None:
+def test_every_further_mistake_doubles_the_lockout_up_to_a_bound() -> None:
     throttle, now, waits = LoginThrottle(), 0.0, []
     for number in range(20):
         throttle.failed("a", "", bytes([number]), now)
@@ -40,7 +40,7 @@ def test_every_further_one_costs_twice_as_much_up_to_a_bound() -> None:
     assert waits == [0.0] * FREE_GUESSES + [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] + [LONGEST_WAIT] * 9
 
 
-def test_what_a_guesser_gets_done() -> None:
+def test_how_many_guesses_an_attacker_gets() -> None:
     assert guess(LoginThrottle(), 60) <= 12
     assert guess(LoginThrottle(), 86_400) <= 3_000  # a day; it was one and a half thousand a second
 
@@ -62,7 +62,7 @@ def test_a_recorder_that_was_there_before_does_not_wait_for_a_guesser_at_its_add
     assert throttle.wait("a", "recorder 1.0", 600) > 30 and throttle.wait("b", "recorder 1.0", 600) == 0
 
 
-def test_it_is_forgiven() -> None:
+def test_mistakes_are_forgotten() -> None:
     throttle = LoginThrottle()
     guess(throttle, 600)
     later = 600 + LONGEST_WAIT + 20 * FORGET_AFTER
@@ -71,14 +71,14 @@ def test_it_is_forgiven() -> None:
     assert throttle.wait("a", "", later) == 0
 
 
-def test_the_same_again_is_no_guess() -> None:
+def test_repeating_the_same_credentials_is_not_guessing() -> None:
     throttle = LoginThrottle()
     for second in range(1000):
         throttle.failed("a", "", b"an old token", float(second))
         assert throttle.wait("a", "", float(second)) == 0
 
 
-def test_it_remembers_only_so_many() -> None:
+def test_memory_is_bounded() -> None:
     throttle = LoginThrottle()
     for number in range(10_000):
         throttle.failed(f"client {number}", "", b"x", 0.0)

@@ -21,7 +21,7 @@ UDP = "RTP/AVP;unicast;client_port=5000-5001"
 
 
 class FakeMedia:
-    """Writes down what it is told; starts to play at once unless told otherwise."""
+    """Records the calls it gets; starts to play at once unless told otherwise."""
 
     def __init__(self) -> None:
         self.format_now: VideoFormat | None = FORMAT
@@ -94,7 +94,7 @@ def header(response: Response, name: str) -> str:
     return dict(response.headers)[name]
 
 
-def test_the_whole_way() -> None:
+def test_a_complete_session() -> None:
     bench = Bench()
     assert header(bench.ask("OPTIONS", "*"), "Public") == ", ".join(METHODS)
     described = bench.ask("DESCRIBE", "rtsp://u:p@h:99/door?x=1", accept="application/sdp")
@@ -228,7 +228,7 @@ def test_sessions_that_play_are_counted() -> None:
     assert len(bench.sessions) == 2 and bench.media.told.count("close") == 1
 
 
-def test_sessions_that_do_not_play_give_way() -> None:
+def test_sessions_that_do_not_play_are_evicted() -> None:
     bench = Bench(most=2)
     idle = bench.connect()
     assert bench.ask("SETUP", transport=TCP, session="", by=idle).status == 200
@@ -269,7 +269,7 @@ def test_guessing_gets_slower_and_slower() -> None:
     assert ask("one more guess").status == 401 and ask("secret").status == 503
 
 
-def test_over_tcp_playing_is_life_enough() -> None:
+def test_over_tcp_playing_is_enough_to_keep_a_session_alive() -> None:
     bench = Bench()
     bench.set_up()
     bench.ask("PLAY")
@@ -295,7 +295,7 @@ def test_what_ends_with_the_connection() -> None:
     assert bench.ask("TEARDOWN", by=same).status == 200
 
 
-def test_over_tcp_a_session_is_of_its_connection() -> None:
+def test_a_tcp_session_belongs_to_its_connection() -> None:
     bench = Bench()
     bench.set_up()
     assert bench.ask("TEARDOWN", by=bench.connect()).status == 454
@@ -318,7 +318,7 @@ def test_credentials() -> None:
     assert bench.control.should_disconnect
 
 
-def test_an_old_nonce_is_told_from_a_wrong_password() -> None:
+def test_an_old_nonce_is_distinguished_from_a_wrong_password() -> None:
     auth = Authenticator("me", "secret")
     bench = Bench(auth)
     bench.now = 1000.0

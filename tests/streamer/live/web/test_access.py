@@ -63,14 +63,14 @@ def test_a_client_that_is_known_does_not_wait_either() -> None:
 
 
 @pytest.mark.parametrize("cookie", ["", "veilcast-known=", "veilcast-known=a.b", "veilcast-known=" + "x" * 200, ";;=;"])
-def test_other_cookies_are_none(cookie: str) -> None:
+def test_invalid_cookies_are_ignored(cookie: str) -> None:
     access = WebAccess(TOKEN, NAMES)
     for number in range(20):
         access.check(asked(f"guess {number}"), 0.0)
     assert status(access.check(asked(cookie=cookie), 0.0)) == 429
 
 
-def test_a_cookie_of_another_server_is_none() -> None:
+def test_a_cookie_of_another_server_is_ignored() -> None:
     verdict = WebAccess(TOKEN, NAMES).check(asked(), 0.0)
     assert isinstance(verdict, Admitted) and verdict.cookie is not None
     verdict = WebAccess(TOKEN, NAMES).check(asked(cookie=verdict.cookie.partition(";")[0]), 0.0)
@@ -82,7 +82,7 @@ def test_wrong_tokens(token: str) -> None:
     assert status(WebAccess(TOKEN, NAMES).check(asked(token), 0.0)) == 401
 
 
-def test_without_a_token_the_name_counts() -> None:
+def test_without_a_token_the_host_name_decides() -> None:
     access = WebAccess(None, NAMES)
     for path in ("/", "/door", "/page/page.js", "/api/streams", "/whep/door"):
         refused = access.check(AccessRequest(path, "evil.example", None, None, None, ""), 0.0)

@@ -57,7 +57,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def soon(page: Page, what: Callable[[], bool], timeout: float = WAIT) -> None:
-    """Wait for it; fails when it takes longer. (The page forbids `eval`, which Playwright's own wait is made of.)"""
+    """Wait until true; fails after a while. (The page forbids `eval`, which Playwright's own wait needs.)"""
     deadline = time.monotonic() + timeout
     while not what():
         assert time.monotonic() < deadline, page.inner_text("body")
@@ -65,7 +65,7 @@ def soon(page: Page, what: Callable[[], bool], timeout: float = WAIT) -> None:
 
 
 def pictures(page: Page) -> int:
-    """How many the video has shown since it was last asked to count."""
+    """How many pictures the video element has shown since the last call."""
     if page.evaluate("() => window.pictures === undefined"):
         page.evaluate(COUNT)
     return int(page.evaluate("() => window.pictures"))
@@ -82,7 +82,7 @@ def address(server: WebServer, path: str = "/") -> str:
 
 
 def posed(producer: Producer, **facts: object) -> None:
-    """Have the producer's stream tell these things of itself."""
+    """Make the producer's stream report these snapshot fields."""
     snapshot = replace(Snapshot("door", fps_in=24.9, fps_out=25.0), **facts)  # type: ignore[arg-type]
     producer.output.snapshot = lambda: snapshot
 
@@ -171,7 +171,7 @@ def test_it_comes_back_when_the_server_does(page: Page) -> None:
         network.run(second.close(), WAIT)
 
 
-def test_it_says_when_there_is_no_such_stream_or_no_room(page: Page) -> None:
+def test_it_reports_an_unknown_stream_and_a_full_server(page: Page) -> None:
     quiet = {name: StreamOutput(name, lambda name=name: Snapshot(name)) for name in ("door",)}  # type: ignore[misc]
     with serving(quiet) as server:
         page.goto(address(server, "/?stream=gate"))
