@@ -87,7 +87,7 @@ class AudioClock:
     """
 
     def __init__(self) -> None:
-        self.left_out = 0
+        self.dropped = 0
         self._connection: int | None = None
         self._offset: float | None = None  # seconds from a source time to the published one; None: no pictures
         self._newest = 0.0
@@ -111,7 +111,7 @@ class AudioClock:
         """Add a packet. Returns the packets that can be published now, in order."""
         if len(self._held) >= _HELD:
             self._held.popleft()
-            self.left_out += 1
+            self.dropped += 1
         self._held.append(audio)
         return self.ready()
 
@@ -126,7 +126,7 @@ class AudioClock:
             self._held.popleft()
             packet = self._stamped(audio)
             if packet is None:
-                self.left_out += 1
+                self.dropped += 1
             else:
                 packets.append(packet)
         return packets

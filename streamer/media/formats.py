@@ -35,7 +35,7 @@ def open_file(path: Path, codec_options: dict[str, str] | None = None) -> InputC
     """Open a file as a container; `codec_options` go to the decoders used for probing.
 
     FFmpeg gets an open file descriptor. So the file name cannot act as a pattern or a protocol, and no protocol is
-    available to open anything else. Raises OSError (FFmpegError is a subclass).
+    available to open anything else. Raises OSError or FFmpegError.
     """
     with path.open("rb", buffering=0) as file:  # FFmpeg duplicates the descriptor
         return av.open(

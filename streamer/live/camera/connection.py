@@ -108,7 +108,7 @@ class LiveSource:
             stream = self._pick_stream()
             took = time.monotonic() - began
             if stream is not None and not stream.codec_context.width and took >= 0.95 * config.open_timeout:
-                # FFmpeg gave up waiting for the first picture; opening again would only repeat the wait.
+                # FFmpeg gave up waiting for the first picture; reading on would only repeat the wait.
                 raise SourceError(f"it answers but sent nothing for {config.open_timeout:g} s")
             if stream is None and source.kind is not SourceKind.FILE:
                 self._container.close()

@@ -56,7 +56,7 @@ def test_audio_waits_for_the_first_picture_and_older_audio_is_dropped() -> None:
     clock = AudioClock()
     assert clock.add(live_audio(9.9)) == clock.add(live_audio(10.1)) == clock.ready() == []
     clock.picture(1, 10.0, CLOCK)
-    assert stamps(clock.ready()) == pytest.approx([1.1]) and clock.left_out == 1
+    assert stamps(clock.ready()) == pytest.approx([1.1]) and clock.dropped == 1
 
 
 def test_another_connection_is_another_clock() -> None:
@@ -66,7 +66,7 @@ def test_another_connection_is_another_clock() -> None:
     assert clock.add(live_audio(77.1, 2)) == [], "its first picture is not there yet"
     clock.picture(2, 77.0, 3 * CLOCK)
     assert stamps(clock.ready()) == pytest.approx([3.1])
-    assert clock.add(live_audio(10.2)) == [] and clock.left_out == 1
+    assert clock.add(live_audio(10.2)) == [] and clock.dropped == 1
 
 
 def test_without_pictures_there_is_no_audio() -> None:
@@ -82,7 +82,7 @@ def test_without_pictures_there_is_no_audio() -> None:
 def test_packets_with_senseless_timestamps_are_dropped(at: float) -> None:
     clock = AudioClock()
     clock.picture(1, 0.0, 0)
-    assert clock.add(live_audio(at)) == [] and clock.left_out == 1
+    assert clock.add(live_audio(at)) == [] and clock.dropped == 1
 
 
 def test_a_clock_that_goes_back_never_makes_pts_fall() -> None:
@@ -97,6 +97,6 @@ def test_waiting_packets_are_bounded() -> None:
     clock = AudioClock()
     for n in range(1000):
         clock.add(live_audio(n * LONG))
-    assert clock.left_out == 700
+    assert clock.dropped == 700
     clock.picture(1, None, 0)
     assert clock.ready() == [], "pictures without a source time give audio none"
