@@ -188,7 +188,7 @@ def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
         thread.start()
         try:
             eventually(lambda: one.drops().get(name, 0) > 0)
-            eventually(lambda: one.viewers() == 1)  # it has been hung up on
+            eventually(lambda: one.viewers() == 1)  # it has been disconnected
             assert one.drops().keys() == {"departed"}
         finally:
             reading.clear()
@@ -308,5 +308,5 @@ def test_nothing_secret_is_logged(producer: Producer, caplog: pytest.LogCaptureF
         with Client(one.server.port) as other:
             other.socket.sendall(b"DESCRIBE rtsp://me:hunter2@h/door HTTP\r\n\r\n")
             assert other.is_closed()
-    assert "wrong credentials" in caplog.text and "no RTSP" in caplog.text
+    assert "wrong credentials" in caplog.text and "does not speak RTSP" in caplog.text
     assert "hunter2" not in caplog.text and "aHVudGVyMg" not in caplog.text and "hunter2" not in repr(config)
