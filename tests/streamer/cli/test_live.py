@@ -260,7 +260,7 @@ def test_a_file_is_played_to_its_end_and_recorded_whole(clip: Path, tmp_path: Pa
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path: Path) -> None:
     with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(tmp_path)) as job:
-        read_until(job, "segment begun")
+        read_until(job, "segment started")
         asked = time.monotonic()
         job.send_signal(kind)
         _, said = job.communicate(timeout=WAIT)
@@ -281,7 +281,7 @@ def test_a_second_interrupt_ends_it_at_once(clip: Path, tmp_path: Path) -> None:
 def interrupted_twice(clip: Path, folder: Path) -> bool:
     """Whether the second one came in time."""
     with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(folder)) as job:
-        read_until(job, "segment begun")
+        read_until(job, "segment started")
         asked = time.monotonic()
         job.send_signal(signal.SIGINT)
         read_until(job, "stopping")
@@ -326,7 +326,7 @@ def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp
         state = json.loads(pages[0])[0]
         job.terminate()
         _, said = job.communicate(timeout=WAIT)
-    assert state["source"] == "rtsp://***@127.0.0.1:9/stream1" and state["away_since"] is not None
+    assert state["source"] == "rtsp://***@127.0.0.1:9/stream1" and state["offline_since"] is not None
     everything = "".join([*lines, *more, said, title, *pages])
     assert "secret" not in everything, "in logs, pages or the process list"
     assert Cover.BLANKET.value not in state["state"]
@@ -334,7 +334,7 @@ def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp
 
 def test_an_open_port_without_a_token_is_warned_of(clip: Path) -> None:
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0") as job:
-        read_until(job, "warning.*whoever reaches.*live.web.token")
+        read_until(job, "warning.*anyone who can reach.*live.web.token")
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0", env={"VEILCAST_TOKEN": "a-secret-word"}) as job:
         lines, _ = read_until(job, "connected")
-        assert not any("whoever reaches" in line for line in lines)
+        assert not any("anyone who can reach" in line for line in lines)

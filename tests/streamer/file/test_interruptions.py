@@ -255,7 +255,7 @@ def test_damaged_sound_does_not_end_a_job(
     out = tmp_path / f"out.{target}"
     assert main(["file", str(path), str(out), "--audio", policy]) == 3
     said = capsys.readouterr().err
-    assert "sound track #1" in said and "damaged packets" in said
+    assert "audio track #1" in said and "damaged packets" in said
     assert len(video_times(out)) == 15 and len(streams(out, "audio")) == 1 and float(duration(out)) > 0.5
 
 
@@ -266,7 +266,7 @@ def test_sound_that_does_not_fit_is_named(tmp_path: Path, capsys: Capture) -> No
     path = tmp_path / "in.mkv"
     ffmpeg(*picture(), *tone(), *x264(), "-c:a", "truehd", "-strict", "-2", path)
     assert main(["file", str(path), str(tmp_path / "out.mp4")]) == 1
-    assert ".mp4 cannot hold sound track #1 (truehd) as it is; choose a .mkv target" in capsys.readouterr().err
+    assert ".mp4 cannot hold audio track #1 (truehd) as it is; choose a .mkv target" in capsys.readouterr().err
 
 
 def test_sound_that_is_no_number_is_disguised_all_the_same(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ BAD = [
     ("noise", lambda path: path.write_bytes(bytes(range(256)) * 8), "is not a video that FFmpeg can read"),
     ("truncated", without_index, r"is truncated: the index \(moov\)"),
     ("truncated in its index", cut_in_index, r"is truncated: the index \(moov\)"),
-    ("sound only", sound_only, "has sound but no video"),
+    ("sound only", sound_only, "has audio but no video"),
     ("unknown codec", unknown_codec, "no decoder for its video codec"),
     ("no picture", no_picture, "none of its pictures could be decoded"),
     ("device", lambda path: path.symlink_to("/dev/null"), "is not a regular file"),

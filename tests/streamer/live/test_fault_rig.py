@@ -1,4 +1,4 @@
-"""The judge of the fault tests is judged: it must see what it is there to see."""
+"""Tests of the fault tests' judge: it must notice every kind of leak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault has a beginning and an end, and what is not recorded is not ready."""
+"""Faults have a beginning and an end, and a stream that should be recorded but is not is not ready."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_camera_that_is_down_says_so_once_and_then_once_a_minute(
         return [r for r in caplog.records if r.name == "veilcast.camera" and "no pictures" in r.getMessage()]
 
     assert len(lines(1.0)) == 1
-    monkeypatch.setattr(module, "_TELL_AGAIN", 0.3)
+    monkeypatch.setattr(module, "_LOG_AGAIN", 0.3)
     again = lines(1.5)
     assert 2 <= len(again) <= 6
     assert vars(again[-1])["tries"] > len(again), "it says how often it was tried"

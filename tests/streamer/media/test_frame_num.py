@@ -1,4 +1,4 @@
-"""Missing reference pictures, found in streams of many encoders' settings."""
+"""Missing reference pictures are found, for many encoder settings."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def is_reference(unit: bytes) -> bool:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\1", b"\0\0\1\x67", b"\0\0\1\x41", b"\0\0\1\x67" + bytes(50), b"xyz" * 9])
-def test_rubbish_is_no_trouble(data: bytes) -> None:
+def test_garbage_is_handled(data: bytes) -> None:
     numbers = FrameNumbers()
     numbers.gap(data)
     numbers.gap(data)

@@ -16,7 +16,7 @@ from tests.rigs.faces import write as write_clip
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_asks_and_the_second_forces(kind: signal.Signals) -> None:
+def test_the_first_signal_asks_and_the_second_forces(kind: signal.Signals) -> None:
     before = signal.getsignal(kind)
     with interrupts() as asked:
         assert not asked.is_set()

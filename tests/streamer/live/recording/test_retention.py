@@ -42,7 +42,7 @@ stored = st.builds(StoredFile, st.text(min_size=1, max_size=3), st.integers(0, 1
 
 
 @given(st.lists(stored, unique_by=lambda file: file.name), st.floats(0, NOW), st.integers(0, 5000))
-def test_what_is_left_keeps_both_limits(files: list[StoredFile], seconds: float, size: int) -> None:
+def test_the_remaining_files_are_within_both_limits(files: list[StoredFile], seconds: float, size: int) -> None:
     gone = set(expired(files, None, NOW, seconds, size))
     left = [file for file in files if file.name not in gone]
     assert sum(file.size for file in left) <= size

@@ -82,7 +82,7 @@ def test_a_report_tells_when_a_picture_was_taken(pictures: list[VideoPacket]) ->
     assert report.ssrc == source.chunks[0].ssrc == stream.ssrc
 
 
-def test_goodbye(pictures: list[VideoPacket]) -> None:
+def test_rtcp_bye(pictures: list[VideoPacket]) -> None:
     stream = RtpStream()
     assert [type(packet) for packet in RtcpPacket.parse(stream.bye())] == [RtcpByePacket]
     stream.packetize(pictures[0])

@@ -112,12 +112,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_nonsense_is_answered_and_hung_up_on(client: Client, name: str) -> None:
+def test_nonsense_gets_an_error_and_is_disconnected(client: Client, name: str) -> None:
     client.socket.sendall(HOSTILE[name])
     assert client.answer().status in (400, 413) and client.is_closed()
 
 
-def test_what_is_wrong_but_well_formed_leaves_the_connection_open(client: Client) -> None:
+def test_a_wrong_but_well_formed_request_leaves_the_connection_open(client: Client) -> None:
     assert client.ask("SETUP", "door/trackID=0").status == 400
     assert client.ask("PLAY").status == 455
     assert client.ask("PLAY", Session="0").status == 454
@@ -188,7 +188,7 @@ def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
         thread.start()
         try:
             eventually(lambda: one.drops().get(name, 0) > 0)
-            eventually(lambda: one.viewers() == 1)  # it has been hung up on
+            eventually(lambda: one.viewers() == 1)  # it has been disconnected
             assert one.drops().keys() == {"departed"}
         finally:
             reading.clear()
@@ -238,7 +238,7 @@ def check(fact: bool) -> None:
     assert fact
 
 
-def test_the_end_of_the_stream_is_told() -> None:
+def test_the_end_of_the_stream_is_signalled() -> None:
     producer = Producer()
     with serving(producer.output) as one, Client(one.server.port) as client:
         with producer:
@@ -292,7 +292,7 @@ def test_an_address_that_is_taken(shared: Serving) -> None:
 
 
 @pytest.mark.parametrize("values", [{"user": "me"}, {"password": "x"}, {"user": "a:b", "password": "x"}])
-def test_settings_that_cannot_be(values: dict[str, str]) -> None:
+def test_invalid_settings(values: dict[str, str]) -> None:
     with pytest.raises(ValueError):
         RtspConfig.model_validate(values)
 
@@ -308,5 +308,5 @@ def test_nothing_secret_is_logged(producer: Producer, caplog: pytest.LogCaptureF
         with Client(one.server.port) as other:
             other.socket.sendall(b"DESCRIBE rtsp://me:hunter2@h/door HTTP\r\n\r\n")
             assert other.is_closed()
-    assert "wrong credentials" in caplog.text and "no RTSP" in caplog.text
+    assert "wrong credentials" in caplog.text and "does not speak RTSP" in caplog.text
     assert "hunter2" not in caplog.text and "aHVudGVyMg" not in caplog.text and "hunter2" not in repr(config)

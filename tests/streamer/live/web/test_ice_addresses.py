@@ -70,7 +70,7 @@ def test_what_is_offered_is_where_the_page_is(
 
 
 def can_be_alone() -> bool:
-    """Whether a network of one's own can be had here."""
+    """Whether this machine lets us create a network namespace."""
     return (
         shutil.which("unshare") is not None and not subprocess.run(["unshare", "-rn", "true"], check=False).returncode
     )
