@@ -1,0 +1,91 @@
+"""The command line of `veilcast file`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from streamer.cli.options import MASK, SettingOption, add_config, encoding, overrides, presets_help
+from streamer.settings.encoder import Codec
+from streamer.settings.file import Settings
+from streamer.settings.loading import load
+from streamer.settings.overlay import overlaid
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+P = TypeVar("P", bound=argparse.ArgumentParser)
+
+PROGRESS = ("bar", "plain", "json", "none")
+
+EPILOG = """\
+--progress bar needs a terminal and is plain elsewhere. --progress json writes about one line a second to stderr, and
+one at the end: {"frames": 120, "seconds": 4.8, "total": 60.0, "fps": 31.2, "eta": 44.2}. `seconds` is how far it is in
+the video, `total` how long that is by its header, `eta` the seconds left; total and eta are null where nobody knows.
+Warnings, errors and the summary are lines of their own, none of which begins with a brace.
+
+"""
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    sides = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= side <= 65_536 for side in sides):
+        raise argparse.ArgumentTypeError("must be a width and a height, like 8192x8192")
+    return sides
+
+
+FILE = (
+    *MASK,
+    SettingOption("--audio", "file.audio", "sound: bit for bit, left out, or voices disguised"),
+    SettingOption(
+        "--codec",
+        "encoder.codec",
+        "video codec",
+        choices=get_args(Codec),
+        default="h264, or hevc for more than 8 bits",
+    ),
+    *encoding("encoder"),
+    SettingOption("--keep-metadata", "file.keep_metadata", "keep harmless tags of the input", switch=True),
+    SettingOption(
+        "--max-size",
+        "file.max_size",
+        "refuse pictures with more pixels than this",
+        read=_size,
+        metavar="WxH",
+        default="8192x8192",
+    ),
+)
+"""Options that stand for a setting."""
+
+
+def add_file_parser(commands: _SubParsersAction[P]) -> None:
+    """Add `file` to the program's commands."""
+    file = commands.add_parser(
+        "file",
+        help="make a masked copy of a video file",
+        description="Make a masked copy of a video file.",
+        epilog=EPILOG + presets_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    file.add_argument("input", help="the video")
+    file.add_argument("output", nargs="?", help="the copy; default: NAME.masked.EXT beside the input")
+    add_config(file)
+    file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    for option in FILE:
+        option.add_to(file, Settings)
+    file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
+    file.add_argument(
+        "--progress", choices=PROGRESS, help="how progress is shown on stderr (default: bar on a terminal, else plain)"
+    )
+    file.add_argument(
+        "--quiet",
+        action="store_true",
+        help="say nothing but warnings and errors: no summary, and no progress unless --progress asks for it",
+    )
+
+
+def file_settings(options: argparse.Namespace) -> Settings:
+    """The preset or file with what was said on the command line on top. Raises ConfigError."""
+    return overlaid(load(options.config), overrides(options, FILE))

@@ -1,0 +1,116 @@
+"""Settings as text: YAML of what counts, and a JSON schema of what may be written."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import PurePath
+from typing import get_args
+
+import yaml
+from pydantic import BaseModel, SecretStr
+from pydantic.json_schema import GenerateJsonSchema
+
+from core.config import Section
+from core.detect.registry import DETECTORS
+from streamer.redact import HIDDEN
+from streamer.settings.file import Settings
+from streamer.settings.live import FILES_ONLY, LiveSettings
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def as_yaml(settings: Settings) -> str:
+    """Every option with the value that counts, defaults included. A secret is `***`, whatever it is.
+
+    Without secrets the text can be loaded again and means the same.
+    """
+    data = settings.model_dump()
+    if isinstance(settings, LiveSettings):
+        for key in FILES_ONLY:
+            del data["timeline"][key]
+        shared = settings.shared_engine
+        data["sample"]["min_interval"] = data["live"]["min_interval"] = shared.sample.min_interval
+        data["track"]["hold"] = data["live"]["hold"] = shared.track.hold
+    text = yaml.dump(_plain(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return f"# {HIDDEN} is a secret that is not shown.\n{text}" if _has_secret(settings) else text
+
+
+def as_schema(kind: type[Settings]) -> str:
+    """JSON schema of a YAML file with such settings, as text; every option with what the source says about it."""
+    schema = kind.model_json_schema(schema_generator=_Schema)
+    sections = {section.__name__: section for section in _sections(kind)}
+    for name, found in [(kind.__name__, schema), *schema["$defs"].items()]:
+        for option, text in _docstrings(sections[name]).items():
+            found["properties"][option]["description"] = text
+    schema["$defs"]["DetectConfig"]["properties"]["detector"]["enum"] = sorted(DETECTORS)
+    return json.dumps({"$schema": DIALECT, **schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    """The value in what YAML knows."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    return str(value) if isinstance(value, PurePath | IPv4Address | IPv6Address) else value
+
+
+def _has_secret(value: object) -> bool:
+    if isinstance(value, BaseModel):
+        return any(_has_secret(getattr(value, name)) for name in type(value).model_fields)
+    if isinstance(value, tuple):
+        return any(map(_has_secret, value))
+    return isinstance(value, SecretStr)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of plain values on one line; nothing by reference."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the interface is PyYAML's
+        return True
+
+    def represent_values(self, data: list[object]) -> yaml.Node:
+        plain = not any(isinstance(value, dict | list) for value in data)
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=plain)
+
+
+_Dumper.add_representer(list, _Dumper.represent_values)
+
+
+class _Schema(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the interface is pydantic's
+        """A title would only repeat the option's name."""
+        return False
+
+
+def _sections(kind: object) -> Iterator[type[Section]]:
+    """All sections that are in `kind`, itself included."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        yield kind
+        for field in kind.model_fields.values():
+            yield from _sections(field.annotation)
+    for part in get_args(kind):
+        yield from _sections(part)
+
+
+def _docstrings(section: type[Section]) -> dict[str, str]:
+    """What stands below each option in the source. Pydantic can collect this too, but takes 0.1 s at every start."""
+    found: dict[str, str] = {}
+    for cls in reversed(section.__mro__):
+        if not issubclass(cls, Section) or cls is Section:
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+        assert isinstance(tree, ast.ClassDef)
+        for statement, below in zip(tree.body, tree.body[1:], strict=False):
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                text = below.value if isinstance(below, ast.Expr) else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    found[statement.target.id] = " ".join(text.value.split())
+    return found
