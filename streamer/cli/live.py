@@ -19,7 +19,7 @@ from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.settings.listen import parse_listen
 from streamer.settings.live import LiveSettings
-from streamer.settings.overlay import COMMAND_LINE
+from streamer.settings.overlay import OPTIONS
 
 log = logging.getLogger("veilcast.live")
 
@@ -53,7 +53,7 @@ def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
 
 def _wanted(options: argparse.Namespace) -> LiveSettings:
     settings = live_settings(options, os.environ)
-    _check_purpose(settings, Path(options.config) if options.config else COMMAND_LINE)
+    _check_purpose(settings, Path(options.config) if options.config else OPTIONS)
     return settings
 
 

@@ -11,7 +11,7 @@ from streamer.errors import ConfigError
 from streamer.settings.listen import parse_listen
 from streamer.settings.live import LiveSettings
 from streamer.settings.loading import load
-from streamer.settings.overlay import COMMAND_LINE, Override, overlaid
+from streamer.settings.overlay import OPTIONS, Override, overlaid
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -77,11 +77,9 @@ def live_settings(options: argparse.Namespace, environment: Mapping[str, str]) -
     """The preset or file with what was said on the command line and in the environment on top. Raises ConfigError."""
     settings = load(options.config, LiveSettings)
     if options.source is None and (options.push or options.name):
-        raise ConfigError(COMMAND_LINE, "--push and --name go with a source on the command line")
+        raise ConfigError(OPTIONS, "--push and --name go with a source on the command line")
     if options.source is not None and settings.live.streams:
-        raise ConfigError(
-            COMMAND_LINE, f"{options.config} lists streams already: give a source there or here, not both"
-        )
+        raise ConfigError(OPTIONS, f"{options.config} lists streams already: give a source there or here, not both")
     said = [*overrides(options, LIVE), *in_environment(environment)]
     said += _of_own_masks(said, settings)
     return overlaid(settings, said if options.source is None else [*said, *_stream(options)])

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from core.detect.registry import DETECTORS
 from streamer.errors import ConfigError
 from streamer.settings.file import Settings
-from streamer.settings.problems import Problem, choice, problems_of
+from streamer.settings.problems import Problem, choice, hidden_secrets, problems_of
 from streamer.settings.yaml_text import YamlDocument, YamlError, read_yaml
 
 CONFIG_BYTES = 1 << 20
@@ -98,7 +98,7 @@ def settings_in(document: YamlDocument, path: Path, kind: type[S]) -> S:
     except ValidationError as error:
         found = [*problems_of(error, kind), *_in_data(document.data)]
     else:
-        found = [*unknown_detector(settings.detect.detector)]
+        found = [*unknown_detector(settings.detect.detector), *hidden_secrets(settings)]
     if not found:
         return settings
     lines = [(document.line_of(problem.loc), problem) for problem in found]

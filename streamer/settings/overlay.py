@@ -14,8 +14,8 @@ from streamer.settings.file import Settings
 from streamer.settings.loading import unknown_detector
 from streamer.settings.problems import Loc, Problem, problems_of
 
-COMMAND_LINE = Path("command line")
-"""Stands for the file in messages."""
+OPTIONS = Path("options")
+"""Stands for the file in messages about options and variables."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -43,7 +43,7 @@ def overlaid(settings: S, overrides: Iterable[Override]) -> S:
         found = unknown_detector(changed.detect.detector)
         if not found:
             return changed
-    raise ConfigError(COMMAND_LINE, *(_in_the_users_words(problem, overrides) for problem in found))
+    raise ConfigError(OPTIONS, *(_in_the_users_words(problem, overrides) for problem in found))
 
 
 def _in_the_users_words(problem: Problem, overrides: list[Override]) -> str:

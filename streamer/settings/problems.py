@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from streamer.redact import redacted
+from streamer.redact import HIDDEN, redacted
 
 Loc = tuple[str | int, ...]
 """Where an option is: names of sections and keys, and positions in lists, from the top."""
@@ -74,6 +75,24 @@ def problems_of(error: ValidationError, kind: type[BaseModel]) -> list[Problem]:
     return problems
 
 
+def secrets_of(value: object, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
+    """Every secret in a section, and where it is."""
+    if isinstance(value, SecretStr):
+        yield loc, value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_of(getattr(value, name), (*loc, name))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from secrets_of(item, (*loc, index))
+
+
+def hidden_secrets(settings: BaseModel) -> list[Problem]:
+    """Where settings that were shown to somebody have been made settings again: everybody knows these secrets."""
+    cause = f"{HIDDEN} stands for a secret that was not shown: write the secret itself"
+    return [Problem(loc, cause) for loc, secret in secrets_of(settings) if secret == HIDDEN]
+
+
 def choice(options: list[str], given: object) -> str:
     """What to say of a value that is none of the options."""
     return f"must be {_either(options)}{_not(given)}"
@@ -129,7 +148,7 @@ def _unknown(loc: Loc, kind: type[BaseModel]) -> str:
     name = str(loc[-1])
     said = f"there is no option {redacted(name)[:60]!r}"
     if loc == ("live",):
-        return f"{said} for files: it is for live streams"
+        return f"{said} for files: it is for veilcast live"
     section = _unwrapped(_Place.of(kind, loc[:-1]).annotation)
     names = list(section.model_fields) if _is_section(section) else []
     if near := difflib.get_close_matches(name, names, 1):
@@ -222,8 +241,10 @@ def _not(given: object) -> str:
         return f", not {str(given).lower()}"
     if given is None:
         return ", not nothing"
-    if isinstance(given, int | float):
-        return f", not {given}" if len(f"{given:.6e}") < LONGEST and abs(given) < 10**LONGEST else ""
+    if isinstance(given, float):
+        return f", not {given}" if math.isfinite(given) else f", not .{given}"  # as YAML writes them
+    if isinstance(given, int):
+        return f", not {given}" if abs(given) < 10**LONGEST else ""
     if isinstance(given, str):
         text = redacted(given)
         return f", not {text!r}" if len(text) <= LONGEST else f", not '{text[:LONGEST]}...'"

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import get_args
 
 import yaml
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 from pydantic.json_schema import GenerateJsonSchema
 
 from core.config import Section
@@ -20,6 +20,7 @@ from core.detect.registry import DETECTORS
 from streamer.redact import HIDDEN
 from streamer.settings.file import Settings
 from streamer.settings.live import FILES_ONLY, LiveSettings
+from streamer.settings.problems import secrets_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,7 +28,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def as_yaml(settings: Settings) -> str:
     """Every option with the value that counts, defaults included. A secret is `***`, whatever it is.
 
-    Without secrets the text can be loaded again and means the same.
+    Without secrets the text can be loaded again and means the same; with `***` in it, it is refused.
     """
     data = settings.model_dump()
     if isinstance(settings, LiveSettings):
@@ -37,7 +38,7 @@ def as_yaml(settings: Settings) -> str:
         data["sample"]["min_interval"] = data["live"]["min_interval"] = shared.sample.min_interval
         data["track"]["hold"] = data["live"]["hold"] = shared.track.hold
     text = yaml.dump(_plain(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return f"# {HIDDEN} is a secret that is not shown.\n{text}" if _has_secret(settings) else text
+    return f"# {HIDDEN} is a secret that is not shown.\n{text}" if any(secrets_of(settings)) else text
 
 
 def as_schema(kind: type[Settings]) -> str:
@@ -60,14 +61,6 @@ def _plain(value: object) -> object:
     if isinstance(value, SecretStr):
         return HIDDEN
     return str(value) if isinstance(value, PurePath | IPv4Address | IPv6Address) else value
-
-
-def _has_secret(value: object) -> bool:
-    if isinstance(value, BaseModel):
-        return any(_has_secret(getattr(value, name)) for name in type(value).model_fields)
-    if isinstance(value, tuple):
-        return any(map(_has_secret, value))
-    return isinstance(value, SecretStr)
 
 
 class _Dumper(yaml.SafeDumper):
