@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from streamer.errors import ConfigError
 from streamer.settings.file import Settings
 from streamer.settings.live import LiveSettings
 from streamer.settings.loading import about_presets, load, presets
+from tests.rigs.faces import carphone, read_grey, write
 
 Capture = pytest.CaptureFixture[str]
 
@@ -141,3 +144,17 @@ def test_a_parser_of_ones_own_can_take_them() -> None:
     for option in FILE:
         option.add_to(own, Settings)
     assert vars(own.parse_args([])) == {option.dest: None for option in FILE}
+
+
+def test_a_live_stream_is_masked_and_encoded_as_asked(tmp_path: Path) -> None:
+    clip = carphone()
+    source = write(tmp_path / "in.mp4", clip.pictures)
+    asked = ["--mask", "solid", "--shape", "box", "--crf", "31", "--preset", "ultrafast", "--codec", "h264"]
+    command = [sys.executable, "-m", "streamer.cli.entry", "live", str(source), "--record", str(tmp_path), *asked]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    (recording,) = (tmp_path / "camera").iterdir()
+    assert b"crf=31.0" in recording.read_bytes(), "x264 writes what it was told into the stream"
+    shown, face = read_grey(recording)[-1], clip.faces[-1][0]
+    inside = shown[int(face.y0) : int(face.y1), int(face.x0) : int(face.x1)]
+    assert inside.max() < 40, "a solid box over all of the face; the default leaves a few grey averages"
