@@ -32,16 +32,16 @@ def add_config_parser(commands: _SubParsersAction[P]) -> None:
     actions = config.add_subparsers(dest="action", required=True, metavar="show | check | schema")
     show = actions.add_parser(
         "show",
-        help="print all settings that count, as YAML",
-        description="Print all settings that count, defaults included, as YAML; secrets are hidden.",
+        help="print the effective settings as YAML",
+        description="Print the effective settings as YAML, defaults included; secrets are hidden.",
         epilog=presets_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config(show)
-    show.add_argument("--live", action="store_true", help="those of veilcast live, with what the environment sets")
+    show.add_argument("--live", action="store_true", help="settings of veilcast live, with those from the environment")
     check = actions.add_parser(
         "check",
-        help="say what is wrong with settings files",
+        help="check settings files",
         description="Check YAML files and print a line for each problem: file, line, key and what is wrong. A file with"
         " a `live` section is checked for veilcast live, any other for veilcast file. Exits with 0 or 2.",
     )
@@ -51,11 +51,11 @@ def add_config_parser(commands: _SubParsersAction[P]) -> None:
         help="print a JSON schema of settings files",
         description="Print a JSON schema of settings files, for editors and other tools.",
     )
-    schema.add_argument("--live", action="store_true", help="with the live section of veilcast live")
+    schema.add_argument("--live", action="store_true", help="settings of veilcast live")
 
 
 def run_config(options: argparse.Namespace) -> int:
-    """Do what was asked; returns the exit code. Raises ConfigError, OutputError."""
+    """Run the action; returns the exit code. Raises ConfigError, OutputError."""
     kind = LiveSettings if getattr(options, "live", False) else Settings
     match options.action:
         case "show":
@@ -70,7 +70,7 @@ def run_config(options: argparse.Namespace) -> int:
 
 
 def _check(name: str) -> bool:
-    """Say what is wrong with one file; False if anything is."""
+    """Print the problems of one file; returns whether there are none."""
     try:
         document = read(name)
         live = isinstance(document.data, dict) and "live" in document.data

@@ -1,4 +1,4 @@
-"""What is said to the user: messages on stderr, results on stdout."""
+"""Output: messages on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from streamer.errors import OutputError, printable
 
 
 class MessageConsole(Console):
-    """On stderr; a job goes on when nobody reads it any more."""
+    """Writes to stderr. A job goes on when the reader is gone."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True)
 
     def on_broken_pipe(self) -> None:
-        """Whoever read what is said has gone: that is no reason to end the job, as rich would have it."""
+        """Go quiet; rich would end the process."""
         self.quiet = True
 
 
@@ -31,15 +31,17 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 
 def write_result(text: str) -> None:
-    """Write text to stdout as it is. A reader that has gone (`| head`) has seen enough.
+    """Write text to stdout as UTF-8. If the reader is gone (`| head`), the rest is dropped.
 
     Raises OutputError when it cannot be written.
     """
+    if sys.stdout is None:  # the program was started with it closed
+        raise OutputError(Path("standard output"), "is closed")
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.flush()
     except OSError as error:
-        # What is still buffered would fail again when the program ends.
+        # Otherwise the rest of the buffer fails again at exit.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

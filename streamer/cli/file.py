@@ -38,7 +38,7 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
         )
     if options.report is not None:
         reports.write(report, Path(options.report), options.overwrite)
-    if not options.quiet:
+    if not options.quiet and options.progress != "json":  # a path could look like JSON
         say(console, summary(report), "green")
     return DEGRADED if report.failed_samples or report.damaged else 0
 

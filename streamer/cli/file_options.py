@@ -20,10 +20,11 @@ P = TypeVar("P", bound=argparse.ArgumentParser)
 PROGRESS = ("bar", "plain", "json", "none")
 
 EPILOG = """\
---progress bar needs a terminal and is plain elsewhere. --progress json writes about one line a second to stderr, and
-one at the end: {"frames": 120, "seconds": 4.8, "total": 60.0, "fps": 31.2, "eta": 44.2}. `seconds` is how far it is in
-the video, `total` how long that is by its header, `eta` the seconds left; total and eta are null where nobody knows.
-Warnings, errors and the summary are lines of their own, none of which begins with a brace.
+--progress bar needs a terminal; elsewhere it is the same as plain. --progress json writes one JSON object per line to
+stderr, about once a second and once at the end:
+  {"frames": 120, "seconds": 4.8, "total": 60.0, "fps": 31.2, "eta": 44.2}
+seconds: position in the video; total: its length according to the header; eta: seconds left. total and eta are null
+if unknown. Warnings and errors are plain lines that start with "warning: " or "veilcast: "; there is no summary.
 
 """
 
@@ -57,7 +58,7 @@ FILE = (
         default="8192x8192",
     ),
 )
-"""Options that stand for a setting."""
+"""Options that set one setting each."""
 
 
 def add_file_parser(commands: _SubParsersAction[P]) -> None:
@@ -82,7 +83,7 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
     file.add_argument(
         "--quiet",
         action="store_true",
-        help="say nothing but warnings and errors: no summary, and no progress unless --progress asks for it",
+        help="print only warnings and errors: no summary, and no progress unless --progress is given",
     )
 
 

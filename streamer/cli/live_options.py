@@ -44,14 +44,14 @@ LIVE = (
     SettingOption("--transport", "live.source.transport", "how RTSP is pulled"),
     SettingOption("--loop", "live.source.loop", "play a file over and over", switch=True),
 )
-"""Options that stand for a setting."""
+"""Options that set one setting each."""
 
 ENVIRONMENT = {
     "VEILCAST_TOKEN": ("live", "web", "token"),
     "VEILCAST_RTSP_USER": ("live", "rtsp_access", "user"),
     "VEILCAST_RTSP_PASSWORD": ("live", "rtsp_access", "password"),
 }
-"""Variables that stand for a setting."""
+"""Variables that set one setting each."""
 
 
 def add_live_parser(commands: _SubParsersAction[P]) -> None:
@@ -86,11 +86,11 @@ def live_settings(options: argparse.Namespace, environment: Mapping[str, str]) -
 
 
 def in_environment(environment: Mapping[str, str]) -> list[Override]:
-    """The settings that environment variables stand for; an empty variable counts as none."""
-    given = {name: value for name in ENVIRONMENT if (value := environment.get(name))}
-    if "VEILCAST_RTSP_USER" not in given:
-        given.pop("VEILCAST_RTSP_PASSWORD", None)
-    return [Override(ENVIRONMENT[name], value, name) for name, value in given.items()]
+    """Settings from environment variables. A user comes with a password from there or is refused."""
+    names = ["VEILCAST_TOKEN"] if environment.get("VEILCAST_TOKEN") else []
+    if environment.get("VEILCAST_RTSP_USER"):
+        names += ["VEILCAST_RTSP_USER", "VEILCAST_RTSP_PASSWORD"]
+    return [Override(ENVIRONMENT[name], environment.get(name), name) for name in names]
 
 
 def _of_own_masks(said: list[Override], settings: LiveSettings) -> list[Override]:
@@ -104,7 +104,7 @@ def _stream(options: argparse.Namespace) -> list[Override]:
     """The one camera that is given on the command line."""
     stream = ("live", "streams", 0)
     found = [
-        Override((*stream, "name"), _name(options), "--name"),
+        Override((*stream, "name"), _name(options), "--rtsp" if options.name is None else "--name"),
         Override((*stream, "source"), options.source, "source"),
     ]
     return [*found, Override((*stream, "push"), tuple(options.push), "--push")] if options.push else found

@@ -1,4 +1,4 @@
-"""Options that say the same for `veilcast file` and `veilcast live`: each once, with the setting it stands for."""
+"""Options that `veilcast file` and `veilcast live` share, each defined once with the setting that it sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamer.settings.overlay import Override
 
 @dataclass(frozen=True, slots=True)
 class SettingOption:
-    """An option that sets one setting. What is not given here comes from the setting: its choices and its default."""
+    """An option that sets one setting. Choices and default come from the setting unless they are given here."""
 
     flag: str
     key: str
@@ -26,24 +26,24 @@ class SettingOption:
     choices: tuple[str, ...] = ()
     metavar: str | None = None
     default: str = ""
-    """The default in words, where the setting's own is not telling."""
+    """The default in words, for the help text."""
     switch: bool = False
-    """Takes no value: the setting is on if it is there."""
+    """Takes no value: turns the setting on."""
     also: tuple[tuple[str, object], ...] = ()
-    """Other settings that change with it, and what to."""
+    """Other settings that change with it, and their new values."""
 
     @property
     def dest(self) -> str:
-        """What argparse calls its value."""
+        """The attribute that holds its value after parsing."""
         return self.flag.removeprefix("--").replace("-", "_")
 
     @property
     def loc(self) -> tuple[str, ...]:
-        """The setting, part by part."""
+        """The setting's key, split at the dots."""
         return tuple(self.key.split("."))
 
     def add_to(self, parser: argparse._ActionsContainer, kind: type[Settings]) -> None:
-        """Make a parser understand it; `kind` has the setting."""
+        """Add it to a parser; `kind` has the setting."""
         if self.switch:
             parser.add_argument(self.flag, action="store_true", default=None, help=self.help)
             return
@@ -59,7 +59,7 @@ class SettingOption:
 
 
 def overrides(options: argparse.Namespace, table: Iterable[SettingOption]) -> list[Override]:
-    """What was given of the options in the table."""
+    """The settings from those options of the table that were given."""
     found = []
     for option in table:
         value = getattr(options, option.dest)
@@ -115,11 +115,13 @@ def add_config(parser: argparse._ActionsContainer) -> None:
 
 
 def presets_help() -> str:
-    """What there is for `--config`, a line each, for the end of a help text."""
+    """One line about each preset, for the end of a help text."""
     about = about_presets()
     width = max(map(len, about))
     lines = (f"  {name:{width}}  {text}" for name, text in about.items())
-    return "\n".join(("presets for --config (veilcast config show --config NAME prints one):", *lines)) + "\n"
+    return (
+        "\n".join(("presets for --config (veilcast config show --config NAME prints all its settings):", *lines)) + "\n"
+    )
 
 
 def _setting(kind: type[Settings], loc: tuple[str, ...]) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from types import TracebackType
 from typing import Protocol
@@ -107,7 +108,7 @@ class PlainProgress:
 
 
 class JsonProgress:
-    """A line of JSON about once a second, and one for where the job ended."""
+    """A line of JSON about once a second, and one at the end of the job."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -154,7 +155,7 @@ class NoProgress:
 
 
 def seconds_left(progress: Progress) -> float | None:
-    """How long the rest will take if it goes on like this; None where nobody knows."""
+    """How long the rest takes at the pace so far; None if unknown."""
     done = share_done(progress)
     return progress.elapsed * (1 - done) / done if done else None
 
@@ -171,24 +172,26 @@ def plain_line(progress: Progress) -> str:
 
 
 def json_line(progress: Progress) -> str:
-    """Progress as one JSON object; times in seconds, null where nobody knows."""
-    left = seconds_left(progress)
+    """Progress as one JSON object; times in seconds, null if unknown."""
     return json.dumps(
         {
             "frames": progress.frames,
-            "seconds": round(max(0.0, progress.media_time), 3),
-            "total": None if not progress.duration else round(progress.duration, 3),
-            "fps": round(rates(progress)[0], 2),
-            "eta": None if left is None else round(left, 1),
-        },
-        allow_nan=False,
+            "seconds": _rounded(max(0.0, progress.media_time), 3),
+            "total": _rounded(progress.duration or None, 3),
+            "fps": _rounded(rates(progress)[0], 2),
+            "eta": _rounded(seconds_left(progress), 1),
+        }
     )
 
 
-def progress_view(console: Console, form: str | None = None) -> ProgressView:
-    """The view of that form (one of `PROGRESS`); None: what suits where the console writes to.
+def _rounded(value: float | None, digits: int) -> float | None:
+    return round(value, digits) if value is not None and math.isfinite(value) else None  # JSON has no infinity
 
-    A bar needs a terminal: elsewhere it becomes plain lines.
+
+def progress_view(console: Console, form: str | None = None) -> ProgressView:
+    """The view for `--progress FORM`; None is a bar on a terminal and plain lines elsewhere.
+
+    "bar" also becomes plain lines where the console is not a terminal.
     """
     match form:
         case "none":

@@ -1,4 +1,4 @@
-"""What somebody meant who typed a command that there is not."""
+"""Suggestions for a mistyped or missing command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "demo": (),
     "doctor": (),
 }
-"""Commands, and what follows some of them."""
+"""Commands and their subcommands."""
 
 _STREAM = re.compile(r"(rtsps?|https?)://|/dev/video", re.IGNORECASE)
 _FILE_NAME = re.compile(r"[^/]\.[A-Za-z0-9]{2,4}$")
@@ -29,9 +29,9 @@ def _is_file(word: str) -> bool:
 
 
 def correction(words: Sequence[str], is_file: Callable[[str], bool] = _is_file) -> str | None:
-    """What is wrong with the command in these words, and what may have been meant; None if there is such a command.
+    """An error message with a suggestion for what was typed after `veilcast`; None if the command exists.
 
-    Holds credentials where the words do.
+    Repeats what was typed, credentials included.
     """
     command, *others = words or ("",)
     if command.startswith("-") or not command:

@@ -1,4 +1,4 @@
-"""What the command line and the environment say, laid over a preset or file."""
+"""Values from the command line and the environment, laid over a preset or file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamer.settings.loading import unknown_detector
 from streamer.settings.problems import Loc, Problem, problems_of
 
 OPTIONS = Path("options")
-"""Stands for the file in messages about options and variables."""
+"""Takes the place of the file in messages about options and variables."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -30,7 +30,7 @@ class Override:
 
 
 def overlaid(settings: S, overrides: Iterable[Override]) -> S:
-    """The settings with the overrides in place. Raises ConfigError that names what was said, not where it ended up."""
+    """The settings with the overrides in place. Raises ConfigError that names the option, not the setting it sets."""
     overrides = list(overrides)
     data: dict[Any, Any] = settings.model_dump(exclude_unset=True)
     for override in overrides:
@@ -50,11 +50,11 @@ def _in_the_users_words(problem: Problem, overrides: list[Override]) -> str:
     for override in overrides:
         if problem.loc[: len(override.loc)] == override.loc:
             return f"{override.said}: {problem.cause}"
-    return str(problem)  # what two of them are together, or one with the file
+    return str(problem)  # about a combination of values
 
 
 def _put(section: dict[Any, Any], loc: Loc, value: object) -> None:
-    """Set the value; sections and lists that are not there yet begin."""
+    """Set the value; creates missing sections and lists."""
     part, *others = loc
     if not others:
         section[part] = value

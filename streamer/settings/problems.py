@@ -19,10 +19,10 @@ Loc = tuple[str | int, ...]
 """Where an option is: names of sections and keys, and positions in lists, from the top."""
 
 LONGEST = 40
-"""Characters of a wrong value that a message repeats."""
+"""Characters of a wrong value that a message repeats at most."""
 
 MOST = 100
-"""Problems that are told apart: a file of another kind may have thousands."""
+"""Problems that are listed: a file that is something else may have thousands."""
 
 _BOUNDS = {
     "greater_than_equal": ("ge", "{} or more"),
@@ -67,7 +67,7 @@ class Problem:
 
 
 def problems_of(error: ValidationError, kind: type[BaseModel]) -> list[Problem]:
-    """Everything that validating against `kind` found; past `MOST` only how many more there are."""
+    """Every problem that validation against `kind` found; beyond `MOST` only their number."""
     found = error.errors(include_url=False)
     problems = list(dict.fromkeys(_problem(details, kind) for details in found[:MOST]))
     if len(found) > MOST:
@@ -88,13 +88,13 @@ def secrets_of(value: object, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
 
 
 def hidden_secrets(settings: BaseModel) -> list[Problem]:
-    """Where settings that were shown to somebody have been made settings again: everybody knows these secrets."""
+    """Secrets that are `***`: the output of `config show` was used as a settings file."""
     cause = f"{HIDDEN} stands for a secret that was not shown: write the secret itself"
     return [Problem(loc, cause) for loc, secret in secrets_of(settings) if secret == HIDDEN]
 
 
 def choice(options: list[str], given: object) -> str:
-    """What to say of a value that is none of the options."""
+    """The message about a value that is none of the options."""
     return f"must be {_either(options)}{_not(given)}"
 
 
@@ -104,7 +104,7 @@ def _problem(details: ErrorDetails, kind: type[BaseModel]) -> Problem:
         case "extra_forbidden":
             return Problem(loc, _unknown(loc, kind))
         case "invalid_key":
-            return Problem(loc, "names of options are text")
+            return Problem(loc, "option names must be text")
         case "missing" if isinstance(loc[-1], int):  # a tuple of fixed length
             wanted = len(get_args(_unwrapped(_Place.of(kind, loc[:-1]).annotation)))
             return Problem(loc[:-1], f"must have {wanted} values, not {len(given)}")

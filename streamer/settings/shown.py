@@ -1,4 +1,4 @@
-"""Settings as text: YAML of what counts, and a JSON schema of what may be written."""
+"""Settings as text: effective values as YAML, and a JSON schema of settings files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def as_yaml(settings: Settings) -> str:
-    """Every option with the value that counts, defaults included. A secret is `***`, whatever it is.
+    """Every option with its effective value, defaults included. Secrets are shown as `***`.
 
-    Without secrets the text can be loaded again and means the same; with `***` in it, it is refused.
+    Without secrets the text can be loaded again and means the same; with `***` in it, loading refuses it.
     """
     data = settings.model_dump()
     if isinstance(settings, LiveSettings):
@@ -42,7 +42,7 @@ def as_yaml(settings: Settings) -> str:
 
 
 def as_schema(kind: type[Settings]) -> str:
-    """JSON schema of a YAML file with such settings, as text; every option with what the source says about it."""
+    """JSON schema of a settings file, as text. The docstrings of options become their descriptions."""
     schema = kind.model_json_schema(schema_generator=_Schema)
     sections = {section.__name__: section for section in _sections(kind)}
     for name, found in [(kind.__name__, schema), *schema["$defs"].items()]:
@@ -53,7 +53,7 @@ def as_schema(kind: type[Settings]) -> str:
 
 
 def _plain(value: object) -> object:
-    """The value in what YAML knows."""
+    """The value as types that YAML has."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -64,7 +64,7 @@ def _plain(value: object) -> object:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of plain values on one line; nothing by reference."""
+    """Writes lists of plain values on one line, and no references."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the interface is PyYAML's
         return True
@@ -94,7 +94,7 @@ def _sections(kind: object) -> Iterator[type[Section]]:
 
 
 def _docstrings(section: type[Section]) -> dict[str, str]:
-    """What stands below each option in the source. Pydantic can collect this too, but takes 0.1 s at every start."""
+    """The docstring of each option. Pydantic can collect them too, but that takes 0.1 s at every start."""
     found: dict[str, str] = {}
     for cls in reversed(section.__mro__):
         if not issubclass(cls, Section) or cls is Section:

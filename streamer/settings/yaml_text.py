@@ -13,7 +13,7 @@ class YamlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """What a text says, and where; no text at all says `{}`."""
+    """Data from a text, with the lines of its values. An empty text is `{}`."""
 
     data: object
     root: yaml.Node | None

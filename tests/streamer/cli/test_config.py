@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -142,7 +143,14 @@ def test_a_reader_that_has_seen_enough_and_a_full_disk() -> None:
     assert job.stdout is not None and job.stderr is not None
     job.stdout.close()
     assert job.stderr.read() == b"" and job.wait(60) == 0
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*COMMAND, "schema"], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
-    assert done.returncode == 1
-    assert done.stderr == b"veilcast: standard output: cannot be written (No space left on device)\n"
+    for words in (["schema"], ["check", "crowd"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        assert done.returncode == 1
+        assert done.stderr == b"veilcast: standard output: cannot be written (No space left on device)\n"
+
+
+def test_a_closed_stdout_is_one_line() -> None:
+    command = " ".join(map(shlex.quote, [*COMMAND, "show"]))
+    done = subprocess.run(["sh", "-c", f"{command} >&-"], stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"veilcast: standard output: is closed\n")

@@ -134,6 +134,23 @@ def test_settings_that_do_not_fit_together_are_one_line(tmp_path: Path) -> None:
         for_live("--config", str(tmp_path / "c.yaml"))
 
 
+def test_a_user_comes_with_a_password_from_the_same_place(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("live: {rtsp_access: {user: me, password: a}}", "utf-8")
+    options = parser().parse_args(["live", "x", "--rtsp", "1", "--config", str(tmp_path / "c.yaml")])
+    with pytest.raises(ConfigError, match="user and password come together"):
+        live_settings(options, {"VEILCAST_RTSP_USER": "you"})
+    access = live_settings(options, {"VEILCAST_RTSP_USER": "you", "VEILCAST_RTSP_PASSWORD": "b"}).live.rtsp_access
+    assert access.user == "you" and access.password is not None and access.password.get_secret_value() == "b"
+    assert live_settings(options, {"VEILCAST_RTSP_USER": "", "VEILCAST_TOKEN": ""}).live.rtsp_access.user == "me"
+
+
+def test_a_name_is_refused_by_the_option_that_gave_it() -> None:
+    with pytest.raises(ConfigError, match="options: --rtsp: 'api' cannot be a stream's name"):
+        for_live("--rtsp", "8554/api")
+    with pytest.raises(ConfigError, match="options: --name: 'api' cannot be a stream's name"):
+        for_live("--rtsp", "8554/door", "--name", "api")
+
+
 def test_no_abbreviation_of_an_option_has_another_meaning() -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["file", "in.mp4", "--pr", "json"])

@@ -72,7 +72,7 @@ def test_it_knows_every_command() -> None:
         ["http://cam/x?user=a&password=topsecret"],
         ["rtsp://cam/1", "--push", "rtsp://u:topsecret@nvr/x"],
         ["config", "rtsp://u:topsecret@cam/1"],
-        ["clip.mp4\x1b[2J\n", "rtsp://u:topsecret@cam/1"],
+        ["clip.mp4", "\x1b[2J\n", "rtsp://u:topsecret@cam/1"],
     ],
     ids=lambda words: " ".join(words[:1])[:8],
 )

@@ -53,7 +53,7 @@ def stream(**values: object) -> dict[str, object]:
             "file.xyz: there is no option 'xyz'; there are: audio, keep_metadata, max_size, memory_mb",
         ),
         (stream(zonse=[]), "live.streams.0.zonse: there is no option 'zonse'; did you mean 'zones'?"),
-        ({"mask": {1: 2}}, "mask.1: names of options are text"),
+        ({"mask": {1: 2}}, "mask.1: option names must be text"),
         ({"mask": 3}, "mask: must be a section with keys of its own, not a number"),
         ({"mask": None}, "mask: must be a section with keys of its own, not nothing"),
         ("words", "the top level: must be a section with keys of its own, not text"),
@@ -111,6 +111,7 @@ def test_all_of_it_is_said() -> None:
         {f"rtsp://u:{SECRET}@cam/1": 1},
         {"mask": {f"rtsp://u:{SECRET}@cam/1": 1}},
         {"encoder": {"crf": f"rtsp://u:{SECRET}@cam/{'x' * 50}"}},
+        {"encoder": {"crf": f"somebody:{SECRET}{'x' * 50}@cam"}},
     ],
     ids=lambda data: str(data).replace(SECRET, "*"),
 )
