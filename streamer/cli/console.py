@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -40,10 +39,7 @@ def write_result(text: str) -> None:
     try:
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        pass
     except OSError as error:
-        # Otherwise the rest of the buffer fails again at exit.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-        if not isinstance(error, BrokenPipeError):
-            raise OutputError(Path("standard output"), f"cannot be written ({error.strerror or error})") from error
+        raise OutputError(Path("standard output"), f"cannot be written ({error.strerror or error})") from error

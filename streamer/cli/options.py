@@ -118,10 +118,8 @@ def presets_help() -> str:
     """One line about each preset, for the end of a help text."""
     about = about_presets()
     width = max(map(len, about))
-    lines = (f"  {name:{width}}  {text}" for name, text in about.items())
-    return (
-        "\n".join(("presets for --config (veilcast config show --config NAME prints all its settings):", *lines)) + "\n"
-    )
+    lines = [f"  {name:{width}}  {text}\n" for name, text in about.items()]
+    return "".join(("presets for --config (veilcast config show --config NAME prints all its settings):\n", *lines))
 
 
 def _setting(kind: type[Settings], loc: tuple[str, ...]) -> tuple[Any, Any]:
