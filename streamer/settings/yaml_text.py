@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import yaml
 
+_QUOTED = ("alias", "anchor", "tag", "directive")
+"""What PyYAML repeats in messages. A password that starts with `*`, `&`, `!` or `%` looks like one of these."""
+
 
 class YamlError(Exception):
     """The text is not YAML; says why and where in one line, without the text, which may hold a password."""
@@ -60,6 +63,8 @@ def _below(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | N
 
 def _problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+        mark, problem = error.problem_mark, error.problem or "malformed"
+        if any(word in problem for word in _QUOTED):
+            problem = problem.partition("'")[0].rstrip()
+        return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
     return "unreadable characters" if isinstance(error, yaml.reader.ReaderError) else "malformed"

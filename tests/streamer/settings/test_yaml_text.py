@@ -76,6 +76,11 @@ def test_nothing_is_an_empty_section(text: str) -> None:
         ("a: 2020-99-99", "impossible date"),
         ("[" * 5000, "nested too deeply"),
         ("source: rtsp://u:topsecret@cam: [", "line 1"),
+        ("password: *topsecret", "found undefined alias in line 1"),
+        ("a: &topsecret 1\nb: &topsecret 2\nc: *topsecret2", "second occurrence in line 2"),
+        ("password: !topsecret", "could not determine a constructor for the tag in line 1"),
+        ("password: !topsecret!x 1", "found undefined tag handle in line 1"),
+        ("%topsecret\n%YAML 9.topsecret\n--- {}", "line 2"),
     ],
 )
 def test_what_is_not_yaml_is_one_line(text: str, words: str) -> None:
