@@ -21,6 +21,11 @@ class JobError(Exception):
         super().__init__(f"{path}: {cause}")
         self.path, self.cause = path, cause
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to tell the user, line by line."""
+        return (str(self),)
+
 
 class InterruptedJobError(Exception):
     """The user stopped the job before it was done."""
@@ -37,6 +42,15 @@ class OutputError(JobError):
 
 
 class ConfigError(JobError):
-    """The configuration is invalid."""
+    """The settings are wrong; `causes` has every problem that was found, each on one line."""
 
     exit_code = 2
+
+    def __init__(self, path: Path, first: str, *others: str) -> None:
+        super().__init__(path, f"{first} (and {len(others)} more)" if others else first)
+        self.causes = (first, *others)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each problem."""
+        return tuple(f"{self.path}: {cause}" for cause in self.causes)

@@ -17,10 +17,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from streamer.cli.live_options import live_settings
 from streamer.cli.main import parser
 from streamer.errors import ConfigError
 from streamer.settings.listen import parse_listen
-from streamer.settings.live_loading import live_settings
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _PROGRAM = "veilcast"

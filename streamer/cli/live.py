@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from streamer.cli.live_options import live_settings
 from streamer.errors import ConfigError
 from streamer.live.recording.recorder import check_folder, folder_name
 from streamer.live.recording.segment import SegmentError
@@ -18,7 +19,7 @@ from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.settings.listen import parse_listen
 from streamer.settings.live import LiveSettings
-from streamer.settings.live_loading import live_settings
+from streamer.settings.overlay import OPTIONS
 
 log = logging.getLogger("veilcast.live")
 
@@ -52,7 +53,7 @@ def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
 
 def _wanted(options: argparse.Namespace) -> LiveSettings:
     settings = live_settings(options, os.environ)
-    _check_purpose(settings, Path(options.config or "options"))
+    _check_purpose(settings, Path(options.config) if options.config else OPTIONS)
     return settings
 
 

@@ -12,7 +12,7 @@ from core.frame import Frame, Verdict
 from streamer.errors import InputError
 from streamer.file.mask_record import RecordedFrame, RecordHeader
 from streamer.file.report import FileDigest
-from streamer.settings.loading import first_problem
+from streamer.settings.problems import problems_of
 
 LONGEST_LINE = 4 << 20
 """Bytes; about 30,000 regions in one frame."""
@@ -105,7 +105,7 @@ class MaskRecord:
         try:
             return kind.model_validate_json(line)
         except ValidationError as error:
-            raise self._wrong(first_problem(error)) from None
+            raise self._wrong(str(problems_of(error, kind)[0])) from None
 
     def _wrong(self, why: str) -> InputError:
         return InputError(self._path, f"line {self._line}: {why}")

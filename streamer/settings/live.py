@@ -94,6 +94,10 @@ class LiveConfig(Section):
         return self
 
 
+FILES_ONLY = ("detector_timeout", "look_ahead", "max_mask_age")
+"""What live streams have options of their own for, in place of those of `timeline`."""
+
+
 class LiveSettings(Settings):
     """The engine's choices and those of live streams; the keys of a YAML file."""
 
@@ -106,38 +110,33 @@ class LiveSettings(Settings):
 
     @model_validator(mode="after")
     def _check_timeline(self) -> Self:
-        mine = sorted({"look_ahead", "max_mask_age", "detector_timeout"} & self.timeline.model_fields_set)
+        mine = [key for key in FILES_ONLY if key in self.timeline.model_fields_set]
         if mine:
             raise ValueError(f"timeline.{mine[0]} is for files; for live streams write live.{mine[0]}")
         return self
 
-    def engine(self, stream: StreamConfig) -> EngineConfig:
-        """What the engine of one stream is told.
+    @property
+    def shared_engine(self) -> EngineConfig:
+        """What the engines of all streams are told.
 
         Where live streams have a default of their own, what is written under `live` counts first, then what a preset or
         file writes for files and streams alike.
         """
         live = self.live
-        timeline = self.timeline.model_copy(
-            update={
-                "look_ahead": live.look_ahead,
-                "max_mask_age": live.max_mask_age,
-                "detector_timeout": live.detector_timeout,
-            }
-        )
+        timeline = self.timeline.model_copy(update={key: getattr(live, key) for key in FILES_ONLY})
         sample, track = self.sample, self.track
         if _counts(live, "min_interval", sample):
             sample = sample.model_copy(update={"min_interval": live.min_interval})
         if _counts(live, "hold", track):
             track = track.model_copy(update={"hold": live.hold})
         return EngineConfig(
-            detect=self.detect,
-            sample=sample,
-            track=track,
-            timeline=timeline,
-            mask=stream.mask or self.mask,
-            zones=self.zones if stream.zones is None else stream.zones,
+            detect=self.detect, sample=sample, track=track, timeline=timeline, mask=self.mask, zones=self.zones
         )
+
+    def engine(self, stream: StreamConfig) -> EngineConfig:
+        """What the engine of one stream is told: the same as all others, but for masks and zones of its own."""
+        own = {"mask": stream.mask, "zones": stream.zones}
+        return self.shared_engine.model_copy(update={key: value for key, value in own.items() if value is not None})
 
 
 def _counts(live: LiveConfig, key: str, common: Section) -> bool:

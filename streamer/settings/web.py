@@ -8,10 +8,21 @@ from pydantic import Field, IPvAnyAddress, SecretStr
 
 from core.config import Section
 
-StunUrl = Annotated[str, Field(pattern=r"^stun:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?$")]
-TurnUrl = Annotated[str, Field(pattern=r"^turns?:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?(\?transport=(udp|tcp))?$")]
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?)$")]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,253}$")]
+StunUrl = Annotated[
+    str, Field(pattern=r"^stun:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?$", examples=["stun:stun.example.org:3478"])
+]
+TurnUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^turns?:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?(\?transport=(udp|tcp))?$",
+        examples=["turn:turn.example.org:3478", "turns:turn.example.org?transport=tcp"],
+    ),
+]
+Origin = Annotated[
+    str,
+    Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?)$", examples=["https://page.example.org", "*"]),
+]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,253}$", examples=["nas.example.org"])]
 
 
 class TurnServer(Section):
@@ -19,7 +30,7 @@ class TurnServer(Section):
 
     url: TurnUrl
     """`turn:host:port` or `turns:host:port`."""
-    user: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")]
+    user: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", examples=["a name on one line"])]
     """User name; viewers with the token are told it."""
     password: SecretStr
     """Password; viewers with the token are told it."""

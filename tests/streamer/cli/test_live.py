@@ -21,10 +21,10 @@ import pytest
 from core.config import SampleConfig, TrackConfig
 from core.frame import Cover
 from streamer.cli import live as command
+from streamer.cli.live_options import add_live_parser, live_settings
 from streamer.cli.main import main
 from streamer.errors import ConfigError
 from streamer.settings.live import LiveConfig, LiveSettings
-from streamer.settings.live_loading import live_settings
 from streamer.settings.loading import load, presets
 from tests.rigs.faces import carphone
 from tests.rigs.faces import write as write_clip
@@ -37,9 +37,7 @@ Capture = pytest.CaptureFixture[str]
 def settings_of(arguments: list[str], environment: dict[str, str] | None = None) -> LiveSettings:
     parsed = command.__dict__["argparse"].ArgumentParser()
     commands = parsed.add_subparsers()
-    from streamer.cli.live_options import add_live_parser
-
-    add_live_parser(commands, [])
+    add_live_parser(commands)
     return live_settings(parsed.parse_args(["live", *arguments]), environment or {})
 
 

@@ -20,7 +20,8 @@ from core.detect.model_files import YUNET
 from core.pictures.orientation import Orientation
 from core.pictures.planes import BgrImage
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
-from streamer.cli.main import DEGRADED, main
+from streamer.cli.file import DEGRADED
+from streamer.cli.main import main
 from streamer.file.report import schema, write
 from streamer.media.display_matrix import matrix_of
 from streamer.settings.encoder import EncoderConfig

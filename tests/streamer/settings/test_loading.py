@@ -83,7 +83,7 @@ def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
         pytest.param("zones: [{points: [[0, 0], [9, 0], [9, 9]]}]", ["zones.0", "fractions"], id="pixels"),
         pytest.param("encoder: {crf: 99}", ["encoder.crf"], id="quality"),
         pytest.param("file: {audio: louder}", ["file.audio"], id="sound"),
-        pytest.param("mask: {cells: 7}\ntrack: {margin: 0}", ["track.margin", "1 more"], id="two mistakes"),
+        pytest.param("mask: {cells: 7}\ntrack: {margin: 0}", ["line 1: mask.cells", "1 more"], id="two mistakes"),
         pytest.param("just words", ["top level"], id="no mapping"),
         pytest.param("- a\n- b", ["top level"], id="a list"),
         pytest.param("mask: [", ["not YAML", "line"], id="not YAML"),
