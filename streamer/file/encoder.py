@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from core.masked_frame import MaskedFrame
-from streamer.file.memory_plan import MEGABYTE, encoder_plan, picture_bytes
+from streamer.file.memory_plan import MEGABYTE, X264_SIDE, TooLargeError, encoder_plan, picture_bytes
 from streamer.media.picture_format import PictureFormat
 from streamer.media.shell import Shells
 from streamer.media.timestamps import StampMapper
@@ -71,6 +71,11 @@ class VideoEncoder:
         self.pixel_format = encoder_pixel_format(self.codec, picture)
         self._picture = picture
         self._warnings = warnings
+        if self.codec == "h264" and max(picture.width, picture.height) > X264_SIDE:
+            raise TooLargeError(
+                f"pictures of {picture.width}x{picture.height}: H.264 is encoded up to {X264_SIDE} pixels a side; "
+                "--codec hevc has no such limit"
+            )
         size = picture_bytes(picture.width, picture.height, self.pixel_format)
         self._plan = encoder_plan(self.codec, config.preset, config.threads, size, memory_mb * MEGABYTE)
         self._scale = 1

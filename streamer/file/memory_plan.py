@@ -25,8 +25,12 @@ _LOOK_AHEAD: Final = {  # frames that libx264 looks ahead, by preset; libx265 lo
 _SHORT: Final = 3  # frames of look-ahead where memory is short
 
 
+X264_SIDE: Final = 16_384
+"""Pixels: libx264 encodes no picture that is wider or taller."""
+
+
 class TooLargeError(ValueError):
-    """Pictures that no setting of the encoder gets into the memory; says how much is needed."""
+    """Pictures that no setting of the encoder gets into the memory, or that it cannot encode; says what is needed."""
 
 
 @dataclass(frozen=True, slots=True)

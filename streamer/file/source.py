@@ -230,6 +230,10 @@ class FileSource:
                 errors += 1
                 self.warnings.add("read", f"part of the file cannot be read ({_said(error)})", damage=True)
                 self._losses.read_failed()
+            except IndexError:  # PyAV has no stream for the packet; that packet is gone, the next ones are not
+                self.warnings.add(
+                    "late track", "a track begins in the middle of the file, too late to be found: it is left out"
+                )
             else:
                 return
 

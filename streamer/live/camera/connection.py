@@ -247,7 +247,8 @@ class LiveSource:
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
         """Yield video packets, each with whether FFmpeg reported a loss before it."""
         audio = self._audio
-        packets = self._container.demux(*([self._stream] if audio is None else [self._stream, audio.stream]))
+        streams = [self._stream] if audio is None else [self._stream, audio.stream]
+        packets = self._container.demux(*streams)
         silence = self._source.silence(self._config)
         lossy, newest = False, time.monotonic()
         while not self._interrupt.is_set():
@@ -259,6 +260,9 @@ class LiveSource:
                 if self._interrupt.is_set():
                     return
                 raise self._as_source_error(error, time.monotonic() - began, silence, "nothing was sent") from None
+            except IndexError:  # the packet of a track that begins only now, which PyAV has no stream for
+                packets = self._container.demux(*streams)
+                continue
             if packet is None:
                 return
             # Keep the flag across audio packets between a loss and the damaged picture.
