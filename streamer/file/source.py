@@ -29,7 +29,7 @@ from streamer.file.first_look import frame_rate, warn_of_alpha, warn_of_containe
 from streamer.file.memory_plan import decoder_threads, picture_bytes
 from streamer.media.audio_track import AudioTrack, TrackPacket
 from streamer.media.display_matrix import Matrix, orientation_of, parse_matrix
-from streamer.media.input import open_input, pick_video
+from streamer.media.input import claimed_end, open_input, pick_video
 from streamer.media.losses import FLAGS_RACE, Losses, strictness
 from streamer.media.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.media.picture_format import PictureFormat, closest_supported, hdr_of, side_data
@@ -115,8 +115,7 @@ class FileSource:
             self._bridged = Fraction(0)
             self._end: int | None = None
             self._held: Frame | None = None  # the newest frame: its duration is known with the next one
-            claimed = self._video.duration
-            self._claimed_end = None if claimed is None else (self._video.start_time or 0) + claimed
+            self._claimed_end = claimed_end(self._video)
             self._picture: PictureFormat | None = None
             self._orientation = UPRIGHT
             self._matrix: Matrix | None = None

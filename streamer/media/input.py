@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
+from fractions import Fraction
 from pathlib import Path
 
 from av.container.input import InputContainer
@@ -18,6 +20,7 @@ from streamer.media.picture_limit import DEFAULT_LIMIT, PictureLimit
 
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 _SNIFFED = 4096
+_LENGTH = re.compile(r"(\d{1,4}):(\d\d):(\d\d\.\d{1,9})")
 _STILL_BRANDS = {  # checked in this order: an AVIF picture may also claim to be HEIF
     "AVIF": {b"avif", b"avis"},
     "HEIC": {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"},
@@ -156,3 +159,15 @@ def _has_whole_index(path: Path) -> bool:
                 return False
             offset += length
     return False
+
+
+def claimed_end(video: VideoStream) -> int | None:
+    """The pts at which the video ends according to the file's header, in the stream's time base; None if unknown.
+
+    Matroska keeps the length of a stream in a tag.
+    """
+    length = video.duration
+    if length is None and (found := _LENGTH.fullmatch(video.metadata.get("DURATION", ""))) and video.time_base:
+        hours, minutes, seconds = (Fraction(part) for part in found.groups())
+        length = int((3600 * hours + 60 * minutes + seconds) / video.time_base)
+    return None if not length else (video.start_time or 0) + length

@@ -367,3 +367,13 @@ def test_closing_it_while_its_decoder_works_does_not_hang(tmp_path: Path) -> Non
     path = encoded(tmp_path / "in.mp4", *x264(), size="320x240")
     done = subprocess.run([sys.executable, "-c", _CLOSE_EARLY, str(path)], timeout=60, check=False)
     assert done.returncode == 0
+
+
+@needs_ffmpeg
+def test_matroska_that_is_cut_off_is_said(tmp_path: Path) -> None:
+    whole = encoded(tmp_path / "whole.mkv", *x264(), seconds=2)
+    assert read(whole)[1].lines == []
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    _, warnings = read(cut)
+    assert any("may be truncated" in line for line in warnings.lines) and warnings.damage
