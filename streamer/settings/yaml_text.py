@@ -38,6 +38,7 @@ def read_yaml(text: str) -> YamlDocument:
         loader = yaml.SafeLoader(text)
         try:
             root = loader.get_single_node()
+            _check_keys(root, set())
             data = {} if root is None else loader.construct_document(root)
         finally:
             loader.dispose()
@@ -48,10 +49,29 @@ def read_yaml(text: str) -> YamlDocument:
     return YamlDocument({} if data is None else data, root)
 
 
+def _check_keys(node: yaml.Node | None, seen: set[int]) -> None:
+    """Raises YamlError where a section has a key twice: the first value, perhaps a zone, would be lost silently."""
+    if node is None or id(node) in seen:  # an alias stands for a node that was checked
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_keys(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise YamlError(f"lines {lines[key.value]} and {line} have the same key; only one may stay")
+                lines[key.value] = line
+            _check_keys(value, seen)
+
+
 def _below(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
     """Line and node of what `part` names in `node`."""
     if isinstance(node, yaml.MappingNode):
-        # From the end: the last of equal keys counts, and merged ones (`<<`) stand in front.
+        # From the end: merged keys (`<<`) stand in front, and the section's own count.
         for key, value in reversed(node.value):
             if isinstance(key, yaml.ScalarNode) and key.value == str(part):
                 return key.start_mark.line + 1, value

@@ -50,11 +50,6 @@ def test_lines(loc: tuple[str | int, ...], line: int | None) -> None:
     assert read_yaml(TEXT).line_of(loc) == line
 
 
-def test_the_last_of_equal_keys_counts() -> None:
-    document = read_yaml("a: 1\nb: 2\na: 3\n")
-    assert document.data == {"a": 3, "b": 2} and document.line_of(("a",)) == 3
-
-
 def test_a_key_that_is_no_text_is_found() -> None:
     assert read_yaml("a: 1\n2: 3\n").line_of((2,)) == 2
 
@@ -92,3 +87,13 @@ def test_what_is_not_yaml_is_one_line(text: str, words: str) -> None:
 def test_a_list_that_contains_itself_is_read() -> None:
     document = read_yaml("a: &a [*a]")
     assert document.line_of(("a", 0, 0, 0)) == 1
+
+
+def test_a_key_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(YamlError, match="lines 1 and 3 have the same key"):
+        read_yaml("zones: []\nmask: {}\nzones: [1]\n")
+    with pytest.raises(YamlError, match="lines 3 and 4 have the same key"):
+        read_yaml("live:\n  streams:\n    - name: a\n      name: b\n")
+    merged = "a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\nc:\n  <<: [*a, *a]\n"
+    assert read_yaml(merged).data == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}}
+    assert read_yaml("a: &a [*a]\n").root is not None
