@@ -20,7 +20,7 @@ from streamer.settings.live import LiveSettings
 
 ROOT = Path(__file__).parent.parent
 LOADING = {"src", "srcset", "poster", "data", "action", "formaction"}
-"""Attributes whose address a browser fetches or sends to. `href` counts on `link` alone: on `a` it waits for a click."""
+"""Attributes whose address a browser fetches or sends to. `href` counts on `link` alone: on `a` it needs a click."""
 
 
 class Fetched(HTMLParser):
