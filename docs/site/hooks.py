@@ -144,21 +144,16 @@ _NAMES: dict[object, str] = {
 }
 
 
+_LIMITS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
+
+
 def _type(field: FieldInfo) -> str:
     """What may be given, in words."""
     words = " or ".join(_words(part) for part in _parts(field.annotation))
-    rules = {
-        "ge": "at least {}",
-        "gt": "more than {}",
-        "le": "at most {}",
-        "lt": "less than {}",
-    }
-    limits = [
-        text.format(getattr(rule, name))
-        for rule in field.metadata
-        for name, text in rules.items()
-        if hasattr(rule, name)
-    ]
+    given = {name: getattr(rule, name) for rule in field.metadata for name in _LIMITS if hasattr(rule, name)}
+    if given.keys() == {"ge", "le"}:
+        return f"{words}, {given['ge']} to {given['le']}"
+    limits = [_LIMITS[name].format(value) for name, value in given.items()]
     return ", ".join([words, *limits])
 
 
