@@ -128,6 +128,7 @@ def test_a_kept_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
     assert np.abs(late).max() < 0.002
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_disguised_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
@@ -151,6 +152,7 @@ def test_sound_that_starts_late_starts_late_in_disguise(tmp_path: Path) -> None:
     assert begin == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "channels"),

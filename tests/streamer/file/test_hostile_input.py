@@ -68,6 +68,7 @@ def test_what_names_other_files_or_is_drawn_text_is_refused(name: str, text: str
         FileSource(path)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["img%03d.jpg", "img*.jpg", "img001.jpg", "concat:a|b.mp4", "-i.mp4", "pipe:0", "fd:"])
 def test_a_name_is_never_a_pattern_or_a_protocol(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +201,7 @@ def test_an_encoder_is_held_to_its_share(cpus: int, monkeypatch: pytest.MonkeyPa
         encoder_plan("hevc", "veryfast", 0, picture_bytes(7680, 4320, "yuv420p10le"), budget)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_pictures_that_do_not_fit_are_refused_with_a_reason(tmp_path: Path, capsys: Capture) -> None:
     film = encoded(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv444p", size="3840x2160", seconds=0.08)
@@ -210,6 +212,7 @@ def test_pictures_that_do_not_fit_are_refused_with_a_reason(tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "own.yaml"]
 
 
+@pytest.mark.slow
 def test_large_pictures_wait_by_bytes_not_by_number(tmp_path: Path) -> None:
     path = tmp_path / "in.mkv"
     with av.open(str(path), "w") as container:
@@ -272,6 +275,7 @@ def odd_date(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "word"),
     [
@@ -348,6 +352,7 @@ def test_what_the_copy_loses_or_guesses_is_said_once(tmp_path: Path) -> None:
         assert not any("assumed" in line or "tracks" in line for line in warnings_of(path))
 
 
+@pytest.mark.slow
 def test_rates_and_clocks_that_cannot_be_meant(tmp_path: Path) -> None:
     """An AVI header is patched to every odd rate and scale."""
     base = tmp_path / "base.avi"

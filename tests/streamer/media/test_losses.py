@@ -128,6 +128,7 @@ HEVC = {"preset": "veryfast", "x265-params": "keyint=30:log-level=none"}
 H264 = {"g": "30", "preset": "veryfast"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "pixels", "options", "spoil", "frames", "untrusted"),
     [
@@ -161,6 +162,7 @@ def test_damage_is_covered_said_and_told_by_the_exit_code(
     assert "warning" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "pixels", "options"),
     [
@@ -183,6 +185,7 @@ def test_whole_recordings_raise_no_alarm(
     assert not [line for line in report.warnings if "missing" in line or "damage" in line]
 
 
+@pytest.mark.slow
 def test_damage_in_pictures_nobody_refers_to_is_seen_every_time(tmp_path: Path) -> None:
     """With frame threads H.264's decoder flags some of them too late, now and then."""
     options = {"g": "60", "preset": "veryfast", "x264-params": "bframes=3:b-pyramid=none:rc-lookahead=0"}

@@ -140,6 +140,7 @@ def test_an_address_that_cannot_be_meant_is_refused_at_once() -> None:
         Camera("door", "rtmp://cam/x", QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_killed_and_back_with_another_size(clip: Path, tmp_path: Path, transport: str) -> None:
     coded_clip(None, tmp_path / "other.mp4", (480, 272), 25, frames=30)
@@ -159,6 +160,7 @@ def test_killed_and_back_with_another_size(clip: Path, tmp_path: Path, transport
         assert took < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_connected_but_silent(clip: Path, transport: str) -> None:
     config = SourceConfig.model_validate({"transport": transport, "read_timeout": 1})
@@ -171,6 +173,7 @@ def test_connected_but_silent(clip: Path, transport: str) -> None:
         assert opened.picture(lambda picture: picture.connection > 1).connection > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "udp", "mjpeg"])
 def test_what_is_left_of_a_picture_at_the_time_out_is_no_new_one(kind: str, clip: Path) -> None:
     """Interrupted, FFmpeg hands over what it has of the newest picture, a second after it came."""
@@ -191,6 +194,7 @@ def test_what_is_left_of_a_picture_at_the_time_out_is_no_new_one(kind: str, clip
         assert opened.status.pictures == seen
 
 
+@pytest.mark.slow
 def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> None:
     """As a camera does whose settings are changed: new parameter sets, the same connection."""
     import av
@@ -212,6 +216,7 @@ def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> Non
     assert all(p.trusted for p in seen)
 
 
+@pytest.mark.slow
 def test_garbled_streams_harm_nobody(clip: Path) -> None:
     with RtspCamera(clip) as source, GarblingProxy(source.url) as proxy, Opened(proxy.url) as opened:
         opened.picture()
@@ -229,6 +234,7 @@ def test_garbled_streams_harm_nobody(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > newest + 1)
 
 
+@pytest.mark.slow
 def test_mjpeg_over_http(clip: Path) -> None:
     with mjpeg_camera(clip) as (url, silent), Opened(url) as opened:
         taken = opened.take(2)
@@ -242,6 +248,7 @@ def test_mjpeg_over_http(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > 1)
 
 
+@pytest.mark.slow
 def test_a_damaged_jpeg_is_not_shown_and_those_after_it_are_not_trusted_for_a_while(clip: Path) -> None:
     with mjpeg_camera(clip, hurt=20) as (url, _), Opened(url) as opened:
         taken = opened.take(2)
@@ -252,6 +259,7 @@ def test_a_damaged_jpeg_is_not_shown_and_those_after_it_are_not_trusted_for_a_wh
     assert not any(after[:10]) and any(after), "damage comes in bursts, and every picture is a key frame"
 
 
+@pytest.mark.slow
 def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
     with hls_camera(clip, tmp_path) as url, Opened(url) as opened:
         opened.picture()
@@ -260,6 +268,7 @@ def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
         assert 0.02 < float(np.median(gaps)) < 0.08, "segments must not arrive as bursts"
 
 
+@pytest.mark.slow
 def test_a_file_is_played_once_at_its_own_pace(clip: Path) -> None:
     with Opened(str(clip)) as opened:
         seen = [opened.picture()]
@@ -272,6 +281,7 @@ def test_a_file_is_played_once_at_its_own_pace(clip: Path) -> None:
         assert opened.camera.get(5.0) is None and time.monotonic() - began < 1, "there is nothing to wait for"
 
 
+@pytest.mark.slow
 def test_a_looped_file_is_a_new_scene_every_time(clip: Path) -> None:
     with Opened(str(clip), SourceConfig(loop=True)) as opened:
         first = opened.picture()

@@ -90,6 +90,7 @@ def test_half_a_request_is_not_waited_for(sent: bytes) -> None:
     run(test, Caps(10, 10))
 
 
+@pytest.mark.slow
 def test_a_connection_may_be_used_again_but_not_kept_for_ever() -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
@@ -102,6 +103,7 @@ def test_a_connection_may_be_used_again_but_not_kept_for_ever() -> None:
     run(test, Caps(10, 10))
 
 
+@pytest.mark.slow
 def test_an_answer_that_nobody_reads_is_given_up() -> None:
     async def test(acceptor: Acceptor) -> None:
         _, writer = await connect(acceptor)
@@ -129,6 +131,7 @@ class Upgrading(Simple):
         other.data_received(data)
 
 
+@pytest.mark.slow
 def test_another_protocol_on_the_same_connection_is_under_the_same_guard() -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
@@ -192,6 +195,7 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
+@pytest.mark.slow
 def test_without_descriptors_it_waits_instead_of_spinning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,8 @@ from streamer.settings.recording import ContainerName, RecordConfig
 from tests.rigs.camera.sound_clip import AudioCodec, beeping_clip, has_sound, heard, sound_packets
 from tests.rigs.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
 
+pytestmark = pytest.mark.slow
+
 Log = pytest.LogCaptureFixture
 
 

@@ -59,6 +59,7 @@ def test_who_never_connects_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
         run(server, test)
 
 
+@pytest.mark.slow
 def test_offers_that_come_to_nothing_keep_nobody_out() -> None:
     """As many as there are places used to be enough, for a quarter of a minute, again and again."""
 
@@ -79,6 +80,7 @@ def test_offers_that_come_to_nothing_keep_nobody_out() -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_more_viewers_than_allowed() -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
@@ -95,6 +97,7 @@ def test_more_viewers_than_allowed() -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_odd_offers_are_refused_and_never_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
@@ -125,6 +128,7 @@ def sockets() -> int:
     return found
 
 
+@pytest.mark.slow
 def test_offers_that_give_way_while_they_are_answered_leave_no_ports_open(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
