@@ -61,6 +61,7 @@ def assert_masked(found: list[BgrImage], faces: Clip) -> None:
         assert visible_share(grey(faces.pictures[index]), grey(found[index]), box) < 0.25, f"picture {index}"
 
 
+@pytest.mark.slow
 def test_mask_file(film: Path, faces: Clip, tmp_path: Path) -> None:
     done = run("mask_file.py", film, tmp_path / "out.mp4")
     assert done.returncode == 0, done.stderr
@@ -73,6 +74,7 @@ def test_mask_file_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     assert done.returncode == 2 and "gone.mp4" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_mask_arrays(film: Path, faces: Clip, tmp_path: Path) -> None:
     done = run("mask_arrays.py", film, tmp_path / "pictures")
     assert done.returncode == 0, done.stderr
@@ -80,6 +82,7 @@ def test_mask_arrays(film: Path, faces: Clip, tmp_path: Path) -> None:
     assert_masked([np.asarray(cv2.imread(str(file)), np.uint8) for file in files], faces)
 
 
+@pytest.mark.slow
 def test_own_detector(tmp_path: Path) -> None:
     scene = [np.full((240, 320, 3), 90, np.uint8) for _ in range(FRAMES)]
     for index, picture in enumerate(scene):

@@ -94,6 +94,7 @@ def test_the_hidden_modules_are_those_of_the_extras() -> None:
     assert not {"av", "cv2", "numpy", "onnxruntime", "pydantic", "yaml", "rich", "setproctitle"} & set(BASE)
 
 
+@pytest.mark.slow
 def test_a_file_is_masked_without_any_extra(clip: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = run(BASE, "file", str(clip), str(tmp_path / "out.mp4"), "--report", str(report))
@@ -103,12 +104,14 @@ def test_a_file_is_masked_without_any_extra(clip: Path, tmp_path: Path) -> None:
     assert "onnxruntime" in said["versions"] and "mediapipe" not in said["versions"]
 
 
+@pytest.mark.slow
 def test_the_doctor_says_what_may_be_installed() -> None:
     done = run(BASE, "doctor")
     assert done.returncode == 0, done.stdout
     assert "everything is there" in done.stdout and "veilcast[mediapipe]" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["aiortc", "aiohttp", "yarl", "prometheus_client"])
 def test_live_without_its_extra_is_one_line(module: str) -> None:
     done = run([module], "live", "rtsp://127.0.0.1:9/x", "--rtsp", "0")
@@ -116,6 +119,7 @@ def test_live_without_its_extra_is_one_line(module: str) -> None:
     assert done.stderr == f"veilcast: live: {module} is not installed; install it with: pip install 'veilcast[live]'\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["mediapipe", "mediapipe-short"])
 def test_a_detector_without_its_extra_is_one_line(detector: str, clip: Path, tmp_path: Path) -> None:
     done = run(BASE, "file", str(clip), str(tmp_path / "out.mp4"), "--detector", detector)
@@ -127,6 +131,7 @@ def test_a_detector_without_its_extra_is_one_line(detector: str, clip: Path, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_configured_detector_without_its_extra_is_named_with_the_file(clip: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("detect: {detector: mediapipe}\n")
@@ -134,6 +139,7 @@ def test_a_configured_detector_without_its_extra_is_named_with_the_file(clip: Pa
     assert done.returncode == 2 and done.stderr.startswith(f"veilcast: {config}: mediapipe is not installed;")
 
 
+@pytest.mark.slow
 def test_live_with_only_its_own_extra_runs(clip: Path, tmp_path: Path) -> None:
     hidden = modules_outside(set(requirements(None)) | set(requirements("live")))
     assert "mediapipe" in hidden

@@ -94,6 +94,7 @@ def test_tracebacks_leftovers_and_odd_exit_codes_are_found() -> None:
     assert set(result.findings) == {"leftover"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most_mb", "patience", "reason"), [(1.0, 60.0, "memory"), (4000.0, 0.2, "hang")])
 def test_a_worker_that_takes_too_much_is_ended(
     most_mb: float, patience: float, reason: str, seeds: Path, tmp_path: Path

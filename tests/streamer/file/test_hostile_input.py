@@ -130,6 +130,7 @@ def run_and_measure(*arguments: str) -> tuple[int, str, int]:
     return done.returncode, done.stderr, int(done.stdout.split()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [huge_gif, huge_png])
 def test_a_small_file_that_claims_a_huge_picture_is_refused(make: Callable[[Path, int], Path], tmp_path: Path) -> None:
     code, said, megabytes = run_and_measure("file", str(make(tmp_path / "in.bin", 16_000)))

@@ -64,6 +64,7 @@ def test_a_file_job_opens_no_socket(detector: str, clip: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "nothing was opened"), done.stderr
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     ("code", "returncode"),
