@@ -10,7 +10,7 @@ demo: setup
 test: setup
 	.venv/bin/pytest
 
-# Everything but what takes seconds: see CONTRIBUTING.md.
+# Without the tests that take more than about a second: see CONTRIBUTING.md.
 test-fast: setup
 	.venv/bin/pytest -q -m "not slow and not corpus" --durations=5
 

@@ -80,6 +80,7 @@ def test_a_name_that_is_no_text(film: Path, tmp_path: Path) -> None:
     assert report["input"]["path"] == "caf\\xe9\n\x1b[1m.mp4"
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_long_name_of_large_letters(film: Path, tmp_path: Path) -> None:
     target = tmp_path / ("\u5b57" * 80 + ".mp4")
@@ -212,6 +213,7 @@ def test_a_partial_file_is_published_once_and_never_over_another(tmp_path: Path)
 # Full disks
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_report_that_finds_no_room_says_that_the_copy_is_there(
     film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch

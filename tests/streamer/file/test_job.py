@@ -123,6 +123,7 @@ def test_jobs_side_by_side_do_not_mix(tmp_path: Path) -> None:
     assert [together[i].output.sha256 for i in range(len(names))] == [report.output.sha256 for report in alone]
 
 
+@pytest.mark.slow
 def test_default_target_is_beside_the_source(short: Path) -> None:
     report = anonymize_file(str(short))
     assert report.output.path == str(short.with_name("short.masked.mp4"))
@@ -224,6 +225,7 @@ def test_missing_weights_are_said_and_nothing_shows(
     assert report["seconds"] == {"settled": 0.0, "held": 0.0, "blanket": 1.0} and report["frames"] == 25
 
 
+@pytest.mark.slow
 def test_trouble_on_the_way_leaves_no_file(short: Path, tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
         if progress.frames == 10:

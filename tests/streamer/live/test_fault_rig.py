@@ -45,6 +45,7 @@ def test_raw_faces_are_seen_by_meter_and_detector(footage: Footage) -> None:
         assert {leak.by[:5] for leak in judged.leaks if leak.index == index} == {"meter", "detec"}
 
 
+@pytest.mark.slow
 def test_a_raw_face_without_a_number_is_seen(footage: Footage) -> None:
     picture = raw(footage, [41])[0].copy()
     side = cell_size(picture.shape[1])

@@ -198,6 +198,7 @@ def test_damage_in_pictures_nobody_refers_to_is_seen_every_time(tmp_path: Path) 
         assert seen[0] and len(set(seen)) == 1, number
 
 
+@pytest.mark.slow
 def test_a_recording_that_begins_in_the_middle_says_what_it_leaves_out(tmp_path: Path) -> None:
     source = recorded(tmp_path / "a.ts", "libx264", "yuv420p", H264, without(0))
     report = anonymize_file(source, tmp_path / "out.mkv")

@@ -83,6 +83,7 @@ def number(picture: LivePicture) -> int | None:
     return read(np.asarray(picture.video.to_ndarray(format="gray"), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "offered"), [("tcp", "any"), ("udp", "any"), ("auto", "tcp"), ("auto", "udp")])
 def test_transports(clip: Path, wanted: str, offered: str) -> None:
     with (

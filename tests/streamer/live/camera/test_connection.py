@@ -117,6 +117,7 @@ def test_a_clean_stream_is_trusted_from_its_first_picture_on(clip: Clip, transpo
     assert all(b > a for a, b in itertools.pairwise(times))
 
 
+@pytest.mark.slow
 def test_pictures_do_not_wait_in_the_decoder(clip: Clip) -> None:
     with RtspCamera(clip.path, rate=2) as camera, open_source(camera.url) as source:
         opened = time.monotonic()

@@ -79,6 +79,7 @@ async def seconds_until_closed(reader: asyncio.StreamReader) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"])
 def test_half_a_request_is_not_waited_for(sent: bytes) -> None:
     async def test(acceptor: Acceptor) -> None:

@@ -66,6 +66,7 @@ SHAPES: Final = [
 LONG: Final = 256 * 1024  # characters: far beyond any header, so that time which grows with the square is seen at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_time_grows_with_the_length_and_no_faster(shape: str) -> None:
     """One header of 8 KB took half a second once, and with it the pictures of everybody."""
