@@ -22,6 +22,11 @@ class Weights:
     sha256: str
     license: str
 
+    @property
+    def installed(self) -> bool:
+        """Whether the package that carries the file is installed; nothing is imported or read."""
+        return importlib.util.find_spec(self.package) is not None
+
     def locate(self) -> Path:
         """The file itself. Raises WeightsError when its package is not installed."""
         # Not importlib.resources: that would import the package, and mediapipe takes seconds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from streamer.cli.console import MessageConsole, say
 from streamer.cli.file_options import add_file_parser
 from streamer.cli.live_options import add_live_parser
 from streamer.cli.suggest import correction
-from streamer.errors import InterruptedJobError, JobError, printable
+from streamer.errors import ConfigError, InterruptedJobError, JobError, printable
 from streamer.redact import redacted
 from streamer.runtime.signals import interrupts
 from streamer.version import VERSION
@@ -71,9 +72,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
             return run_file(options, console, interrupt)
         if options.command == "live":
-            from streamer.cli.live import run_live
-
-            return run_live(options, interrupt)
+            return _live(options, interrupt)
         if options.command == "config":
             return run_config(options)
         if options.command == "demo":
@@ -83,6 +82,19 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from streamer.cli.doctor import run_doctor
 
     return run_doctor(Console())
+
+
+def _live(options: argparse.Namespace, interrupt: threading.Event) -> int:
+    try:
+        from streamer.cli.live import run_live
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing in ("", "core", "streamer", "configs"):
+            raise  # of the program itself: a bug
+        raise ConfigError(
+            Path("live"), f"{missing} is not installed; install it with: pip install 'veilcast[live]'"
+        ) from error
+    return run_live(options, interrupt)
 
 
 class _Parser(argparse.ArgumentParser):

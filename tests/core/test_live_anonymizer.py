@@ -253,6 +253,7 @@ def test_a_detector_that_hangs_is_replaced() -> None:
         assert engine.stats.errors["the detector said nothing for 0.3 s"] == 1
 
 
+@pytest.mark.slow
 def test_detectors_that_hang_for_good_are_not_replaced_for_ever() -> None:
     gate, made = threading.Event(), []
 

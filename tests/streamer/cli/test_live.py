@@ -240,6 +240,7 @@ def read_until(job: subprocess.Popen[str], pattern: str) -> tuple[list[str], re.
     raise AssertionError("".join(lines))
 
 
+@pytest.mark.slow
 def test_a_file_is_played_to_its_end_and_recorded_whole(clip: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, str(clip), "--record", str(tmp_path), "--name", "a"],
@@ -255,6 +256,7 @@ def test_a_file_is_played_to_its_end_and_recorded_whole(clip: Path, tmp_path: Pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path: Path) -> None:
     with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(tmp_path)) as job:
@@ -269,6 +271,7 @@ def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path:
         assert sum(1 for _ in container.decode(video=0)) > 0
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_it_at_once(clip: Path, tmp_path: Path) -> None:
     for attempt in range(5):  # on a busy machine the first interrupt may be done with before the second comes
         if interrupted_twice(clip, tmp_path / str(attempt)):
@@ -293,6 +296,7 @@ def interrupted_twice(clip: Path, folder: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_sighup_reloads_masks_and_a_bad_file_changes_nothing(clip: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     write(config, "mask: {style: blur}")
@@ -307,6 +311,7 @@ def test_sighup_reloads_masks_and_a_bad_file_changes_nothing(clip: Path, tmp_pat
         assert job.poll() is None
 
 
+@pytest.mark.slow
 def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp_path: Path) -> None:
     address = "rtsp://user:topsecret@127.0.0.1:9/stream1"
     token = {"VEILCAST_TOKEN": "another-secret"}
@@ -330,6 +335,7 @@ def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp
     assert Cover.BLANKET.value not in state["state"]
 
 
+@pytest.mark.slow
 def test_an_open_port_without_a_token_is_warned_of(clip: Path) -> None:
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0") as job:
         read_until(job, "warning.*anyone who can reach.*live.web.token")

@@ -118,6 +118,7 @@ def test_sound_that_no_container_here_holds_can_be_disguised_or_dropped(tmp_path
     assert sound_hash(tmp_path / "out.mov") == sound_hash(source)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_a_kept_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
@@ -128,6 +129,7 @@ def test_a_kept_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
     assert np.abs(late).max() < 0.002
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_disguised_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
@@ -141,6 +143,7 @@ def test_a_disguised_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
     assert abs(len(after) - len(before)) <= 1024
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_sound_that_starts_late_starts_late_in_disguise(tmp_path: Path) -> None:
     source, video = tmp_path / "in.mkv", encoded(tmp_path / "video.mkv", *x264())
@@ -151,6 +154,7 @@ def test_sound_that_starts_late_starts_late_in_disguise(tmp_path: Path) -> None:
     assert begin == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "channels"),
@@ -192,6 +196,7 @@ def test_every_track_is_disguised_and_keeps_its_language(tmp_path: Path) -> None
         assert pitch(samples(target, number)) == pytest.approx(frequency * PITCH, rel=0.03)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("audio", ["keep", "drop", "disguise"])
 def test_a_video_without_sound_is_no_trouble(tmp_path: Path, audio: str) -> None:

@@ -18,7 +18,6 @@ from core.anonymizer import Anonymizer
 from core.config import EngineConfig
 from core.frame import Frame
 from core.pictures.orientation import Orientation
-from streamer import anonymize_file
 from streamer.cli.main import main
 from streamer.errors import InputError
 from streamer.file.memory_plan import MEGABYTE, EncoderPlan, TooLargeError, decoder_threads, encoder_plan, picture_bytes
@@ -69,6 +68,7 @@ def test_what_names_other_files_or_is_drawn_text_is_refused(name: str, text: str
         FileSource(path)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["img%03d.jpg", "img*.jpg", "img001.jpg", "concat:a|b.mp4", "-i.mp4", "pipe:0", "fd:"])
 def test_a_name_is_never_a_pattern_or_a_protocol(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +130,7 @@ def run_and_measure(*arguments: str) -> tuple[int, str, int]:
     return done.returncode, done.stderr, int(done.stdout.split()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [huge_gif, huge_png])
 def test_a_small_file_that_claims_a_huge_picture_is_refused(make: Callable[[Path, int], Path], tmp_path: Path) -> None:
     code, said, megabytes = run_and_measure("file", str(make(tmp_path / "in.bin", 16_000)))
@@ -201,6 +202,7 @@ def test_an_encoder_is_held_to_its_share(cpus: int, monkeypatch: pytest.MonkeyPa
         encoder_plan("hevc", "veryfast", 0, picture_bytes(7680, 4320, "yuv420p10le"), budget)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_pictures_that_do_not_fit_are_refused_with_a_reason(tmp_path: Path, capsys: Capture) -> None:
     film = encoded(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv444p", size="3840x2160", seconds=0.08)
@@ -211,6 +213,7 @@ def test_pictures_that_do_not_fit_are_refused_with_a_reason(tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "own.yaml"]
 
 
+@pytest.mark.slow
 def test_large_pictures_wait_by_bytes_not_by_number(tmp_path: Path) -> None:
     path = tmp_path / "in.mkv"
     with av.open(str(path), "w") as container:
@@ -273,6 +276,7 @@ def odd_date(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "word"),
     [
@@ -349,6 +353,7 @@ def test_what_the_copy_loses_or_guesses_is_said_once(tmp_path: Path) -> None:
         assert not any("assumed" in line or "tracks" in line for line in warnings_of(path))
 
 
+@pytest.mark.slow
 def test_rates_and_clocks_that_cannot_be_meant(tmp_path: Path) -> None:
     """An AVI header is patched to every odd rate and scale."""
     base = tmp_path / "base.avi"
@@ -366,42 +371,3 @@ def test_rates_and_clocks_that_cannot_be_meant(tmp_path: Path) -> None:
         path.write_bytes(raw[:at] + struct.pack("<II", scale, rate) + raw[at + 8 :])
         for suffix in ("mkv", "mp4"):
             assert main(["file", str(path), str(tmp_path / f"out.{suffix}"), "--overwrite"]) in (0, 1, 2)
-
-
-# Tracks that begin late, pictures wider than an encoder takes
-
-
-def with_late_audio(path: Path) -> Path:
-    """FLV whose header speaks of video alone, with audio tags from its middle on."""
-    video = path.with_name("video.flv")
-    ffmpeg(*picture(seconds=12), "-c:v", "flv", "-g", "10", video)
-    data, at, out = video.read_bytes(), 13, bytearray()
-    out += data[:4] + b"\x01" + data[5:13]  # the flag of video alone
-    while at < len(data):
-        size = int.from_bytes(data[at + 1 : at + 4], "big") + 15
-        out += data[at : at + size]
-        stamp = data[at + 4 : at + 8]
-        if at > len(data) // 2:
-            body = b"\x0e" + bytes(40)  # 8-bit PCM
-            out += b"\x08" + len(body).to_bytes(3, "big") + stamp + bytes(3) + body
-            out += (len(body) + 11).to_bytes(4, "big")
-        at += size
-    path.write_bytes(out)
-    return path
-
-
-@needs_ffmpeg
-def test_a_track_that_begins_late_is_named_and_every_picture_kept(tmp_path: Path) -> None:
-    source = with_late_audio(tmp_path / "in.flv")
-    report = anonymize_file(source, tmp_path / "out.mkv")
-    assert report.frames == 300
-    assert [line for line in report.warnings if "begins in the middle" in line]
-
-
-@needs_ffmpeg
-def test_pictures_too_wide_for_h264_say_so(tmp_path: Path, capsys: Capture) -> None:
-    source = tmp_path / "wide.gif"
-    ffmpeg(*picture(size="17000x64", seconds=0.2), source)
-    assert main(["file", str(source), str(tmp_path / "out.mp4")]) == 2
-    assert "H.264 is encoded up to 16384 pixels a side" in capsys.readouterr().err
-    assert main(["file", str(source), str(tmp_path / "out.mp4"), "--codec", "hevc"]) == 0

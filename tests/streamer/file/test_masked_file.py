@@ -109,6 +109,7 @@ FAITHFUL = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "target_suffix", "pixel_format", "codec"),
@@ -165,6 +166,7 @@ def test_what_matroska_rounds_is_said(tmp_path: Path) -> None:
     assert max(abs(a - b) for a, b in pairs) <= Fraction(1, 2000)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("suffix", "turn", "flip"),

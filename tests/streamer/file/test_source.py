@@ -362,6 +362,7 @@ for _ in range(20):
 """
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_closing_it_while_its_decoder_works_does_not_hang(tmp_path: Path) -> None:
     path = encoded(tmp_path / "in.mp4", *x264(), size="320x240")

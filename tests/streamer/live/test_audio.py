@@ -26,6 +26,8 @@ from tests.rigs.camera.audio_clip import (
 )
 from tests.rigs.camera.rtsp_camera import RtspCamera
 
+pytestmark = pytest.mark.slow
+
 COMMAND = (sys.executable, "-m", "streamer.cli.main", "live")
 IN_SYNC = 0.06  # seconds
 SETTLED = 1.5  # seconds at the start of a recording in which a slow machine may leave out pictures

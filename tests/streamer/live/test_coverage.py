@@ -40,6 +40,7 @@ def test_wholly_masked_pictures_fill_the_gaps() -> None:
     assert whole_passes([3, None, None, 2, 3], 4) == [{0: 1, 1: 2, 2: 3, 3: 4}], "across the end of the clip"
 
 
+@pytest.mark.slow
 def test_a_known_face_is_masked_in_what_a_client_receives(tmp_path: Path) -> None:
     clip = carphone()
     height, width = clip.pictures[0].shape[:2]

@@ -18,6 +18,8 @@ from tests.rigs.live.face_scene import LENGTH, Scene, Seen, face_scene, judge, u
 from tests.rigs.live.two_cameras import two_cameras
 from tests.rigs.live.veilcast_process import Veilcast
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 8.0
 
 

@@ -61,6 +61,7 @@ def test_a_stream_that_should_be_recorded_and_is_not_is_not_ready(unrecorded: st
     assert state.unrecorded == (() if unrecorded is None else ("door",))
 
 
+@pytest.mark.slow
 def test_a_recorder_that_cannot_write_says_so_until_it_can(tmp_path: Path) -> None:
     place = tmp_path / "recordings"
     place.write_text("a file where the folder should be", "utf-8")
@@ -73,6 +74,7 @@ def test_a_recorder_that_cannot_write_says_so_until_it_can(tmp_path: Path) -> No
         assert recorder.close()
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_down_says_so_once_and_then_once_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,8 @@ from streamer.settings.encoder import LiveEncoderConfig
 from tests.rigs.fakes import HangingDetector, ScriptedDetector, engine_config
 from tests.rigs.live.producing import number_of, picture
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 320, 240
 RATE = 25
 WAIT = 20.0

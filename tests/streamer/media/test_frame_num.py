@@ -36,6 +36,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", SETTINGS, ids=str)
 def test_whole_streams_have_no_gap_and_a_missing_reference_makes_one(options: dict[str, str], tmp_path: Path) -> None:
     units = access_units(tmp_path / "a.mp4", options)

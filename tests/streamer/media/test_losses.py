@@ -128,6 +128,7 @@ HEVC = {"preset": "veryfast", "x265-params": "keyint=30:log-level=none"}
 H264 = {"g": "30", "preset": "veryfast"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "pixels", "options", "spoil", "frames", "untrusted"),
     [
@@ -161,6 +162,7 @@ def test_damage_is_masked_and_reported_with_an_exit_code(
     assert "warning" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_packet_that_turns_out_to_say_nothing_is_a_loss(tmp_path: Path) -> None:
     """In MPEG-4, damage can read as "not coded": the decoder gives no picture and no error."""
 
@@ -197,6 +199,7 @@ def test_whole_recordings_raise_no_alarm(
     assert not [line for line in report.warnings if "missing" in line or "damage" in line]
 
 
+@pytest.mark.slow
 def test_damage_in_non_reference_pictures_is_always_noticed(tmp_path: Path) -> None:
     """With frame threads, the H.264 decoder sometimes flags them too late."""
     options = {"g": "60", "preset": "veryfast", "x264-params": "bframes=3:b-pyramid=none:rc-lookahead=0"}
@@ -209,6 +212,7 @@ def test_damage_in_non_reference_pictures_is_always_noticed(tmp_path: Path) -> N
         assert seen[0] and len(set(seen)) == 1, number
 
 
+@pytest.mark.slow
 def test_a_recording_that_starts_mid_gop_reports_dropped_frames(tmp_path: Path) -> None:
     source = recorded(tmp_path / "a.ts", "libx264", "yuv420p", H264, without(0))
     report = anonymize_file(source, tmp_path / "out.mkv")

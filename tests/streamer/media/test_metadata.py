@@ -39,6 +39,7 @@ def with_timecode(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv", ".ts"])
 def test_identifying_metadata_is_dropped_and_listed(tmp_path: Path, suffix: str) -> None:
@@ -55,6 +56,7 @@ def test_identifying_metadata_is_dropped_and_listed(tmp_path: Path, suffix: str)
     assert sorted(str(kind) for kind in kinds) == ["audio", "video"]
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "item"),

@@ -83,6 +83,7 @@ def number(picture: LivePicture) -> int | None:
     return read(np.asarray(picture.video.to_ndarray(format="gray"), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "offered"), [("tcp", "any"), ("udp", "any"), ("auto", "tcp"), ("auto", "udp")])
 def test_transports(clip: Path, wanted: str, offered: str) -> None:
     with (
@@ -140,6 +141,7 @@ def test_an_invalid_address_is_refused_at_once() -> None:
         Camera("door", "rtmp://cam/x", QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_camera_that_is_killed_and_returns_with_another_size(clip: Path, tmp_path: Path, transport: str) -> None:
     coded_clip(None, tmp_path / "other.mp4", (480, 272), 25, frames=30)
@@ -159,6 +161,7 @@ def test_a_camera_that_is_killed_and_returns_with_another_size(clip: Path, tmp_p
         assert took < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_connected_but_silent(clip: Path, transport: str) -> None:
     config = SourceConfig.model_validate({"transport": transport, "read_timeout": 1})
@@ -171,6 +174,7 @@ def test_connected_but_silent(clip: Path, transport: str) -> None:
         assert opened.picture(lambda picture: picture.connection > 1).connection > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "udp", "mjpeg"])
 def test_the_rest_of_a_picture_at_the_timeout_is_not_a_new_picture(kind: str, clip: Path) -> None:
     """At a read timeout FFmpeg returns what it has of the newest picture, a second after it arrived."""
@@ -191,6 +195,7 @@ def test_the_rest_of_a_picture_at_the_timeout_is_not_a_new_picture(kind: str, cl
         assert opened.status.pictures == seen
 
 
+@pytest.mark.slow
 def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> None:
     """Like a camera whose settings were changed: new parameter sets on the same connection."""
     import av
@@ -212,6 +217,7 @@ def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> Non
     assert all(p.trusted for p in seen)
 
 
+@pytest.mark.slow
 def test_garbled_streams_harm_nobody(clip: Path) -> None:
     with RtspCamera(clip) as source, GarblingProxy(source.url) as proxy, Opened(proxy.url) as opened:
         opened.picture()
@@ -229,6 +235,7 @@ def test_garbled_streams_harm_nobody(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > newest + 1)
 
 
+@pytest.mark.slow
 def test_mjpeg_over_http(clip: Path) -> None:
     with mjpeg_camera(clip) as (url, silent), Opened(url) as opened:
         taken = opened.take(2)
@@ -242,6 +249,7 @@ def test_mjpeg_over_http(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > 1)
 
 
+@pytest.mark.slow
 def test_a_damaged_jpeg_is_dropped_and_the_next_ones_are_not_trusted(clip: Path) -> None:
     with mjpeg_camera(clip, hurt=20) as (url, _), Opened(url) as opened:
         taken = opened.take(2)
@@ -252,6 +260,7 @@ def test_a_damaged_jpeg_is_dropped_and_the_next_ones_are_not_trusted(clip: Path)
     assert not any(after[:10]) and any(after), "damage comes in bursts, and every picture is a key frame"
 
 
+@pytest.mark.slow
 def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
     with hls_camera(clip, tmp_path) as url, Opened(url) as opened:
         opened.picture()
@@ -260,6 +269,7 @@ def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
         assert 0.02 < float(np.median(gaps)) < 0.08, "segments must not arrive as bursts"
 
 
+@pytest.mark.slow
 def test_a_file_is_played_once_at_its_own_pace(clip: Path) -> None:
     with Opened(str(clip)) as opened:
         seen = [opened.picture()]
@@ -272,6 +282,7 @@ def test_a_file_is_played_once_at_its_own_pace(clip: Path) -> None:
         assert opened.camera.get(5.0) is None and time.monotonic() - began < 1, "there is nothing to wait for"
 
 
+@pytest.mark.slow
 def test_a_looped_file_is_a_new_scene_every_time(clip: Path) -> None:
     with Opened(str(clip), SourceConfig(loop=True)) as opened:
         first = opened.picture()

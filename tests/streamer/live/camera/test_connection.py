@@ -103,6 +103,7 @@ def judge(seen: list[LivePicture], clip: Clip) -> tuple[int, int, int]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_clean_stream_is_trusted_from_its_first_picture_on(clip: Clip, transport: str) -> None:
     config = SourceConfig.model_validate({"transport": transport})
@@ -116,6 +117,7 @@ def test_a_clean_stream_is_trusted_from_its_first_picture_on(clip: Clip, transpo
     assert all(b > a for a, b in itertools.pairwise(times))
 
 
+@pytest.mark.slow
 def test_pictures_do_not_wait_in_the_decoder(clip: Clip) -> None:
     with RtspCamera(clip.path, rate=2) as camera, open_source(camera.url) as source:
         opened = time.monotonic()
@@ -125,6 +127,7 @@ def test_pictures_do_not_wait_in_the_decoder(clip: Clip) -> None:
     assert first.arrived - opened < 1.1
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_marked_by_the_decoder(clip: Clip) -> None:
     faults = Faults(flip=0.02)  # nothing is missing, so that nobody but the decoder can tell
     with RtspCamera(clip.path) as camera, GarblingProxy(camera.url, faults=faults) as proxy:
@@ -134,6 +137,7 @@ def test_flipped_bits_are_marked_by_the_decoder(clip: Clip) -> None:
     assert bad > 20 and leaked < 0.1 * bad
 
 
+@pytest.mark.slow
 def test_udp_loss_is_never_trusted(small: Clip) -> None:
     with RtspCamera(small.path, loss=0.03, transport="udp") as camera:
         seen = pictures(camera.url, 5, SourceConfig(transport="udp"))
@@ -143,6 +147,7 @@ def test_udp_loss_is_never_trusted(small: Clip) -> None:
     assert good > 0, "trust never came back"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["clip", "small"])
 def test_rtp_packets_that_a_sender_drops_over_tcp_are_noticed(which: str, request: pytest.FixtureRequest) -> None:
     clip: Clip = request.getfixturevalue(which)
@@ -266,6 +271,7 @@ def test_opening_times_out(mute: str) -> None:
     assert "s3cret" not in repr(caught.value) and caught.value.__suppress_context__
 
 
+@pytest.mark.slow
 def test_a_camera_that_answers_but_sends_nothing_times_out(small: Clip) -> None:
     config = SourceConfig(transport="tcp", open_timeout=1.5, read_timeout=30)
     with RtspCamera(small.path) as camera, GarblingProxy(camera.url, faults=Faults(lose=1.0)) as proxy:

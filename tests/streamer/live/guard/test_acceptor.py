@@ -79,6 +79,7 @@ async def seconds_until_closed(reader: asyncio.StreamReader) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"])
 def test_an_incomplete_request_times_out(sent: bytes) -> None:
     async def test(acceptor: Acceptor) -> None:
@@ -90,6 +91,7 @@ def test_an_incomplete_request_times_out(sent: bytes) -> None:
     run(test, Caps(10, 10))
 
 
+@pytest.mark.slow
 def test_a_connection_may_be_reused_but_not_kept_forever() -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
@@ -102,6 +104,7 @@ def test_a_connection_may_be_reused_but_not_kept_forever() -> None:
     run(test, Caps(10, 10))
 
 
+@pytest.mark.slow
 def test_a_response_that_nobody_reads_times_out() -> None:
     async def test(acceptor: Acceptor) -> None:
         _, writer = await connect(acceptor)
@@ -129,6 +132,7 @@ class Upgrading(Simple):
         other.data_received(data)
 
 
+@pytest.mark.slow
 def test_the_timeouts_also_apply_after_a_protocol_switch() -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
@@ -192,6 +196,7 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
+@pytest.mark.slow
 def test_without_descriptors_it_waits_instead_of_spinning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -128,6 +128,7 @@ def output() -> StreamOutput:
     return StreamOutput("door", lambda: Snapshot("door"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_real_server_gets_the_stream(tmp_path: Path, transport: str) -> None:
@@ -150,6 +151,7 @@ def test_a_real_server_gets_the_stream(tmp_path: Path, transport: str) -> None:
     assert pusher.drops == 0 and pusher.connected_since is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     port = free_port()
@@ -173,6 +175,7 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
         assert other.dropped == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 def test_a_server_that_starts_later(tmp_path: Path) -> None:
     port = free_port()
@@ -187,6 +190,7 @@ def test_a_server_that_starts_later(tmp_path: Path) -> None:
             until(lambda: "teardown" in server.steps)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 def test_credentials_are_used_and_never_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -236,6 +240,7 @@ class Silent:
             self.accepted.get().close()
 
 
+@pytest.mark.slow
 def test_a_silent_server_times_out_and_blocks_nothing() -> None:
     with Silent() as server, Producer() as producer:
         other = producer.output.packets.subscribe("other", 5000)
@@ -261,6 +266,7 @@ def test_closing_while_a_server_is_silent() -> None:
         assert time.monotonic() - begun < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 @pytest.mark.parametrize("timeout", [60.0, 1.0])
 def test_a_server_that_hangs_loses_its_own_packets_only(tmp_path: Path, timeout: float) -> None:
@@ -335,6 +341,7 @@ with Producer() as producer:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 def test_the_process_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     with Server(tmp_path, free_port()) as server:

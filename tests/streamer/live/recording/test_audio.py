@@ -20,6 +20,8 @@ from streamer.settings.recording import ContainerName, RecordConfig
 from tests.rigs.camera.audio_clip import AudioCodec, audio_packets, beeping_clip, has_audio, heard
 from tests.rigs.live.recording import CONTAINERS, WAIT, encoded, killed_while_recording, output, pictures, until
 
+pytestmark = pytest.mark.slow
+
 Log = pytest.LogCaptureFixture
 
 

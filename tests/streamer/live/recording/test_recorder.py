@@ -173,6 +173,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_playable_after_kill_9(tmp_path: Path, container: str) -> None:
     path = killed_while_recording(KILLED, tmp_path, container)

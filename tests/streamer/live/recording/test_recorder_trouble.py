@@ -16,6 +16,8 @@ from streamer.settings.recording import RecordConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.recording import WAIT, encoded, output, pictures, until
 
+pytestmark = pytest.mark.slow
+
 FULL = """
 import json, resource, sys, time
 from pathlib import Path

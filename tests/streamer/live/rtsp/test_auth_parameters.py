@@ -66,6 +66,7 @@ SHAPES: Final = [
 LONG: Final = 256 * 1024  # characters: far beyond any header, so that time which grows with the square is seen at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_time_is_linear_in_the_length(shape: str) -> None:
     """A single 8 KB header once took half a second, and stalled every client meanwhile."""

@@ -16,6 +16,8 @@ from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer, number_of
 from tests.rigs.live.rtsp_client import WAIT, Serving, serving
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, PERIOD = 320, 240, 100
 COUNT = 60
 

@@ -14,6 +14,8 @@ from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.rtsp_client import Client, eventually, sequence, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def producer() -> Iterator[Producer]:

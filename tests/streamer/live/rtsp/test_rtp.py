@@ -49,6 +49,7 @@ def test_packets_carry_the_picture(pictures: list[VideoPacket]) -> None:
     assert len(stream.packetize(pictures[0]).packets) > 3  # a key frame of this size has to be cut
 
 
+@pytest.mark.slow
 def test_numbers_wrap(pictures: list[VideoPacket]) -> None:
     stream = RtpStream()
     late = VideoPacket(b"\0\0\1\x41abc", 2**33 + 5, 1, False, 0.0, pictures[0].format)

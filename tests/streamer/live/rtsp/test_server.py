@@ -44,6 +44,7 @@ def rtp_info(headers: str) -> tuple[int, int]:
     return int(fields["seq"]), int(fields["rtptime"])
 
 
+@pytest.mark.slow
 def test_packets_begin_where_the_answer_says(client: Client) -> None:
     assert client.ask("DESCRIBE").headers["content-base"] == client.url("door/")
     transport = client.set_up("RTP/AVP/TCP;unicast;interleaved=6-7").headers["transport"]
@@ -54,6 +55,7 @@ def test_packets_begin_where_the_answer_says(client: Client) -> None:
     assert {channel for channel, _ in client.frames + client.reports} <= {6, 7} and client.reports
 
 
+@pytest.mark.slow
 def test_pause_and_play_again(client: Client, shared: Serving) -> None:
     client.set_up()
     client.play()
@@ -70,6 +72,7 @@ def test_pause_and_play_again(client: Client, shared: Serving) -> None:
     assert client.ask("OPTIONS").status == 454 and client.frames == []
 
 
+@pytest.mark.slow
 def test_reports_come_with_the_first_picture_and_then_every_few_seconds(client: Client) -> None:
     client.set_up()
     client.play()
@@ -86,6 +89,7 @@ def test_reports_come_with_the_first_picture_and_then_every_few_seconds(client: 
     )
 
 
+@pytest.mark.slow
 def test_two_clients_get_the_same_packets(shared: Serving) -> None:
     with Client(shared.server.port) as one, Client(shared.server.port) as two:
         for client in (one, two):
@@ -131,6 +135,7 @@ def test_a_wrong_but_well_formed_request_leaves_the_connection_open(client: Clie
     assert client.ask("OPTIONS").status == 200
 
 
+@pytest.mark.slow
 def test_udp_goes_to_the_client_alone_and_reports_keep_it_alive(producer: Producer) -> None:
     with (
         serving(producer.output, config=RtspConfig(session_timeout=2)) as one,
@@ -163,6 +168,7 @@ def test_udp_goes_to_the_client_alone_and_reports_keep_it_alive(producer: Produc
         assert client.is_closed()
 
 
+@pytest.mark.slow
 def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
     limits = RtspLimits(stall=3.0)
     with (
@@ -196,6 +202,7 @@ def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
         assert thread.error is None and stalled.is_closed()
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_again_resumes_at_a_key_frame() -> None:
     with (
         Producer(width=1280, height=720, period=25) as busy,
@@ -212,6 +219,7 @@ def test_a_client_that_reads_again_resumes_at_a_key_frame() -> None:
         assert following.payload[0] & 0x1F == 24 and following.payload[3] & 0x1F == 7
 
 
+@pytest.mark.slow
 def test_before_the_first_packet() -> None:
     output = StreamOutput("door", lambda: Snapshot("door"))
     with serving(output, limits=RtspLimits(first_packet=0.5)) as one:

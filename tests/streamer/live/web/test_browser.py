@@ -37,7 +37,7 @@ CORNER = """([width, height]) => {
     return [...context.getImageData(0, 0, width, height).data];
 }"""
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")]
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ def offered(answer: str) -> set[str]:
     return {line.split()[4] for line in answer.splitlines() if line.startswith("a=candidate:")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("host", "config", "expected"),
     [
@@ -76,6 +77,7 @@ def can_be_alone() -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")
 @pytest.mark.skipif(not can_be_alone(), reason="needs unshare, and leave to use it")
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])

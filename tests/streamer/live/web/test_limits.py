@@ -94,6 +94,7 @@ def test_guessing_gets_slow_and_locks_out_nobody_else() -> None:
         ask(server, test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [

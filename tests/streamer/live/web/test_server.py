@@ -139,6 +139,7 @@ def test_requests_are_logged_without_what_is_secret_in_them(caplog: pytest.LogCa
         assert secret not in " ".join(record.getMessage() for record in caplog.records).replace("(no such page)", "")
 
 
+@pytest.mark.slow
 def test_ready_means_that_every_stream_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ready(http: aiohttp.ClientSession) -> tuple[int, dict[str, object]]:
         async with http.get("/readyz") as answer:

@@ -28,6 +28,7 @@ def decoded(packets: list[Vp8Packet]) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_every_picture_has_its_packet_and_can_be_decoded() -> None:
     encoder = Vp8Encoder()
     packets = [p for n in range(30) for p in encoder.encode(masked(n, 320, 240), n / 25, key=n == 20)]

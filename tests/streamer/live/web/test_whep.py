@@ -40,6 +40,7 @@ def vp8_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("veilcast-vp8")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audio", [False, True])
 def test_a_viewer_gets_the_pictures_in_order(audio: bool) -> None:
     async def test(url: str) -> None:
@@ -54,6 +55,7 @@ def test_a_viewer_gets_the_pictures_in_order(audio: bool) -> None:
         until(lambda: server.viewers("door") == 0)
 
 
+@pytest.mark.slow
 def test_nothing_is_encoded_for_viewers_that_take_h264(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_encode(*_: object) -> None:
         raise AssertionError("aiortc encodes")
@@ -72,6 +74,7 @@ def test_nothing_is_encoded_for_viewers_that_take_h264(monkeypatch: pytest.Monke
         run(server, test)
 
 
+@pytest.mark.slow
 def test_one_vp8_encode_for_all_viewers_without_h264(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         async with WhepClient(url, "VP8") as one, WhepClient(url, "VP8") as two, WhepClient(url) as three:
@@ -91,6 +94,7 @@ def test_one_vp8_encode_for_all_viewers_without_h264(monkeypatch: pytest.MonkeyP
         until(lambda: vp8_threads() == [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
 def test_a_decoder_that_lost_data_gets_a_key_frame(fmt: int) -> None:
     gap = 50  # pictures between key frames when nobody asks
@@ -123,6 +127,7 @@ def test_a_decoder_that_lost_data_gets_a_key_frame(fmt: int) -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_a_stalled_viewer_does_not_affect_the_others() -> None:
     async def test(url: str) -> None:
         async with WhepClient(url) as client:
@@ -269,6 +274,7 @@ def test_cors(config: WebConfig, origin: str, allowed: str | None) -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_viewers_notice_when_the_server_closes() -> None:
     async def test(url: str) -> None:
         async with WhepClient(url) as one, WhepClient(url, "VP8") as two:
@@ -286,6 +292,7 @@ def test_viewers_notice_when_the_server_closes() -> None:
         assert len(producer.output.packets) == 0 and len(producer.output.frames) == 0
 
 
+@pytest.mark.slow
 def test_viewers_notice_when_the_stream_ends() -> None:
     async def test(url: str) -> None:
         async with WhepClient(url) as client:

@@ -59,6 +59,7 @@ def test_sessions_that_never_connect_are_removed(monkeypatch: pytest.MonkeyPatch
         run(server, test)
 
 
+@pytest.mark.slow
 def test_sessions_that_never_connect_keep_nobody_out() -> None:
     """Offers that filled all slots used to lock out everybody else, 15 seconds at a time."""
 
@@ -79,6 +80,7 @@ def test_sessions_that_never_connect_keep_nobody_out() -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_more_viewers_than_allowed() -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
@@ -95,6 +97,7 @@ def test_more_viewers_than_allowed() -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_odd_offers_are_refused_and_never_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
@@ -125,6 +128,7 @@ def sockets() -> int:
     return found
 
 
+@pytest.mark.slow
 def test_sessions_evicted_while_being_answered_leave_no_ports_open(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
