@@ -45,7 +45,7 @@ class LiveAnonymizer:
         self._under_way = 0
         self._waiting_since = self._polled = 0.0
         self._retry_at, self._retry_after = 0.0, FIRST_RETRY
-        self._owed = False
+        self._sample_due = False
         self._previous: Taken | None = None
         self._failures = 0
         self._released = -1
@@ -96,21 +96,21 @@ class LiveAnonymizer:
             self._sample(previous, now, DEPTH - 1)
         if not frame.trusted:
             return
-        forced = taken.new_scene or self._owed
+        forced = taken.new_scene or self._sample_due
         if self._engine.wants(taken, forced=forced):
-            self._owed = not self._sample(taken, now, DEPTH if taken.new_scene else 1)
-            self.samples_skipped += self._owed
+            self._sample_due = not self._sample(taken, now, DEPTH if taken.new_scene else 1)
+            self.samples_skipped += self._sample_due
 
     def poll(self, now: float) -> list[MaskedFrame]:
         """The frames whose deadline has come, in order, each once."""
         self._polled = now
-        self._hear(now)
+        self._take_verdicts(now)
         self._watch(now)
         return self._release(now)
 
     def flush(self) -> list[MaskedFrame]:
         """No more frames: all that are still held, as well covered as can be now."""
-        self._hear(self._polled)
+        self._take_verdicts(self._polled)
         return self._release(math.inf)
 
     def _release(self, now: float) -> list[MaskedFrame]:
@@ -128,7 +128,7 @@ class LiveAnonymizer:
         if self._worker is None or not frame.trusted or self._under_way >= depth:
             return False
         picture = replace(frame, video=copied(frame.video))
-        # Never `alone`: all sizes at every look would make masks late, which is worse.
+        # Never `isolated`: all sizes at every look would make masks late, which is worse.
         # Not the scene's first frame but its first sample: that frame may have come while the detector was busy.
         sample = Sample(picture, moment, scene_start=moment.scene != self._sampled_scene)
         if not self._worker.try_submit(sample):
@@ -139,11 +139,11 @@ class LiveAnonymizer:
         self._sampled, self._sampled_scene = frame.index, moment.scene
         return True
 
-    def _hear(self, now: float) -> None:
+    def _take_verdicts(self, now: float) -> None:
         while self._worker is not None and (verdict := self._worker.verdict(0)) is not None:
             self._under_way -= 1
             self._waiting_since = now
-            self._engine.settle(verdict)
+            self._engine.add_verdict(verdict)
             self._failures = self._failures + 1 if verdict.detections is None else 0
             if not self._failures:
                 self._retry_after = FIRST_RETRY
@@ -153,18 +153,18 @@ class LiveAnonymizer:
         timeout = self._config.timeline.detector_timeout
         if self._worker is not None:
             if not self._worker.alive:
-                self._give_up(now, "the detector thread died")
+                self._drop_detector(now, "the detector thread died")
             elif self._failures >= MAX_FAILURES:
-                self._give_up(now, f"the detector failed {MAX_FAILURES} times in a row")
+                self._drop_detector(now, f"the detector failed {MAX_FAILURES} times in a row")
             elif self._under_way and now - self._waiting_since > timeout:
-                self._give_up(now, f"the detector said nothing for {timeout:g} s")
+                self._drop_detector(now, f"the detector said nothing for {timeout:g} s")
         elif now >= self._retry_at:
             self._abandoned = [worker for worker in self._abandoned if not worker.close(timeout=0)]
             if len(self._abandoned) < MAX_ABANDONED:
                 self._worker = self._engine.start_worker(DEPTH)
-                self._owed = True
+                self._sample_due = True
 
-    def _give_up(self, now: float, why: str) -> None:
+    def _drop_detector(self, now: float, why: str) -> None:
         self.stats.error(why)
         self.stats.failed_samples += self._under_way
         if self._worker is not None and not self._worker.close(timeout=0):

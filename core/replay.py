@@ -39,7 +39,7 @@ class Replay:
         decided = self._decide(frame)
         begun = thread_time()
         masked = self._masker.mask(frame, decided if decided is not None and frame.trusted else BLANKET)
-        self.stats.cpu["mask"] += thread_time() - begun
+        self.stats.cpu["paint"] += thread_time() - begun
         self.stats.frames += 1
         self.stats.covers[masked.cover] += 1
         self._tracks.update(region.track for region in masked.regions if region.track >= 0)

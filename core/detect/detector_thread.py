@@ -16,12 +16,12 @@ from core.owned_thread import POLL, OwnedThread, one_line
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A frame that the detector is to look at; `alone` where the pictures around it say little about it."""
+    """A frame that the detector is to look at; `isolated` where the pictures around it say little about it."""
 
     frame: Frame
     moment: Moment
     scene_start: bool
-    alone: bool = False
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

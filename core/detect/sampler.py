@@ -33,7 +33,7 @@ class Sampler:
         if not due and self._last is not None:
             changed = float((np.abs(current - self._last) > self._config.change_level).mean())
             moved = changed >= self._config.change_share
-            due = changed > self._config.change_most or (
+            due = changed > self._config.forced_change_share or (
                 moved and (sparse or since >= self._config.min_interval - 1e-6)
             )
         if due:

@@ -15,7 +15,7 @@ from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.paint.fills import Fill, Fills
-from core.paint.stabilizer import Steady
+from core.paint.stabilizer import Stabilizer
 from core.paint.styles import AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
 from core.paint.zones import Zones
 from core.pictures.planes import Plane, Samples, is_full_range, planes
@@ -54,7 +54,7 @@ class Masker:
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
         self._fills = Fills(config.refresh, self._smooth)
-        self._steady = Steady()
+        self._stabilizer = Stabilizer()
         self._spare = Scratch()
 
     def mask(self, frame: Frame, verdict: Verdict) -> MaskedFrame:
@@ -66,7 +66,7 @@ class Masker:
         """
         if verdict.cover is not Cover.BLANKET and not all(region.box.is_valid() for region in verdict.regions):
             verdict = Verdict(Cover.BLANKET, (), verdict.mask_age)
-        self._steady.begin()
+        self._stabilizer.begin()
         self._fills.begin(frame.time)
         if verdict.cover is Cover.BLANKET:
             self._blanket(frame)
@@ -86,7 +86,7 @@ class Masker:
         named = []
         for region, name in zip(regions, _names(regions), strict=True):
             wanted = frame.orientation.to_coded(region.box, video.width, video.height)
-            named.append((self._steady.box(name, wanted), name))
+            named.append((self._stabilizer.box(name, wanted), name))
         named.sort(key=lambda pair: pair[0].area)
         views = _writable_planes(frame)
         zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)

@@ -18,7 +18,7 @@ _STEPS: Final = 24
 """... and then the next of the sizes that all regions share, so many to every doubling: each is drawn only once."""
 
 
-class Steady:
+class Stabilizer:
     """The painted boxes of one stream's regions, by name, and around what is wanted: box in box, ellipse in ellipse.
 
     Detections waver by a few pixels from sample to sample, and regions grow and shrink between them. A region that

@@ -29,7 +29,7 @@ class Timeline:
 
     def __init__(self, config: TrackConfig, max_mask_age: float) -> None:
         self._tracker = Tracker(config)
-        self._keep = config.bridge + config.hold + max_mask_age
+        self._keep = config.max_gap + config.hold + max_mask_age
         self._max_mask_age = max_mask_age
         self._held: deque[_Held] = deque()
         self._verdicts: deque[Moment] = deque()

@@ -97,10 +97,10 @@ class Track:
         """Where the box should have been before the first observation."""
         return _carry(self.observations[:2][-1], self.first, time)
 
-    def regions_at(self, time: float, config: TrackConfig, heard: float = math.inf) -> list[Region]:
+    def regions_at(self, time: float, config: TrackConfig, latest_sample: float = math.inf) -> list[Region]:
         """What to paint at `time`: nothing, or regions that cover the face, grown by margin and by doubt.
 
-        `heard` is the time of the newest sample that the detector has answered: while it says nothing, a face that
+        `latest_sample` is the time of the newest sample that the detector has answered: while it says nothing, a face that
         was there is not taken to be gone.
         """
         if not self.scene_start <= time < self.scene_end:
@@ -110,7 +110,7 @@ class Track:
             return self._back_fill(time, config)
         before = self.observations[after - 1]
         if after == len(self.observations):
-            return self._hold(time, config, heard)
+            return self._hold(time, config, latest_sample)
         following = self.observations[after]
         gap = following.time - before.time
         there = Origin.SEEN if time == before.time else Origin.INTERPOLATED
@@ -131,19 +131,19 @@ class Track:
     def _region(self, box: Box, score: float, origin: Origin) -> Region:
         return Region(box, self.id, self.label, min(score, 1.0), origin)
 
-    def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Region]:
+    def _hold(self, time: float, config: TrackConfig, latest_sample: float) -> list[Region]:
         age = time - self.last.time
         hold = config.hold
         if self.missed is None:
-            heard = self.last.time  # what the detector says of other scenes is nothing of this face
+            latest_sample = self.last.time  # what the detector says of other scenes is nothing of this face
         else:
             # One sample without it does not end a face, however far apart samples are.
-            hold = max(hold, min(self.missed - self.last.time, config.bridge))
-        hold = hold if self.recent_score >= config.sure_score else hold / 2
-        if min(time, heard) - self.last.time > hold * (2 if self.last.cut else 1):
+            hold = max(hold, min(self.missed - self.last.time, config.max_gap))
+        hold = hold if self.recent_score >= config.confident_score else hold / 2
+        if min(time, latest_sample) - self.last.time > hold * (2 if self.last.cut else 1):
             return []
-        blind = max(0.0, time - max(heard, self.last.time))
-        size = _growth(age, config) + config.blind_growth * blind
+        blind = max(0.0, time - max(latest_sample, self.last.time))
+        size = _growth(age, config) + config.pending_growth * blind
         box = self.last.box.union(self.predict(time)).grown(size)
         return [self._region(box, self.last.score, Origin.CARRIED if age else Origin.SEEN)]
 

@@ -42,7 +42,7 @@ class Tracker:
         self._ended: list[Track] = []
         self._seen: list[_Seen] = []
         self._scene_start = -math.inf
-        self._heard = -math.inf
+        self._latest_sample = -math.inf
         self._next_id = 0
         self._size = (math.inf, math.inf)
 
@@ -65,23 +65,23 @@ class Tracker:
 
         `size` is width and height in pixels of the picture that the boxes belong to.
         """
-        self._size, self._heard = size, time
+        self._size, self._latest_sample = size, time
         config = self._config
-        sound = [d for d in detections if d.box.is_valid() and d.score >= config.keep_score]
-        ended = [t for t in self._tracks if time - t.last.time > config.bridge]
+        usable = [d for d in detections if d.box.is_valid() and d.score >= config.min_score]
+        ended = [t for t in self._tracks if time - t.last.time > config.max_gap]
         for track in ended:
             track.miss(time)
         self._ended += ended
-        self._tracks = [t for t in self._tracks if time - t.last.time <= config.bridge]
-        free = self._link(time, sound)
+        self._tracks = [t for t in self._tracks if time - t.last.time <= config.max_gap]
+        free = self._link(time, usable)
         for track in self._tracks:
             if track.last.time < time:
                 track.miss(time)
-        weak = [d for d in free if d.score < config.birth_score]
+        weak = [d for d in free if d.score < config.new_track_score]
         for detection in free:
-            if detection.score >= config.birth_score:
-                self._give_birth(time, detection)
-        self._seen = [s for s in self._seen if time - s.time <= config.bridge] + [_Seen(time, weak)]
+            if detection.score >= config.new_track_score:
+                self._start_track(time, detection)
+        self._seen = [s for s in self._seen if time - s.time <= config.max_gap] + [_Seen(time, weak)]
 
     def _link(self, time: float, detections: Sequence[Detection]) -> list[Detection]:
         """Give each track its best detection, nearest pairs first; returns the detections left over.
@@ -95,7 +95,7 @@ class Tracker:
         spots = [_spot(detection.box) for detection in detections]
         ends = {track.id: (_spot(track.predict(time)), _spot(track.last.box)) for track in single}
         for far in (False, True):
-            limit = self._config.reach if far else 1
+            limit = self._config.jump_distance if far else 1
             pairs = []
             for t, track in enumerate(single):
                 for d in free:
@@ -110,7 +110,7 @@ class Tracker:
                     linked.add(t)
                     free.remove(d)
                     found = self._observation(time, detections[d], far, single[t].missed)
-                    single[t].add(found, found.score >= self._config.birth_score)
+                    single[t].add(found, found.score >= self._config.new_track_score)
             single = [track for t, track in enumerate(single) if t not in linked]
         return [detections[d] for d in free]
 
@@ -130,22 +130,22 @@ class Tracker:
 
         `ends` are the places where the track may be.
         """
-        config, patience = self._config, time - track.last.time
+        config, elapsed = self._config, time - track.last.time
         if detection.label != track.label:
             return math.inf
-        strong = detection.score >= config.birth_score
-        if not strong and time - track.strong_time > config.weak:
+        strong = detection.score >= config.new_track_score
+        if not strong and time - track.strong_time > config.max_weak:
             return math.inf
         # Across a sample without it and a long gap, only faces plain to see at both ends are taken for the same.
-        sure = min(detection.score, track.recent_score) >= config.sure_score
-        if track.missed is not None and patience > config.hold and not sure:
+        confident = min(detection.score, track.recent_score) >= config.confident_score
+        if track.missed is not None and elapsed > config.hold and not confident:
             return math.inf
-        if far and not (strong and patience <= config.leap and track.last.score >= config.birth_score):
+        if far and not (strong and elapsed <= config.jump_gap and track.last.score >= config.new_track_score):
             return math.inf
         ratio = MAX_RATIO_FAR if far else MAX_RATIO
-        return min([_distance(end, spot, patience, ratio) for end in ends])
+        return min([_distance(end, spot, elapsed, ratio) for end in ends])
 
-    def _give_birth(self, time: float, detection: Detection) -> None:
+    def _start_track(self, time: float, detection: Detection) -> None:
         track = Track(
             self._next_id,
             detection.label,
@@ -159,12 +159,12 @@ class Tracker:
         later = time
         for back in range(len(self._seen) - 1, -1, -1):
             seen = self._seen[back]
-            patience = track.first.time - seen.time
-            if patience > self._config.hold and track.first.time > later:
+            elapsed = track.first.time - seen.time
+            if elapsed > self._config.hold and track.first.time > later:
                 break
             later = seen.time
             predicted = _spot(track.predict_back(seen.time))
-            costs = [(_distance(predicted, _spot(d.box), patience), i) for i, d in enumerate(seen.weak)]
+            costs = [(_distance(predicted, _spot(d.box), elapsed), i) for i, d in enumerate(seen.weak)]
             if costs and min(costs)[0] < 1:
                 found = seen.weak.pop(min(costs)[1])
                 earlier = self._seen[back - 1].time if back else None
@@ -176,14 +176,14 @@ class Tracker:
         found = [
             region
             for track in self._ended + self._tracks
-            for region in joined(track.regions_at(time, self._config, self._heard))
+            for region in joined(track.regions_at(time, self._config, self._latest_sample))
         ]
         return tuple(without_covered(found))
 
     def forget_before(self, time: float) -> None:
         """Drop what no instant from `time` on needs, so that memory stays flat."""
-        longest, heard = 2 * max(self._config.hold, self._config.bridge), min(time, self._heard)
-        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= heard]
+        longest, latest_sample = 2 * max(self._config.hold, self._config.max_gap), min(time, self._latest_sample)
+        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= latest_sample]
         for track in self._ended + self._tracks:
             track.forget_before(time)
 
@@ -244,13 +244,13 @@ def _spot(box: Box) -> _Spot:
     return _Spot(box, *box.center, box.side)
 
 
-def _distance(a: _Spot, b: _Spot, patience: float, max_ratio: float = MAX_RATIO) -> float:
-    """How unlike two boxes are as the same face `patience` seconds apart: below 1 they may be linked."""
+def _distance(a: _Spot, b: _Spot, elapsed: float, max_ratio: float = MAX_RATIO) -> float:
+    """How unlike two boxes are as the same face `elapsed` seconds apart: below 1 they may be linked."""
     large, small = max(a.side, b.side), min(a.side, b.side)
     ratio = large / max(1e-6, small)
     if ratio > max_ratio:
         return math.inf
-    reach = (STRIDE + STRIDES_A_SECOND * min(patience, LONGEST)) * large
+    reach = (STRIDE + STRIDES_A_SECOND * min(elapsed, LONGEST)) * large
     dx, dy = b.x - a.x, b.y - a.y
     away = math.hypot(dx, dy) / reach
     # Middles further apart than the longer side: boxes that do not touch.

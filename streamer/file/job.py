@@ -132,7 +132,7 @@ def anonymize_file(
             blanket=round(seconds[Cover.BLANKET], 6),
         ),
         damaged=round(float(damaged), 6),
-        audio=settings.file.audio if info.sounds else "none",
+        audio=settings.file.audio if info.audio_tracks else "none",
         stripped=list(info.stripped),
         warnings=warnings.lines,
         elapsed=round(time.monotonic() - begun, 3),
@@ -210,7 +210,7 @@ def _run(reader: ReaderThread, engine: Anonymizer | Replay, writer: MaskedFile, 
                 for masked in engine.push(item):
                     write(masked)
             else:
-                writer.write_sound(item)
+                writer.write_audio(item)
         for masked in engine.flush():
             write(masked)
 

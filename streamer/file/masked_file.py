@@ -108,7 +108,7 @@ class MaskedFile:
                 "negative",
                 f"{self.target.suffix} cannot start before 0: everything is {float(self._shift):.3f} s later",
             )
-        bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.sounds)]
+        bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.audio_tracks)]
         try:
             container = av.open(str(self._partial.path.absolute()), "w", kind, container_options=_options(kind, bases))
             self._container = container
@@ -124,8 +124,8 @@ class MaskedFile:
                     self.warnings.add(
                         "rotation", "MPEG-TS cannot say which way up a picture is: the copy is not rotated"
                     )
-            self._sounds: dict[int, AudioWriter] = open_writers(
-                container, self.target, source.sounds, audio, self.warnings
+            self._audio_writers: dict[int, AudioWriter] = open_writers(
+                container, self.target, source.audio_tracks, audio, self.warnings
             )
             container.start_encoding()  # whether it can hold the sound was found out before, alone
         except TooLargeError as error:
@@ -156,13 +156,13 @@ class MaskedFile:
         """Encode the next frame in presentation order. Raises OutputError when the disk is full."""
         self._mux(self._moved(self.encoder.encode(frame)))
 
-    def write_sound(self, sound: TrackPacket) -> None:
+    def write_audio(self, packet: TrackPacket) -> None:
         """Pass on, disguise or drop a sound packet, as the policy says; it is used up."""
-        writer = self._sounds.get(sound.track)
+        writer = self._audio_writers.get(packet.track)
         if writer is not None:
             if self._shift:
-                move(sound.packet, self._shift)
-            self._mux(writer.write(sound.packet))
+                move(packet.packet, self._shift)
+            self._mux(writer.write(packet.packet))
 
     def _moved(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
         for packet in packets:
@@ -183,7 +183,9 @@ class MaskedFile:
             raise OutputError(self.target, self._why_not_muxed(error)) from error
 
     def _why_not_muxed(self, error: OSError | FFmpegError) -> str:
-        if isinstance(error, ValueError) and self._sounds:  # no trouble of the disk's: FFmpeg does not like the data
+        if (
+            isinstance(error, ValueError) and self._audio_writers
+        ):  # no trouble of the disk's: FFmpeg does not like the data
             return (
                 f"cannot hold this video or its sound ({_said(error)}): disguise or drop the sound if that is damaged"
             )
@@ -194,7 +196,7 @@ class MaskedFile:
         if container is None:
             raise ValueError("the file is closed")
         self._mux(self._moved(self.encoder.flush()))
-        for writer in self._sounds.values():
+        for writer in self._audio_writers.values():
             self._mux(writer.flush())
         try:
             container.close()

@@ -60,7 +60,7 @@ class SourceInfo:
     rate: Fraction
     orientation: Orientation
     display_matrix: Matrix | None
-    sounds: tuple[AudioTrack, ...]
+    audio_tracks: tuple[AudioTrack, ...]
     stripped: tuple[str, ...]
     harmless_tags: dict[str, str]
     frames: int | None
@@ -121,7 +121,7 @@ class FileSource:
             self._orientation = UPRIGHT
             self._matrix: Matrix | None = None
             self._in_pictures: tuple[str, ...] = ()
-            self._sounds = self._pick_sounds()
+            self._audio_tracks = self._pick_audio()
             self._items = self._read()
             self._ahead = self._read_to_first_frame()
             self.info = self._describe()
@@ -169,7 +169,7 @@ class FileSource:
     def _describe(self) -> SourceInfo:
         assert self._picture is not None
         duration = self._container.duration
-        kept = {track.stream.index for track in self._sounds}
+        kept = {track.stream.index for track in self._audio_tracks}
         return SourceInfo(
             path=self._path,
             container=self._container.format.name,
@@ -179,7 +179,7 @@ class FileSource:
             rate=self._rate,
             orientation=self._orientation,
             display_matrix=self._matrix,
-            sounds=self._sounds,
+            audio_tracks=self._audio_tracks,
             stripped=tuple(dict.fromkeys((*stripped_items(self._container, self._video, kept), *self._in_pictures))),
             harmless_tags=harmless_tags(self._container),
             frames=self._video.frames or (round(duration / 1_000_000 * self._rate) if duration else None),
@@ -187,7 +187,7 @@ class FileSource:
             start=next(item.video.pts or 0 for item in self._ahead if isinstance(item, Frame)),
         )
 
-    def _pick_sounds(self) -> tuple[AudioTrack, ...]:
+    def _pick_audio(self) -> tuple[AudioTrack, ...]:
         tracks: list[AudioTrack] = []
         for stream in self._container.streams:
             if not isinstance(stream, AudioStream):
@@ -201,8 +201,8 @@ class FileSource:
         return tuple(tracks)
 
     def _read(self) -> Generator[Frame | TrackPacket, None, None]:
-        tracks = {track.stream.index: track.number for track in self._sounds}
-        for packet in self._packets([self._video, *(track.stream for track in self._sounds)]):
+        tracks = {track.stream.index: track.number for track in self._audio_tracks}
+        for packet in self._packets([self._video, *(track.stream for track in self._audio_tracks)]):
             if packet.stream_index == self._video.index:
                 yield from self._frames(packet)
             else:

@@ -46,7 +46,7 @@ def test_stats() -> None:
     assert stats.errors["RuntimeError: broken detector"] == 8 and sum(stats.errors.values()) == 9
     assert stats.faces >= 1
     assert set(stats.covers) == {Cover.SETTLED, Cover.HELD, Cover.BLANKET} and sum(stats.covers.values()) == 60
-    assert stats.cpu.keys() == {"look", "detect", "mask"} and all(seconds >= 0 for seconds in stats.cpu.values())
+    assert stats.cpu.keys() == {"sample", "detect", "paint"} and all(seconds >= 0 for seconds in stats.cpu.values())
 
 
 def test_the_picture_is_masked_where_the_face_is_and_only_there() -> None:

@@ -114,7 +114,7 @@ def covers(regions: Sequence[Region], box: Box) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(beats, min_size=1, max_size=40))
 def test_timeline_covers_every_frame(stream: list[Beat]) -> None:
-    timeline = Timeline(TrackConfig(birth_score=BIRTH, keep_score=0.2), MAX_AGE)
+    timeline = Timeline(TrackConfig(new_track_score=BIRTH, min_score=0.2), MAX_AGE)
     moments: dict[int, Moment] = {}
     sound: list[Given] = []
     out: list[Frame] = []

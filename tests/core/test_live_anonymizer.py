@@ -31,7 +31,13 @@ def config(look_ahead: float = 0.2, timeout: float = 2.0) -> EngineConfig:
     return engine_config(
         timeline={"max_mask_age": MAX_AGE, "detector_timeout": timeout, "look_ahead": look_ahead},
         # The numbers on these frames jump about like pictures far apart; here only time says when to look.
-        sample={"min_interval": 0.12, "max_interval": 0.12, "change_most": 1, "sparse": 1, "alone": 1},
+        sample={
+            "min_interval": 0.12,
+            "max_interval": 0.12,
+            "forced_change_share": 1,
+            "sparse_ratio": 1,
+            "isolated_ratio": 1,
+        },
         mask={"style": "solid", "color": (0, 0, 0)},
     )
 

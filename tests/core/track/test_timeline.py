@@ -15,7 +15,14 @@ from core.track.timeline import Timeline
 from tests.rigs.fakes import found, numbered
 
 CONFIG = TrackConfig(
-    birth_score=0.5, keep_score=0.3, hold=0.2, bridge=0.6, back_fill=0.1, margin=1.2, growth=0.5, sure_score=0.6
+    new_track_score=0.5,
+    min_score=0.3,
+    hold=0.2,
+    max_gap=0.6,
+    back_fill=0.1,
+    margin=1.2,
+    growth=0.5,
+    confident_score=0.6,
 )
 STEP = 0.1
 MAX_AGE = 0.35

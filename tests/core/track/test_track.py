@@ -13,7 +13,7 @@ from core.frame import Origin, Region
 from core.geometry import Box
 from core.track.track import Observation, Track
 
-CONFIG = TrackConfig(margin=1.2, growth=0.5, hold=0.3, back_fill=0.1, bridge=1.0, sure_score=0.6, bend=0.15)
+CONFIG = TrackConfig(margin=1.2, growth=0.5, hold=0.3, back_fill=0.1, max_gap=1.0, confident_score=0.6, bend=0.15)
 FAR = 500.0  # from every edge
 
 

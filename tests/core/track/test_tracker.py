@@ -16,17 +16,17 @@ from core.track.tracker import Tracker, _distance, _out_of_reach, _spot
 from tests.rigs.fakes import found
 
 CONFIG = TrackConfig(
-    birth_score=0.5,
-    keep_score=0.3,
-    weak=0.4,
-    bridge=1.0,
-    sure_score=0.7,
+    new_track_score=0.5,
+    min_score=0.3,
+    max_weak=0.4,
+    max_gap=1.0,
+    confident_score=0.7,
     hold=0.3,
     back_fill=0.1,
     margin=1.2,
     growth=0.5,
-    reach=4.0,
-    leap=0.3,
+    jump_distance=4.0,
+    jump_gap=0.3,
     bend=0.15,
 )
 
@@ -90,7 +90,7 @@ def test_two_faces_that_stay_apart_keep_their_tracks() -> None:
 def test_velocity_is_followed() -> None:
     # Each step is longer than a face may stray from where it stood, not from where it was heading.
     path = [(0.0, [at(100)]), (0.1, [at(125)]), (0.2, [at(160)]), (0.3, [at(205)]), (0.4, [at(255)])]
-    assert tracked(*path, config=CONFIG.model_copy(update={"leap": 0.0})).born == 1
+    assert tracked(*path, config=CONFIG.model_copy(update={"jump_gap": 0.0})).born == 1
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_leap(second: Detection, time: float, tracks: int) -> None:
     tracker = tracked((0, [at(100)]), (time, [second]))
     assert tracker.born == tracks
     half_way = second.box.lerp(at(100).box, 0.5)
-    leapt = tracks == 1 and second.score >= CONFIG.birth_score
+    leapt = tracks == 1 and second.score >= CONFIG.new_track_score
     assert is_masked(tracker, time / 2, Detection(half_way, 1, "fake")) == leapt
 
 
@@ -131,7 +131,7 @@ def test_the_nearest_detection_wins_over_a_leap() -> None:
         pytest.param(0.8, (0.9, 0.9), True, id="long and sure"),
         pytest.param(0.8, (0.55, 0.9), False, id="long and unsure before"),
         pytest.param(0.8, (0.9, 0.55), False, id="long and unsure after"),
-        pytest.param(1.2, (0.9, 0.9), False, id="longer than bridge"),
+        pytest.param(1.2, (0.9, 0.9), False, id="longer than max_gap"),
     ],
 )
 def test_bridge(gap: float, scores: tuple[float, float], joined: bool) -> None:
@@ -165,7 +165,7 @@ def test_one_sample_without_it_does_not_end_a_face_however_far_apart_samples_are
 
 def test_a_detector_that_was_silent_for_long_has_not_seen_the_face_go() -> None:
     tracker = tracked((0, [at(100)]), (1.5, []))
-    assert is_masked(tracker, 0.9, at(100)) and not is_masked(tracker, 1.1, at(100)), "for `bridge` at most"
+    assert is_masked(tracker, 0.9, at(100)) and not is_masked(tracker, 1.1, at(100)), "for `max_gap` at most"
 
 
 def test_what_is_said_of_the_next_scene_is_nothing_of_a_face_in_this_one() -> None:
@@ -262,7 +262,7 @@ def test_weak_finds_before_the_birth_become_part_of_the_track() -> None:
 
 
 @pytest.mark.parametrize(
-    "weak", [pytest.param(at(400, 0.4), id="elsewhere"), pytest.param(at(100, 0.2), id="below keep_score")]
+    "weak", [pytest.param(at(400, 0.4), id="elsewhere"), pytest.param(at(100, 0.2), id="below min_score")]
 )
 def test_weak_finds_that_do_not_fit_are_left_out(weak: Detection) -> None:
     tracker = tracked((0.0, []), (0.05, [weak]), (0.3, [at(100)]))

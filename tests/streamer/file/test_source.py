@@ -223,7 +223,7 @@ def test_a_second_video_is_left_out_and_listed(tmp_path: Path) -> None:
 def test_sound_packets_of_every_track_come_in_the_same_pass(tmp_path: Path) -> None:
     kinds: list[str] = []
     with FileSource(two_sounds(tmp_path / "in.mp4")) as source:
-        assert [(track.codec, track.language) for track in source.info.sounds] == [("aac", "eng"), ("aac", "deu")]
+        assert [(track.codec, track.language) for track in source.info.audio_tracks] == [("aac", "eng"), ("aac", "deu")]
         kinds = ["frame" if isinstance(item, Frame) else f"sound {item.track}" for item in source]
     assert {kind: kinds.count(kind) > 10 for kind in set(kinds)} == {"frame": True, "sound 0": True, "sound 1": True}
     assert kinds.index("sound 1") < len(kinds) / 2
