@@ -114,7 +114,8 @@ class Anonymizer:
 
     def _drop_detector(self) -> None:
         """The detector hangs. Ignore any later answer: frames are painted without waiting from now on."""
-        self.stats.error(f"the detector did not answer for {self._config.timeline.detector_timeout:g} s and was abandoned")
+        timeout = self._config.timeline.detector_timeout
+        self.stats.error(f"the detector did not answer for {timeout:g} s and was abandoned")
         self.stats.failed_samples += self._under_way
         self._under_way, worker, self._worker = 0, self._worker, None
         if worker is not None:

@@ -29,9 +29,9 @@ def anonymize(
         for masked in anonymize(frames):
             show(masked.to_bgr(), masked.regions)
 
-    `frames` are either BGR arrays of shape (height, width, 3), uint8, which are not modified, or `av.VideoFrame`s, which
-    are painted in place. A frame's time is its pts if it has one, otherwise its index divided by `fps`. A frame without
-    a detector verdict is masked whole. Raises ValueError for any other kind of array or if `fps` is not positive.
+    `frames` are BGR arrays of shape (height, width, 3), uint8, which are not modified, or `av.VideoFrame`s, which are
+    painted in place. A frame's time is its pts if it has one, otherwise its index divided by `fps`. A frame without a
+    detector verdict is masked whole. Raises ValueError for any other kind of array or if `fps` is not positive.
     """
     if not fps > 0:
         raise ValueError(f"fps must be greater than 0, not {fps}")

@@ -26,7 +26,7 @@ class MaskConfig(Section):
     cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""
     refresh: Seconds = 1.0
-    """Seconds a region keeps the same averages, so they reveal less of a face and cost fewer bits. 0: new every frame."""
+    """Seconds a region keeps the same averages: they reveal less of a face and cost fewer bits. 0: new each frame."""
     soft_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Width of the blended rim outside the shape, as a fraction of the region's size."""
     color: tuple[Byte, Byte, Byte] = (0, 0, 0)
@@ -62,7 +62,7 @@ class TrackConfig(Section):
     max_gap: Seconds = 1.0
     """A track found again within this time is interpolated across the gap."""
     confident_score: Share = 0.6
-    """Only a track that recently had this score is interpolated across a missed sample beyond `hold`, or held in full."""
+    """Only a track that recently had this score is interpolated past a missed sample and `hold`, or held in full."""
     hold: Seconds = 0.28
     """How long a box is held after its last detection, at least to the next sample; halved below `confident_score`."""
     back_fill: Seconds = 0.1
@@ -89,7 +89,7 @@ class SampleConfig(Section):
     max_interval: Seconds = 0.25
     """Between two samples while nothing changes."""
     change_level: Annotated[int, Field(ge=0, le=255)] = 10
-    """A pixel of the 64x36 thumbnail has changed if it differs from the last sample by more than this, in grey levels."""
+    """Grey levels by which a pixel of the 64x36 thumbnail must differ from the last sample to count as changed."""
     change_share: Share = 0.004
     """Fraction of pixels that must have changed for the picture to count as moving."""
     forced_change_share: Share = 0.4

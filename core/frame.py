@@ -16,8 +16,8 @@ class Frame:
     """A decoded picture as it came from the source. It must never be shown to anyone.
 
     `index` counts frames from 0 in presentation order. `time` is in seconds on the source's clock; the engine uses no
-    other time. `trusted` is False if the decoder made up picture content (damage, a lost reference). `tag` belongs to the
-    caller: it comes out on the masked frame unread and unchanged, and so do the picture's pts and time base.
+    other time. `trusted` is False if the decoder made up picture content (damage, a lost reference). `tag` belongs to
+    the caller: it comes out on the masked frame unread and unchanged, and so do the picture's pts and time base.
     """
 
     index: int

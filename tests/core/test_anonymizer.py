@@ -93,7 +93,7 @@ def test_a_detector_that_hangs_is_given_up_and_said() -> None:
     finally:
         release.set()
     assert [masked.index for masked in out] == list(range(80))
-    assert [message for message in engine.stats.errors if "given up" in message and "0.05 s" in message]
+    assert [message for message in engine.stats.errors if "abandoned" in message and "0.05 s" in message]
     assert engine.stats.failed_samples >= 1
     assert out[-1].cover is Cover.BLANKET and engine.stats.covers[Cover.BLANKET] > 50
     assert out[0].cover is Cover.SETTLED, "what was said before it hung still counts"

@@ -256,7 +256,7 @@ def test_a_detector_that_hangs_is_replaced() -> None:
         out = recovered(engine, 0)
         gate.set()
         assert out[-1].cover is Cover.SETTLED and out[-1].faces
-        assert engine.stats.errors["the detector said nothing for 0.3 s"] == 1
+        assert engine.stats.errors["the detector did not answer for 0.3 s"] == 1
 
 
 def test_detectors_that_hang_for_good_are_not_replaced_for_ever() -> None:
