@@ -90,7 +90,7 @@ def test_a_picture_whose_detector_fails_is_masked_whole() -> None:
     ids=["grey", "alpha", "float", "name", "none"],
 )
 def test_what_is_no_picture(picture: BgrImage) -> None:
-    with pytest.raises(ValueError, match=r"a picture must be of shape \(height, width, 3\)"):
+    with pytest.raises(ValueError, match=r"a picture must be a uint8 array of shape \(height, width, 3\)"):
         anonymize_picture(picture)
 
 
