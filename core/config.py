@@ -70,13 +70,13 @@ class TrackConfig(Section):
     margin: Annotated[float, Field(ge=1, le=4)] = 1.3
     """Minimum size of a painted region, relative to the detection box; up to a fifth more if that keeps it stable."""
     growth: Annotated[float, Field(ge=0, le=10)] = 0.6
-    """Added to the margin for every second away from a detection ..."""
+    """Added to the margin for every second away from the nearest detection."""
     pending_growth: Annotated[float, Field(ge=0, le=20)] = 3.0
-    """... plus this for every second the detector has not answered for yet: the face may have moved."""
+    """Added as well for every second since the newest sample with a verdict: the face may have moved since."""
     jump_distance: Annotated[float, Field(ge=1, le=20)] = 4.0
-    """How many times the usual distance a track may jump to a detection that no other track matches ..."""
+    """How many times the usual distance a track may jump to a detection that no other track matches."""
     jump_gap: Seconds = 0.3
-    """... if the two detections are at most this far apart in time."""
+    """Longest time between two detections across which a track may jump like that."""
     bend: Share = 0.15
     """How far a path may bend from the straight line between two detections, as a fraction of its length."""
 
