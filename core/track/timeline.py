@@ -42,7 +42,7 @@ class Timeline:
     @property
     def tracks(self) -> int:
         """Number of tracks so far."""
-        return self._tracker.born
+        return self._tracker.track_count
 
     def add(self, frame: Frame, moment: Moment) -> None:
         """Hold a frame; `moment.time` must increase."""
@@ -57,7 +57,7 @@ class Timeline:
         """
         if moment.scene != self._scene:
             self._scene = moment.scene
-            self._tracker.cut(moment.scene_start)
+            self._tracker.start_scene(moment.scene_start)
         if detections is None or any(not d.box.is_valid() or not 0 <= d.score <= 1.0001 for d in detections):
             return False
         self._tracker.update(moment.time, detections, self._size)

@@ -18,18 +18,18 @@ MAX_BEND = 0.3  # of a box side
 class Observation:
     """A detection linked to a track; times are in seconds.
 
-    `far`: so far from the previous observation that the two may be different faces. `cut`: it reaches the edge of the
-    picture, where the rest of the face is hard to detect, so it is masked for longer. `since` is the time of the sample
-    before this one. `missed` is the time of the first sample since the previous observation that lacked the face, if
-    any.
+    `far`: so far from the previous observation that the two may be different faces. `at_edge`: it reaches the edge of
+    the picture, where the rest of the face is hard to detect, so it is masked for longer. `previous_sample` is the time
+    of the sample before this one. `missed` is the time of the first sample since the previous observation that lacked
+    the face, if any.
     """
 
     time: float
     box: Box
     score: float
     far: bool = False
-    cut: bool = False
-    since: float | None = None
+    at_edge: bool = False
+    previous_sample: float | None = None
     missed: float | None = None
 
 
@@ -37,7 +37,7 @@ class Observation:
 class Track:
     """Observations of one face in order of time. It exists, and is masked, from its first detection on.
 
-    `strong_time` is the time of the last detection good enough to start a track. `born_after` is the time of the last
+    `strong_time` is the time of the last detection good enough to start a track. `last_absent` is the time of the last
     sample of the scene without the face, or None if the face is in the scene's first sample. Nothing is painted outside
     the scene, which begins at `scene_start` and ends before `scene_end`. `missed` is the time of the first sample since
     the last observation: it lacked the face.
@@ -47,7 +47,7 @@ class Track:
     label: str
     observations: list[Observation]
     strong_time: float
-    born_after: float | None = None
+    last_absent: float | None = None
     scene_start: float = -math.inf
     scene_end: float = math.inf
     missed: float | None = None
@@ -74,10 +74,10 @@ class Track:
         if strong:
             self.strong_time = observation.time
 
-    def prepend(self, observation: Observation, born_after: float | None) -> None:
+    def prepend(self, observation: Observation, last_absent: float | None) -> None:
         """Insert an observation before all others: the face was there before the track started."""
         self.observations.insert(0, observation)
-        self.born_after = born_after
+        self.last_absent = last_absent
 
     def forget_before(self, time: float) -> None:
         """Drop observations not needed for any instant from `time` on."""
@@ -119,7 +119,9 @@ class Track:
         if gap > config.hold or following.far:
             # The two ends may be different faces: keep the cover that each would have without the other.
             until = following.time if following.missed is None else following.missed
-            since = following.time if following.since is None else following.since - config.back_fill
+            since = (
+                following.time if following.previous_sample is None else following.previous_sample - config.back_fill
+            )
             if time <= max(before.time + config.hold, until):
                 kept = before.box.grown(_growth(time - before.time, config))
                 regions.append(self._region(kept, before.score, Origin.CARRIED))
@@ -140,7 +142,7 @@ class Track:
             # One sample without it does not end a track, however far apart samples are.
             hold = max(hold, min(self.missed - self.last.time, config.max_gap))
         hold = hold if self.recent_score >= config.confident_score else hold / 2
-        if min(time, latest_sample) - self.last.time > hold * (2 if self.last.cut else 1):
+        if min(time, latest_sample) - self.last.time > hold * (2 if self.last.at_edge else 1):
             return []
         blind = max(0.0, time - max(latest_sample, self.last.time))
         size = _growth(age, config) + config.pending_growth * blind
@@ -149,8 +151,8 @@ class Track:
 
     def _back_fill(self, time: float, config: TrackConfig) -> list[Region]:
         age = self.first.time - time
-        unseen = 0.0 if self.born_after is None else self.first.time - self.born_after
-        if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.cut else 1):
+        unseen = 0.0 if self.last_absent is None else self.first.time - self.last_absent
+        if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.at_edge else 1):
             return []
         box = self.first.box.union(self.predict_back(time)).grown(_growth(age, config))
         return [self._region(box, self.first.score, Origin.BACK_FILLED)]

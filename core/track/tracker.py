@@ -30,7 +30,7 @@ STRIDE, STRIDES_A_SECOND, LONGEST = (
 
 
 @dataclass(slots=True)
-class _Seen:
+class _PastSample:
     """A past sample of the current scene: its time, and its weak detections that belong to no track."""
 
     time: float
@@ -44,23 +44,23 @@ class Tracker:
         self._config = config
         self._tracks: list[Track] = []
         self._ended: list[Track] = []
-        self._seen: list[_Seen] = []
+        self._samples: list[_PastSample] = []
         self._scene_start = -math.inf
         self._latest_sample = -math.inf
         self._next_id = 0
         self._size = (math.inf, math.inf)
 
     @property
-    def born(self) -> int:
+    def track_count(self) -> int:
         """Number of tracks so far."""
         return self._next_id
 
-    def cut(self, time: float) -> None:
+    def start_scene(self, time: float) -> None:
         """A new scene starts at `time`: no track continues into it and none extends back before it."""
         for track in self._tracks + self._ended:
             track.scene_end = min(track.scene_end, time)
         self._ended += self._tracks
-        self._tracks, self._seen, self._scene_start = [], [], time
+        self._tracks, self._samples, self._scene_start = [], [], time
 
     def update(
         self, time: float, detections: Iterable[Detection], size: tuple[float, float] = (math.inf, math.inf)
@@ -85,7 +85,7 @@ class Tracker:
         for detection in free:
             if detection.score >= config.new_track_score:
                 self._start_track(time, detection)
-        self._seen = [s for s in self._seen if time - s.time <= config.max_gap] + [_Seen(time, weak)]
+        self._samples = [s for s in self._samples if time - s.time <= config.max_gap] + [_PastSample(time, weak)]
 
     def _link(self, time: float, detections: Sequence[Detection]) -> list[Detection]:
         """Match tracks and detections, best pairs first; returns the unmatched detections.
@@ -125,9 +125,9 @@ class Tracker:
     ) -> Observation:
         box, (width, height) = detection.box, self._size
         near = EDGE * box.side
-        cut = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
-        since = self._seen[-1].time if self._seen else None
-        return Observation(time, box, detection.score, far, cut, since, missed)
+        at_edge = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
+        previous = self._samples[-1].time if self._samples else None
+        return Observation(time, box, detection.score, far, at_edge, previous, missed)
 
     def _cost(
         self, track: Track, ends: Sequence[_Spot], detection: Detection, spot: _Spot, time: float, far: bool
@@ -157,14 +157,14 @@ class Tracker:
             detection.label,
             [self._observation(time, detection)],
             time,
-            self._seen[-1].time if self._seen else None,
+            self._samples[-1].time if self._samples else None,
             self._scene_start,
         )
         self._next_id += 1
         # The face is now certain, so weak detections at its predicted place in earlier samples are the same face.
         later = time
-        for back in range(len(self._seen) - 1, -1, -1):
-            seen = self._seen[back]
+        for back in range(len(self._samples) - 1, -1, -1):
+            seen = self._samples[back]
             elapsed = track.first.time - seen.time
             if elapsed > self._config.hold and track.first.time > later:
                 break
@@ -173,8 +173,8 @@ class Tracker:
             costs = [(_distance(predicted, _spot(d.box), elapsed), i) for i, d in enumerate(seen.weak)]
             if costs and min(costs)[0] < 1:
                 found = seen.weak.pop(min(costs)[1])
-                earlier = self._seen[back - 1].time if back else None
-                track.prepend(replace(self._observation(seen.time, found), since=earlier), earlier)
+                earlier = self._samples[back - 1].time if back else None
+                track.prepend(replace(self._observation(seen.time, found), previous_sample=earlier), earlier)
         self._tracks.append(track)
 
     def regions(self, time: float) -> tuple[Region, ...]:

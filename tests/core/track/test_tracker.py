@@ -38,7 +38,7 @@ def at(x: float, score: float = 0.9, y: float = 100.0, side: float = 40.0, label
 
 def tracked(*samples: tuple[float, Sequence[Detection]], config: TrackConfig = CONFIG) -> Tracker:
     tracker = Tracker(config)
-    tracker.cut(-math.inf)
+    tracker.start_scene(-math.inf)
     for time, detections in samples:
         tracker.update(time, detections)
     return tracker
@@ -55,13 +55,13 @@ def is_masked(tracker: Tracker, time: float, detection: Detection) -> bool:
 @pytest.mark.parametrize(("score", "born"), [(1.0, 1), (0.9, 1), (0.5, 1), (0.49, 0), (0.3, 0), (0.29, 0), (0.0, 0)])
 def test_one_sample_is_enough(score: float, born: int) -> None:
     tracker = tracked((0, [at(100, score)]))
-    assert tracker.born == born
+    assert tracker.track_count == born
     assert is_masked(tracker, 0, at(100)) == bool(born)
 
 
 def test_every_face_of_a_sample_is_born() -> None:
     tracker = tracked((0, [at(100), at(105), at(300), at(300, label="plate")]))
-    assert tracker.born == 4
+    assert tracker.track_count == 4
     assert {region.label for region in tracker.regions(0)} == {"face", "plate"}
 
 
@@ -79,18 +79,18 @@ def test_every_face_of_a_sample_is_born() -> None:
     ],
 )
 def test_linking(second: Detection, tracks: int) -> None:
-    assert tracked((0, [at(100)]), (0.1, [second])).born == tracks
+    assert tracked((0, [at(100)]), (0.1, [second])).track_count == tracks
 
 
 def test_two_faces_that_stay_apart_keep_their_tracks() -> None:
     path = [(i / 10, [at(100 + 15 * i), at(600 - 15 * i)]) for i in range(20)]
-    assert tracked(*path).born == 2
+    assert tracked(*path).track_count == 2
 
 
 def test_velocity_is_followed() -> None:
     # Each step is longer than a face may stray from where it stood, not from where it was heading.
     path = [(0.0, [at(100)]), (0.1, [at(125)]), (0.2, [at(160)]), (0.3, [at(205)]), (0.4, [at(255)])]
-    assert tracked(*path, config=CONFIG.model_copy(update={"jump_gap": 0.0})).born == 1
+    assert tracked(*path, config=CONFIG.model_copy(update={"jump_gap": 0.0})).track_count == 1
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_velocity_is_followed() -> None:
 )
 def test_leap(second: Detection, time: float, tracks: int) -> None:
     tracker = tracked((0, [at(100)]), (time, [second]))
-    assert tracker.born == tracks
+    assert tracker.track_count == tracks
     half_way = second.box.lerp(at(100).box, 0.5)
     leapt = tracks == 1 and second.score >= CONFIG.new_track_score
     assert is_masked(tracker, time / 2, Detection(half_way, 1, "fake")) == leapt
@@ -119,7 +119,7 @@ def test_a_leap_covers_both_ends_as_if_they_were_two_faces() -> None:
 
 def test_the_nearest_detection_wins_over_a_leap() -> None:
     tracker = tracked((0, [at(100)]), (0.2, [at(205), at(104)]))
-    assert tracker.born == 2
+    assert tracker.track_count == 2
     assert is_masked(tracker, 0.1, at(102))
 
 
@@ -136,7 +136,7 @@ def test_the_nearest_detection_wins_over_a_leap() -> None:
 )
 def test_bridge(gap: float, scores: tuple[float, float], joined: bool) -> None:
     tracker = tracked((0, [at(100, scores[0])]), (gap / 2, []), (gap, [at(100, scores[1])]))
-    assert tracker.born == (1 if joined else 2)
+    assert tracker.track_count == (1 if joined else 2)
     if joined:
         assert all(is_masked(tracker, gap * part / 10, at(100)) for part in range(11))
 
@@ -170,21 +170,21 @@ def test_a_detector_that_was_silent_for_long_has_not_seen_the_face_go() -> None:
 
 def test_what_is_said_of_the_next_scene_is_nothing_of_a_face_in_this_one() -> None:
     tracker = tracked((0, [at(100)]))
-    tracker.cut(0.5)
+    tracker.start_scene(0.5)
     tracker.update(0.5, [])
     assert is_masked(tracker, 0.45, at(100)) and not is_masked(tracker, 0.5, at(100))
 
 
 def test_two_unsure_faces_taken_for_one_are_both_covered_all_the_time_between_two_samples() -> None:
     tracker = tracked((0.0, [at(100, 0.6)]), (0.35, [at(135, 0.6)]))
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     for time in (0.01, 0.2, 0.34):
         assert is_masked(tracker, time, at(100)) and is_masked(tracker, time, at(135))
 
 
 def test_a_face_found_again_is_covered_where_it_was_up_to_the_sample_that_lacked_it() -> None:
     tracker = tracked((0.0, [at(100)]), (0.35, []), (0.7, [at(130)]))
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     assert is_masked(tracker, 0.35, at(100)) and is_masked(tracker, 0.35, at(130))
 
 
@@ -196,7 +196,7 @@ def test_a_face_that_is_still_held_is_not_forgotten() -> None:
 
 def test_successive_samples_link_unsure_faces_however_far_apart_they_are() -> None:
     tracker = tracked((0.0, [at(100, 0.6)]), (0.35, [at(110, 0.4)]))
-    assert tracker.born == 1 and is_masked(tracker, 0.35, at(110))
+    assert tracker.track_count == 1 and is_masked(tracker, 0.35, at(110))
     tracker = tracked((0.0, [at(100, 0.4)]), (0.35, [at(110, 0.6)]))
     assert is_masked(tracker, 0.0, at(100)), "and backwards"
     tracker = tracked((0.0, [at(100, 0.4)]), (0.35, []), (0.7, [at(110, 0.6)]))
@@ -216,7 +216,7 @@ def test_a_face_is_not_taken_for_gone_while_the_detector_is_silent() -> None:
 def test_what_reaches_the_edge_is_masked_for_longer(x: float, longer: bool) -> None:
     """What is left of a face there is hard to find."""
     tracker = Tracker(CONFIG)
-    tracker.cut(-math.inf)
+    tracker.start_scene(-math.inf)
     tracker.update(1.0, [at(x)], (640.0, 360.0))
     for time in (1.1, 1.9):
         tracker.update(time, [], (640.0, 360.0))
@@ -255,7 +255,7 @@ def test_weak_finds_before_the_birth_become_part_of_the_track() -> None:
         (0.3, [at(120)]),
     )
     tracker = tracked(*samples)
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     for time, detections in samples[1:]:
         assert all(is_masked(tracker, time, detection) for detection in detections)
     assert is_masked(tracker, 0.01, at(100)), "back-fill starts from the weak find, not from the birth"
@@ -278,31 +278,31 @@ def test_weak_finds_alone_end_a_track() -> None:
 
 def test_a_strong_sighting_keeps_weak_ones_going() -> None:
     tracker = tracked(*((i / 10, [at(100, 0.9 if i % 4 == 0 else 0.4)]) for i in range(20)))
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     assert all(is_masked(tracker, i / 10, at(100)) for i in range(20))
 
 
 def test_nothing_goes_on_across_a_cut() -> None:
     tracker = Tracker(CONFIG)
-    tracker.cut(0.0)
+    tracker.start_scene(0.0)
     tracker.update(0.0, [at(100)])
     tracker.update(0.9, [at(100)])
-    tracker.cut(1.0)
+    tracker.start_scene(1.0)
     tracker.update(1.0, [at(400), at(100)])
-    assert tracker.born == 3, "the same place in another scene is another face"
+    assert tracker.track_count == 3, "the same place in another scene is another face"
     assert is_masked(tracker, 0.99, at(100)) and not is_masked(tracker, 0.99, at(400))
     assert is_masked(tracker, 1.0, at(100)) and is_masked(tracker, 1.0, at(400))
 
 
 def test_no_mask_is_held_across_a_cut() -> None:
     tracker = tracked((0.9, [at(100)]))
-    tracker.cut(1.0)
+    tracker.start_scene(1.0)
     assert is_masked(tracker, 0.99, at(100)) and not tracker.regions(1.0)
 
 
 def test_no_weak_find_of_another_scene_joins_a_track() -> None:
     tracker = tracked((0.0, []), (0.1, [at(120, 0.4)]))
-    tracker.cut(0.15)
+    tracker.start_scene(0.15)
     tracker.update(0.2, [at(100)])
     assert not tracker.regions(0.1)
     assert is_masked(tracker, 0.16, at(100)), "not drawn towards where the other scene's face was"
@@ -324,7 +324,7 @@ def test_paths_that_bend_stay_covered() -> None:
 
 def test_unsound_boxes_start_nothing() -> None:
     tracker = tracked((0, [Detection(Box(math.nan, 0, 1, 1), 0.9, "fake"), Detection(Box(5, 5, 5, 9), 0.9, "fake")]))
-    assert tracker.born == 0
+    assert tracker.track_count == 0
 
 
 def test_order_of_detections_does_not_matter() -> None:
