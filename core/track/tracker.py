@@ -103,9 +103,7 @@ class Tracker:
             pairs = []
             for t, track in enumerate(single):
                 for d in free:
-                    if _out_of_reach(
-                        ends[track.id], spots[d], limit
-                    ):  # true for most pairs, and much cheaper than the rest
+                    if _out_of_reach(ends[track.id], spots[d], limit):  # most pairs, and much cheaper than `_cost`
                         continue
                     cost = self._cost(track, ends[track.id], detections[d], spots[d], time, far)
                     if cost < limit:
