@@ -185,9 +185,8 @@ def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> n
     `planes`.
     """
     plane = planes(video)[0]
-    step = max(
-        1, plane.array.shape[0] // (height * 3)
-    )  # three rows per thumbnail pixel: reading rows is what takes time
+    # Three rows per thumbnail pixel: reading rows is what takes time.
+    step = max(1, plane.array.shape[0] // (height * 3))
     rows = plane.array[::step]
     small = np.asarray(cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA), rows.dtype)
     if small.ndim == 3:

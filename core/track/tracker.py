@@ -22,11 +22,8 @@ EDGE = 0.05  # of a box side; a face closer than this to the picture's edge is a
 NEARLY_SAME = 0.5  # IoU above which two boxes are cheaper to paint as one
 MAX_RATIO = 2.5  # largest size ratio of two boxes that may be the same face
 MAX_RATIO_FAR = 1.5
-STRIDE, STRIDES_A_SECOND, LONGEST = (
-    0.6,
-    1.5,
-    0.4,
-)  # how far a face can move, in face sizes: at once, per second, up to seconds
+# How far a face can move, in face sizes: at once, plus per second, counting at most this many seconds.
+STRIDE, STRIDES_A_SECOND, LONGEST = 0.6, 1.5, 0.4
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ def encoder_plan(codec: str, preset: str, threads: int, picture: int, budget: in
                 return EncoderPlan(threads if count == wanted else count, ahead)
     needed = used + _held(codec, 1, 1, least=True) * picture
     raise TooLargeError(
-        f"its pictures of {picture // MEGABYTE} MB each need {needed // MEGABYTE} MB, "
+        f"masking pictures of {picture // MEGABYTE} MB each needs {needed // MEGABYTE} MB, "
         f"more than the {budget // MEGABYTE} MB of file.memory_mb"
     )
 
