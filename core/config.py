@@ -26,7 +26,7 @@ class MaskConfig(Section):
     cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""
     refresh: Seconds = 1.0
-    """Seconds a region keeps the same averages: they reveal less of a face and cost fewer bits. 0: new each frame."""
+    """Seconds until a region's averages are renewed: fewer of them reveal less and cost fewer bits. 0: every frame."""
     soft_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Width of the blended rim outside the shape, as a fraction of the region's size."""
     color: tuple[Byte, Byte, Byte] = (0, 0, 0)
@@ -62,7 +62,7 @@ class TrackConfig(Section):
     max_gap: Seconds = 1.0
     """A track found again within this time is interpolated across the gap."""
     confident_score: Share = 0.6
-    """Only a track that recently had this score is interpolated past a missed sample and `hold`, or held in full."""
+    """Recent score a track needs to be linked across a missed sample and more than `hold`, and to be held in full."""
     hold: Seconds = 0.28
     """How long a box is held after its last detection, at least to the next sample; halved below `confident_score`."""
     back_fill: Seconds = 0.1
@@ -72,7 +72,7 @@ class TrackConfig(Section):
     growth: Annotated[float, Field(ge=0, le=10)] = 0.6
     """Added to the margin for every second away from the nearest detection."""
     pending_growth: Annotated[float, Field(ge=0, le=20)] = 3.0
-    """Added as well for every second since the newest sample with a verdict: the face may have moved since."""
+    """Added as well for every second after the newest sample with a verdict: the face may have moved since."""
     jump_distance: Annotated[float, Field(ge=1, le=20)] = 4.0
     """How many times the usual distance a track may jump to a detection that no other track matches."""
     jump_gap: Seconds = 0.3
