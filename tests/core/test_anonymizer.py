@@ -1,4 +1,4 @@
-"""The engine as one object: what it counts, when it gives frames out, and that it stops."""
+"""The engine for recordings: what it counts, when it releases frames, and that it stops."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_engine_without_frames() -> None:
     assert engine.stats.frames == 0
 
 
-def test_a_detector_that_hangs_is_given_up_and_said() -> None:
+def test_a_detector_that_hangs_is_abandoned_and_reported() -> None:
     release = threading.Event()
     config = CONFIG.model_copy(update={"timeline": CONFIG.timeline.model_copy(update={"detector_timeout": 0.05})})
     detector = HangingDetector(["face"] * 3, 3, release)
@@ -151,7 +151,7 @@ def test_zones_are_masked_without_any_face() -> None:
         assert luma[:14, :14].max() < 20 and luma[20:, 20:].max() > 25
 
 
-def test_what_the_caller_put_on_a_frame_comes_back_with_it() -> None:
+def test_a_tag_comes_back_with_its_frame() -> None:
     tags = [object() for _ in range(12)]
     frames = [replace(frame, tag=tag) for frame, tag in zip(still(12), tags, strict=True)]
     stamps = [(frame.video.pts, frame.video.time_base) for frame in frames]

@@ -1,4 +1,4 @@
-"""Painted regions stay where they are as long as they cover what they must."""
+"""Painted regions stay in place as long as they cover what they must."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _next(stabilizer: Stabilizer, wanted: Box, name: str | None = "face") -> Box
 
 
 @given(wavering)
-def test_what_is_wanted_is_always_inside_and_little_more_is_painted(ways: list[tuple[float, ...]]) -> None:
+def test_the_wanted_box_is_always_inside_and_little_more_is_painted(ways: list[tuple[float, ...]]) -> None:
     stabilizer, wanted, angles = Stabilizer(), FACE, np.linspace(0, 2 * np.pi, 64)
     for dx, dy, wider, taller in ways:
         (x, y), width, height = wanted.center, wanted.width * (1 + wider), wanted.height * (1 + taller)
@@ -41,7 +41,7 @@ def test_what_is_wanted_is_always_inside_and_little_more_is_painted(ways: list[t
         assert np.hypot(u, v).max() <= 1 + 1e-9
 
 
-def test_a_box_that_trembles_and_breathes_is_painted_in_one_place() -> None:
+def test_a_box_that_jitters_in_place_and_size_is_painted_in_one_place() -> None:
     stabilizer = Stabilizer()
     painted = [_next(stabilizer, FACE.moved(dx, 0).grown(1 + dx / 200)) for dx in (0, 1, -1, 0.5, 1, 0, -1)]
     assert len(set(painted)) == 1
@@ -84,14 +84,14 @@ def test_a_face_that_moves_is_drawn_in_one_size(side: int) -> None:
     assert len(shapes) == 1
 
 
-def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
+def test_a_region_that_was_absent_for_a_frame_starts_over() -> None:
     stabilizer = Stabilizer()
     _next(stabilizer, FACE.grown(1.1))
     stabilizer.begin()
     assert _next(stabilizer, FACE) == _next(Stabilizer(), FACE)
 
 
-def test_a_region_without_a_name_is_painted_as_it_is_wanted() -> None:
+def test_a_region_without_a_name_is_painted_as_wanted() -> None:
     stabilizer = Stabilizer()
     _next(stabilizer, FACE.grown(1.03), None)
     assert _next(stabilizer, FACE, None) == FACE

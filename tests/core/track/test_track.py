@@ -1,4 +1,4 @@
-"""One track: what it paints at every instant, and what it may forget."""
+"""One track: what it paints at every instant, and what it may drop."""
 
 from __future__ import annotations
 
@@ -84,14 +84,16 @@ def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
     assert len(track.regions_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
 
 
-def test_while_the_detector_is_silent_a_face_may_have_gone_anywhere_near() -> None:
+def test_until_the_detector_answers_the_mask_grows() -> None:
     face = seen(1.0, 500, 40)
     track = track_of(face)
     track.miss(1.0)
     away = 40 * 1.25 * 0.4  # at a speed that nobody has seen yet: one and a quarter sides a second
     [told], [untold] = (track.regions_at(1.4, CONFIG.model_copy(update={"hold": 0.5}), heard) for heard in (1.4, 1.0))
     assert holds([untold], face.box.moved(away, 0)) and holds([untold], face.box.moved(-away, 0))
-    assert not holds([told], face.box.moved(away, 0)), "it was looked for and is not to be found: what is near is clear"
+    assert not holds([told], face.box.moved(away, 0)), (
+        "the detector has answered without it: its surroundings are clear"
+    )
 
 
 times = st.lists(st.integers(0, 200).map(lambda t: t / 50), min_size=1, max_size=20, unique=True).map(sorted)
@@ -129,7 +131,7 @@ def test_every_painted_box_is_at_least_as_large_as_the_face(moments: list[float]
         (1.25, [Origin.CARRIED], 0.5),
     ],
 )
-def test_every_region_says_what_it_rests_on(time: float, origins: list[Origin], score: float) -> None:
+def test_every_region_says_what_it_is_based_on(time: float, origins: list[Origin], score: float) -> None:
     track = track_of(seen(1.0, score=0.9), seen(1.2, score=0.5))
     track.miss(1.3)
     regions = track.regions_at(time, CONFIG)
