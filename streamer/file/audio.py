@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from streamer.errors import OutputError
-from streamer.file.audio_gauge import AudioGauge
+from streamer.file.packet_check import PacketCheck
 from streamer.media.audio_track import AudioTrack
 from streamer.media.disguise import DisguiseWriter
 from streamer.settings.audio import AudioPolicy
@@ -40,7 +40,7 @@ class CopyWriter:
     def __init__(self, container: OutputContainer, track: AudioTrack, warnings: WarningLog) -> None:
         self._track, self._warnings = track, warnings
         self._last_dts: int | None = None
-        self._gauge = AudioGauge(container.format.name, track)
+        self._check = PacketCheck(container.format.name, track)
         self.stream = container.add_stream_from_template(track.stream)
         copy_tags(self.stream, track)
 
@@ -63,7 +63,7 @@ class CopyWriter:
         packet.dts = self._last_dts = dts
         if packet.pts is None or packet.pts < dts:
             packet.pts = dts
-        if not self._gauge.takes(packet):
+        if not self._check.accepts(packet):
             self._warnings.add(
                 f"refused {self._track}", f"{self._track}: damaged packets are dropped from the copy", damage=True
             )
@@ -73,7 +73,7 @@ class CopyWriter:
 
     def flush(self) -> list[Packet[AudioStream]]:
         """An empty list: no packets are held back."""
-        self._gauge.close()
+        self._check.close()
         return []
 
 

@@ -25,7 +25,7 @@ from core.frame import Frame
 from core.pictures.orientation import UPRIGHT, Orientation
 from core.pictures.planes import copied
 from streamer.errors import InputError
-from streamer.file.first_look import frame_rate, warn_of_alpha, warn_of_container
+from streamer.file.inspection import frame_rate, warn_about_alpha, warn_about_container
 from streamer.file.memory_plan import decoder_threads, picture_bytes
 from streamer.media.audio_track import AudioTrack, TrackPacket
 from streamer.media.display_matrix import Matrix, orientation_of, parse_matrix
@@ -90,7 +90,7 @@ class FileSource:
         self._container = open_input(path, limit)
         try:
             self._video = pick_video(path, self._container, limit)
-            warn_of_container(self._container, self._video, self.warnings)
+            warn_about_container(self._container, self._video, self.warnings)
             context = self._video.codec_context
             most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             codec = context.codec.canonical_name
@@ -345,7 +345,7 @@ class FileSource:
                 self._matrix = parse_matrix(bytes(item))
                 self._orientation = orientation_of(self._matrix)
         self._in_pictures = items_in_pictures(video)
-        warn_of_alpha(video, self.warnings)
+        warn_about_alpha(video, self.warnings)
         name = video.format.name
         target = closest_supported(name)
         if target != name:

@@ -20,7 +20,7 @@ from streamer.media.audio_track import AudioTrack
 _RENEWED: Final = 10_000  # packets; muxers keep an index of everything they have written
 
 
-class AudioGauge:
+class PacketCheck:
     """Checks the packets of one track, in order.
 
     Raises ValueError or FFmpegError if the container cannot hold the track at all.
@@ -36,7 +36,7 @@ class AudioGauge:
         self._stream = self._container.add_stream_from_template(self._track.stream)
         self._container.start_encoding()
 
-    def takes(self, packet: Packet[AudioStream]) -> bool:
+    def accepts(self, packet: Packet[AudioStream]) -> bool:
         """Whether the container accepts the packet. Changes nothing in the packet except its stream."""
         if self._seen >= _RENEWED:
             self.close()
