@@ -154,13 +154,13 @@ class MaskedFile:
         """Encode the next frame in presentation order. Raises OutputError if the disk is full."""
         self._mux(self._moved(self.encoder.encode(frame)))
 
-    def write_audio(self, packet: TrackPacket) -> None:
+    def write_audio(self, audio: TrackPacket) -> None:
         """Copy, disguise or drop an audio packet according to the policy. The packet may be modified."""
-        writer = self._audio_writers.get(packet.track)
+        writer = self._audio_writers.get(audio.track)
         if writer is not None:
             if self._shift:
-                move(packet.packet, self._shift)
-            self._mux(writer.write(packet.packet))
+                move(audio.packet, self._shift)
+            self._mux(writer.write(audio.packet))
 
     def _moved(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
         for packet in packets:
