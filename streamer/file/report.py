@@ -99,7 +99,7 @@ def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that affect the output."""
+    """Versions of the libraries that decide what the output looks like."""
     import cv2
 
     return {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__}

@@ -259,7 +259,7 @@ def test_a_detector_that_hangs_is_replaced() -> None:
         assert engine.stats.errors["the detector did not answer for 0.3 s"] == 1
 
 
-def test_detectors_that_hang_forever_are_not_replaced_forever() -> None:
+def test_detectors_that_hang_for_good_are_not_replaced_for_ever() -> None:
     gate, made = threading.Event(), []
 
     def make() -> HangingDetector:
