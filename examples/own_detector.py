@@ -35,7 +35,7 @@ class RedThings:
         mask = ((red > 150) & (red - np.maximum(blue, green) > 80)).astype(np.uint8)
         _, _, areas, _ = cv2.connectedComponentsWithStats(mask)
         return [
-            # The score runs from 0 to 1; `track.birth_score` (0.44) is what starts a track.
+            # The score runs from 0 to 1; `track.new_track_score` (0.44) is what starts a track.
             Detection(Box(x, y, x + width, y + height), 0.9, self.name, "red thing")
             for x, y, width, height, area in areas[1:].astype(float)  # the first is the background
             if area > 20

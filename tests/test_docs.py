@@ -84,7 +84,7 @@ def test_every_option_is_in_the_reference(site: Path) -> None:
     assert {"--mask", "--look-ahead", "--report"} <= words
     assert [word for word in sorted(words) if word not in text] == []
     keys = {name for section in sections(LiveSettings) for name in section.model_fields}
-    assert {"birth_score", "max_viewers", "keep_hours", "points"} <= keys
+    assert {"new_track_score", "max_viewers", "keep_hours", "points"} <= keys
     assert [key for key in sorted(keys) if key not in text] == []
     assert "<!--" not in text
 

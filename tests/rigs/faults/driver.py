@@ -58,7 +58,7 @@ class FaultyDetector:
 
     def __init__(self, moods: Moods) -> None:
         self._moods = moods
-        self._detector = create("yunet", TrackConfig().keep_score)
+        self._detector = create("yunet", TrackConfig().min_score)
         self._nice = 0
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:

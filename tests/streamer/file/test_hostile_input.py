@@ -347,7 +347,7 @@ def test_what_the_copy_loses_or_guesses_is_said_once(tmp_path: Path) -> None:
     two = tmp_path / "two.mkv"
     ffmpeg(*picture(), *picture("64x48"), "-map", "0", "-map", "1", *x264(), two)
     bare = encoded(tmp_path / "in.mjpeg", "-c:v", "mjpeg", "-f", "mjpeg")
-    for path, word in ((clear, "transparent"), (two, "2 video tracks: only #0"), (bare, "25 a second are assumed")):
+    for path, word in ((clear, "transparent"), (two, "2 video tracks: only #0"), (bare, "25 fps is assumed")):
         assert len([line for line in warnings_of(path) if word in line]) == 1
     for path in (plain(tmp_path / "film.mp4"), encoded(tmp_path / "in.h264", *x264())):
         assert not any("assumed" in line or "tracks" in line for line in warnings_of(path))

@@ -170,7 +170,7 @@ def _missing() -> Detector:
     ("make", "said"),
     [
         pytest.param(lambda: ScriptedDetector(then="raises"), "RuntimeError: broken detector", id="always raises"),
-        pytest.param(lambda: ScriptedDetector(then="nan"), "no numbers", id="always nan"),
+        pytest.param(lambda: ScriptedDetector(then="nan"), "invalid boxes", id="always nan"),
         pytest.param(lambda: ScriptedDetector(then="too few"), "ValueError", id="answers too little"),
         pytest.param(_missing, "RuntimeError: no such detector", id="cannot be made"),
     ],

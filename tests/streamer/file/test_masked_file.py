@@ -135,8 +135,8 @@ def test_a_copy_keeps_frames_clock_colours_and_sound(
     assert {tag: after.get(tag) for tag in tags} == {tag: before.get(tag) for tag in tags}
     if before.get("color_range") == "pc" and tags is PICTURE_TAGS:
         assert after["color_range"] == "pc"
-    assert len(streams(target, "audio")) == len(streams(source, "audio")) == len(info.sounds)
-    for track in info.sounds:
+    assert len(streams(target, "audio")) == len(streams(source, "audio")) == len(info.audio_tracks)
+    for track in info.audio_tracks:
         assert sound_hash(target, track.number) == sound_hash(source, track.number)
 
 

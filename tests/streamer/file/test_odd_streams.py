@@ -38,7 +38,7 @@ def test_a_track_that_begins_late_is_named_and_every_picture_kept(tmp_path: Path
     source = with_late_audio(tmp_path / "in.flv")
     report = anonymize_file(source, tmp_path / "out.mkv")
     assert report.frames == 300
-    assert [line for line in report.warnings if "begins in the middle" in line]
+    assert [line for line in report.warnings if "starts too late" in line]
 
 
 @needs_ffmpeg

@@ -74,7 +74,7 @@ def test_a_file_says_only_what_differs(tmp_path: Path) -> None:
         pytest.param("track: {margin: 0.5}", ["track.margin", "1"], id="mask smaller than the face"),
         pytest.param("track: {hold: -1}", ["track.hold", "0"], id="negative time"),
         pytest.param("track: {hold: .nan}", ["track.hold"], id="no number"),
-        pytest.param("track: {birth_score: 1.5}", ["track.birth_score", "1"], id="score"),
+        pytest.param("track: {new_track_score: 1.5}", ["track.new_track_score", "1"], id="score"),
         pytest.param("sample: {max_interval: .inf}", ["sample.max_interval"], id="infinite"),
         pytest.param("timeline: {detector_timeout: 0}", ["timeline.detector_timeout"], id="no time at all"),
         pytest.param("detect: {detector: eyes}", ["detect.detector", "eyes", "yunet"], id="unknown detector"),
