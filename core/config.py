@@ -101,29 +101,29 @@ class SampleConfig(Section):
 
 
 class ScaleConfig(Section):
-    """One size at which a sample is looked at."""
+    """One size at which the detector sees a sample."""
 
     long_side: Annotated[int, Field(ge=64, le=4096)]
-    """Longer side in pixels that the picture, or each tile of it, is scaled to."""
+    """The picture, or each tile of it, is scaled so that its longer side has this many pixels."""
     every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Used on the first sample of a scene and on every n-th after it, sooner where samples are far apart."""
+    """Use this size on the first sample of a scene and every n-th after it, sooner if samples are far apart."""
     rows: Annotated[int, Field(ge=1, le=8)] = 1
     columns: Annotated[int, Field(ge=1, le=8)] = 1
-    """The picture is cut into rows x columns overlapping tiles."""
+    """Cut the picture into rows x columns overlapping tiles."""
 
 
 class DetectConfig(Section):
-    """Which detector looks, at which sizes, and how it follows up on faces it has seen."""
+    """Which detector runs, at which sizes, and how it follows up on faces it has seen."""
 
     detector: str = "yunet"
     scales: tuple[ScaleConfig, ...] = ()
-    """Sizes at which samples are looked at; none: those that suit the detector."""
+    """Sizes to use; none means those that suit the detector."""
     follow_up: Annotated[int, Field(ge=0, le=64)] = 8
-    """At most this many small faces that a sample lacks are looked for again, each in a crop."""
+    """Search again, each in a crop, for at most this many small faces that a sample lacks."""
     follow_up_side: Annotated[int, Field(ge=64, le=640)] = 128
     """Side in pixels of such a crop, which shows three times the face's size."""
     memory: Seconds = 0.6
-    """How long a face that is not found is looked for in this way."""
+    """How long to search in this way for a face that is not found."""
 
 
 class TimelineConfig(Section):

@@ -1,4 +1,4 @@
-"""Model weights: where they lie, what they must hash to, and under which licence they come."""
+"""Model weights: where they are, their SHA-256, and their licence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Weights:
         return Path(spec.submodule_search_locations[0], self.path)
 
     def read(self) -> bytes:
-        """The bytes of the file. Raises WeightsError when it is missing or its hash is another."""
+        """The bytes of the file. Raises WeightsError if it is missing or has another hash."""
         try:
             data = self.locate().read_bytes()
         except OSError as error:
