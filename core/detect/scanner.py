@@ -66,7 +66,7 @@ class Scanner:
         return found
 
     def _due(self, time: float, alone: bool) -> list[ScaleConfig]:
-        """The sizes to use now. Each one comes again after its number of samples, or after the time they usually take."""
+        """The sizes to use now: each again after its number of samples, or after the time they usually take."""
         apart = time - self._last
         self._count += min(max(1.0, apart / USUAL_INTERVAL), MOST_COUNTED)
         self._last = time

@@ -19,7 +19,7 @@ from streamer.file.report import versions
 from streamer.runtime.native_stderr import without_chatter
 from streamer.version import VERSION
 
-ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised sound"}
+ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised audio"}
 ROUNDS = 5
 
 

@@ -40,7 +40,7 @@ def _size(text: str) -> tuple[int, int]:
 
 FILE = (
     *MASK,
-    SettingOption("--audio", "file.audio", "sound: bit for bit, left out, or voices disguised"),
+    SettingOption("--audio", "file.audio", "keep audio bit for bit, drop it, or disguise voices"),
     SettingOption(
         "--codec",
         "encoder.codec",

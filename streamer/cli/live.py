@@ -25,7 +25,7 @@ log = logging.getLogger("veilcast.live")
 
 
 def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
-    """Publish until `stop` is set; returns the exit code. Raises ConfigError for what cannot be meant."""
+    """Publish until `stop` is set; returns the exit code. Raises ConfigError for settings that make no sense."""
     settings = _wanted(options)
     few_heaps()
     reload = threading.Event()

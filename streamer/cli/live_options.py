@@ -34,7 +34,7 @@ LIVE = (
     ),
     SettingOption("--record", "live.record", "record in segments", metavar="DIRECTORY"),
     SettingOption(
-        "--audio", "live.audio", "sound in recordings: disguise changes voices; viewers and pushes never get any"
+        "--audio", "live.audio", "audio in recordings: disguise changes voices; viewers and pushes never get any"
     ),
     *encoding("live.encoder"),
     SettingOption("--look-ahead", "live.look_ahead", "delay, for better masks", read=number(0, 5), metavar="SECONDS"),

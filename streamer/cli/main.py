@@ -64,7 +64,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    # A live service reads its configuration anew on SIGHUP; for all else it means that the terminal is gone.
+    # On SIGHUP a live service reloads its settings. For everything else it means that the terminal is gone.
     with interrupts(hangup=options.command != "live") as interrupt:
         # Only what this command needs is imported: a file job knows no network.
         if options.command == "file":

@@ -1,4 +1,4 @@
-"""Everything that a job can be told, and where it comes from: defaults, a preset or a YAML file."""
+"""Loads settings: defaults, a preset or a YAML file."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _document(text: str, path: Path) -> YamlDocument:
 
 
 def unknown_detector(name: str) -> list[Problem]:
-    """What is wrong with this choice of detector: nothing, that there is none of that name, or that it is missing."""
+    """Problems with this choice of detector: none, an unknown name, or a package that is not installed."""
     if name not in DETECTORS:
         return [Problem(("detect", "detector"), choice(sorted(DETECTORS), name))]
     if not DETECTORS[name].weights.installed:
