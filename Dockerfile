@@ -4,13 +4,16 @@
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3.11 python3-pip make && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/veilcast
+# There is no .git here to tell the version: --build-arg VERSION=1.2.3, otherwise the newest release's (pyproject.toml).
+ARG VERSION=
 COPY pyproject.toml uv.lock requirements-uv.txt README.md LICENSE ./
 COPY core core
 COPY streamer streamer
 COPY configs configs
 RUN python3.11 -m venv --without-pip .venv \
     && python3.11 -m pip --python .venv/bin/python install --no-cache-dir --require-hashes -r requirements-uv.txt \
-    && .venv/bin/uv sync --locked --no-dev --no-editable --no-cache --compile-bytecode --python .venv/bin/python \
+    && if [ -n "$VERSION" ]; then export SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION"; fi \
+    && .venv/bin/uv sync --locked --all-extras --no-dev --no-editable --no-cache --compile-bytecode --python .venv/bin/python \
     && .venv/bin/uv pip uninstall --python .venv/bin/python uv
 
 FROM debian:12-slim

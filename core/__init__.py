@@ -1,4 +1,4 @@
-"""The engine: frames and detections in, masked frames out. No network, no files but model weights."""
+"""The engine: frames and detections in, masked frames out. No network, and no files except model weights."""
 
 from core.anonymizer import Anonymizer
 from core.arrays import anonymize, anonymize_picture

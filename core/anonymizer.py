@@ -1,4 +1,4 @@
-"""The engine as one object: frames in, masked frames out, in order, each once."""
+"""The engine for recordings: frames in, masked frames out, in order, each exactly once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from core.engine import Engine, Stats, Taken
 from core.frame import Frame
 from core.masked_frame import MaskedFrame
 
-MIN_FRAMES, MAX_FRAMES = 3, 256  # the least: one to paint, one to look at, one that came after
-DEPTH = 4  # samples under way
+MIN_FRAMES, MAX_FRAMES = 3, 256  # minimum: one to paint, one to detect on, one that came after
+DEPTH = 4  # samples in flight
 
 
 class Anonymizer:
-    """Masks the frames of one recording. Looks ahead, so a frame comes out some frames after it went in.
+    """Masks the frames of one recording. It looks ahead, so a frame comes out some frames after it went in.
 
         with Anonymizer(EngineConfig()) as engine:
             for frame in frames:
@@ -25,12 +25,12 @@ class Anonymizer:
             for masked in engine.flush():
                 ...
 
-    The detector runs in a thread of its own while frames go on; which frames are looked at, and what each
-    mask rests on, does not depend on timing: the same frames give the same output. A detector that raises
-    leaves the frames around held or blanket; one that says nothing for `detector_timeout` is given up, and
-    every later frame is blanket. `stats` tells.
+    The detector runs in its own thread while frames keep coming in. Timing affects neither the choice of samples nor
+    the masks: the same frames always give the same output. If the detector raises, the frames around that sample are
+    held or blanket. If it does not answer within `detector_timeout`, it is abandoned and every later frame is blanket.
+    `stats` reports both.
 
-    `make_detector` stands in for the configured detector; it is called in the detector thread.
+    `make_detector` replaces the configured detector; it is called in the detector thread.
     """
 
     def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
@@ -44,7 +44,7 @@ class Anonymizer:
 
     @property
     def stats(self) -> Stats:
-        """What has been done so far."""
+        """Counters so far."""
         return self._engine.stats
 
     def __enter__(self) -> Anonymizer:
@@ -54,13 +54,13 @@ class Anonymizer:
         self.close()
 
     def close(self) -> None:
-        """Stop the detector thread. Frames still held are dropped: call `flush` first."""
+        """Stop the detector thread. Held frames are dropped; call `flush` first to get them."""
         worker, self._worker = self._worker, None
         if worker is not None and not worker.close():
             self.stats.error("the detector thread did not stop")
 
     def push(self, frame: Frame) -> list[MaskedFrame]:
-        """Take the next frame; returns those that are settled by now."""
+        """Take in the next frame; returns the frames that are ready."""
         if not self._capacity:
             size = sum(plane.buffer_size for plane in frame.video.planes)
             self._capacity = min(MAX_FRAMES, max(MIN_FRAMES, self._config.timeline.memory_mb * 1_000_000 // size))
@@ -77,12 +77,12 @@ class Anonymizer:
             out += self._await_verdict()
         if self._worker is None:
             out += self._engine.release(time)
-        elif self._engine.held >= self._capacity:  # a long run of damage, in which nothing is sampled
+        elif self._engine.held >= self._capacity:  # a long run of damaged frames: nothing is sampled
             out += self._engine.release(-1.0, frame.index - self._capacity // 2)
         return out
 
     def flush(self) -> list[MaskedFrame]:
-        """No more frames: waits for the detector and returns all that are still held."""
+        """No more frames: waits for the detector and returns all frames still held."""
         out: list[MaskedFrame] = []
         if self._previous is not None:
             out += self._sample(self._previous)
@@ -91,12 +91,12 @@ class Anonymizer:
         return out + self._engine.release(float("inf"))
 
     def _sample(self, taken: Taken) -> list[MaskedFrame]:
-        """Have the detector look at the frame unless it already did; may wait for room."""
+        """Submit the frame to the detector unless that was done already; waits while the detector's queue is full."""
         frame, moment = taken.frame, taken.moment
         if self._worker is None or not frame.trusted or self._sampled == frame.index:
             return []
         out: list[MaskedFrame] = []
-        sample = Sample(frame, moment, scene_start=moment.time == moment.scene_start, alone=taken.alone)
+        sample = Sample(frame, moment, scene_start=moment.time == moment.scene_start, isolated=taken.isolated)
         while self._worker is not None and not self._worker.try_submit(sample):
             out += self._await_verdict()
         if self._worker is not None:
@@ -107,21 +107,22 @@ class Anonymizer:
     def _await_verdict(self) -> list[MaskedFrame]:
         verdict = None if self._worker is None else self._worker.verdict(self._config.timeline.detector_timeout)
         if verdict is None:
-            self._give_up()
+            self._drop_detector()
             return []
         self._under_way -= 1
-        return self._settle(verdict)
+        return self._apply(verdict)
 
-    def _give_up(self) -> None:
-        """The detector hangs: nothing that it may still say is of use, since frames are painted from now on."""
-        self.stats.error(f"the detector said nothing for {self._config.timeline.detector_timeout:g} s: given up")
+    def _drop_detector(self) -> None:
+        """The detector hangs. Ignore any later answer: frames are painted without waiting from now on."""
+        timeout = self._config.timeline.detector_timeout
+        self.stats.error(f"the detector did not answer for {timeout:g} s and was abandoned")
         self.stats.failed_samples += self._under_way
         self._under_way, worker, self._worker = 0, self._worker, None
         if worker is not None:
             worker.close(timeout=0)
 
-    def _settle(self, verdict: SampleVerdict) -> list[MaskedFrame]:
-        self._engine.settle(verdict)
-        # Counted from the sample, never from what has arrived meanwhile: waiting longer must not change the output.
+    def _apply(self, verdict: SampleVerdict) -> list[MaskedFrame]:
+        self._engine.add_verdict(verdict)
+        # Counted from the sample, not from the newest frame: a longer wait must not change the output.
         crowded = verdict.sample.frame.index - self._capacity // 2
         return self._engine.release(verdict.sample.moment.time - self._config.timeline.look_ahead, crowded)

@@ -1,4 +1,4 @@
-"""Masks pictures in memory: arrays and `av.VideoFrame`s."""
+"""Masks pictures in memory: NumPy arrays and `av.VideoFrame`s."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ def anonymize(
     fps: float = 25.0,
     make_detector: Callable[[], Detector] | None = None,
 ) -> Iterator[MaskedFrame]:
-    """Mask the frames of one video, in order; each comes out once, some frames after it went in.
+    """Mask the frames of one video, in order. Each comes out exactly once, some frames after it went in.
 
         for masked in anonymize(frames):
             show(masked.to_bgr(), masked.regions)
 
-    `frames` are arrays of shape (height, width, 3), uint8, blue-green-red, which are left as they are, or
-    `av.VideoFrame`s, which are painted in place. A frame's time is its own pts, or its number divided by `fps`. A frame
-    that the detector says nothing about is masked whole. Raises ValueError for another kind of array or an `fps` that
-    is not positive.
+    `frames` are BGR arrays of shape (height, width, 3), uint8, which are not modified, or `av.VideoFrame`s, which are
+    painted in place. A frame's time is its pts if it has one, otherwise its index divided by `fps`. A frame without a
+    detector verdict is masked whole. Raises ValueError for any other kind of array or if `fps` is not positive.
     """
     if not fps > 0:
-        raise ValueError(f"fps must be more than 0, not {fps}")
+        raise ValueError(f"fps must be greater than 0, not {fps}")
     with Anonymizer(config or EngineConfig(), make_detector) as engine:
         for index, picture in enumerate(frames):
             video = _as_video(picture)
@@ -48,9 +47,9 @@ def anonymize(
 def anonymize_picture(
     picture: BgrImage, config: EngineConfig | None = None, *, make_detector: Callable[[], Detector] | None = None
 ) -> BgrImage:
-    """A copy of one picture with every face masked; (height, width, 3), uint8, blue-green-red, as the one given.
+    """A copy of one picture with every face masked. Input and output are BGR, shape (height, width, 3), uint8.
 
-    Where the detector fails, the whole picture is masked. Raises ValueError for another kind of array.
+    If the detector fails, the whole picture is masked. Raises ValueError for any other kind of array.
     """
     [masked] = anonymize([picture], config, make_detector=make_detector)
     return masked.to_bgr()
@@ -61,5 +60,5 @@ def _as_video(picture: Picture) -> av.VideoFrame:
         return picture
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         what = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise ValueError(f"a picture is an array of shape (height, width, 3), uint8, or an av.VideoFrame, not {what}")
+        raise ValueError(f"a picture must be a uint8 array of shape (height, width, 3) or an av.VideoFrame, not {what}")
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "bgr24")

@@ -1,20 +1,20 @@
-"""A clock for ages and intervals that no odd time stamp can stop or turn back."""
+"""A monotonic clock for ages and intervals, robust against bad time stamps."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-FIRST_STEP = 0.04  # seconds: before a rate is known
-SHORTEST_STEP = 1 / 65  # seconds: stamps closer than this are wrong, or those of slow motion ...
-ASSUMED_STEP = 1 / 30  # ... and then this much is taken to lie between two pictures
-LONGEST_STEP = 3600.0  # seconds: adding a step to a far greater number would change nothing
+FIRST_STEP = 0.04  # seconds; used until the frame rate is known
+SHORTEST_STEP = 1 / 65  # seconds; time stamps closer than this are wrong or slow motion ...
+ASSUMED_STEP = 1 / 30  # ... and then two pictures are assumed to be this far apart
+LONGEST_STEP = 3600.0  # seconds; adding a small step to a far larger number would change nothing
 
 
 class StreamClock:
-    """Seconds of stream time, strictly increasing: repeated, missing or backward stamps count as one usual step.
+    """Stream time in seconds, strictly increasing. A repeated, missing or backward stamp counts as one usual step.
 
-    A thousand pictures a second are no reason to pass over most of them: steps too short count as `ASSUMED_STEP`.
+    Steps that are too short count as `ASSUMED_STEP`, so that a claimed 1000 fps does not make most frames go unsampled.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class StreamClock:
         self._stamp: float | None = None
 
     def tick(self, stamp: float) -> float:
-        """The clock's time of the next frame, whose own time stamp is `stamp` seconds."""
+        """Time of the next frame on this clock; `stamp` is the frame's own time stamp in seconds."""
         if self._stamp is None or not math.isfinite(self._stamp):
             step = 0.0 if self._stamp is None else self._step
         else:
@@ -32,7 +32,7 @@ class StreamClock:
                 step = self._step
             else:
                 step = min(step, LONGEST_STEP) if step >= SHORTEST_STEP else ASSUMED_STEP
-                # One long pause must not become the step that is assumed later.
+                # One long pause must not become the usual step.
                 self._step = min(step, 2 * self._step)
         self._stamp = stamp
         self._now += step
@@ -41,9 +41,9 @@ class StreamClock:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame's place in the stream: `time` in seconds on the engine's clock, `scene` counted from 1.
+    """A frame's position in the stream.
 
-    `scene_start` is the time at which its scene began.
+    `time` is in seconds on the engine's clock, `scene` counts scenes from 1, `scene_start` is when its scene began.
     """
 
     time: float

@@ -1,4 +1,4 @@
-"""Every choice the engine knows. Unknown keys and impossible values are refused by name."""
+"""All settings of the engine. Unknown keys and invalid values are rejected by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Seconds = Annotated[float, Field(ge=0, le=60)]
 
 
 class Section(BaseModel):
-    """A group of options: immutable, and a misspelt key is an error."""
+    """A group of settings: immutable; a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,11 +27,11 @@ class MaskConfig(Section):
     cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""
     refresh: Seconds = 1.0
-    """How long a region shows the same averages: less of a face in them, less to encode. 0: those of each frame."""
+    """Seconds until a region's averages are renewed: fewer of them reveal less and cost fewer bits. 0: every frame."""
     soft_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """Width of the blended rim outside the shape, as a share of the region's size."""
+    """Width of the blended rim outside the shape, as a fraction of the region's size."""
     color: tuple[Byte, Byte, Byte] = (0, 0, 0)
-    """Red, green, blue of `solid`."""
+    """Red, green and blue of the `solid` style, 0 to 255."""
     outline: bool = False
     """Draw a thin line around every region."""
 
@@ -40,94 +40,94 @@ class ZoneConfig(Section):
     """A static polygon that is always masked."""
 
     points: Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3)]
-    """Corners `(x, y)` of the upright picture."""
+    """Corners `(x, y)`, in the upright picture."""
     unit: Literal["pixels", "fractions"] = "fractions"
 
     @model_validator(mode="after")
     def _check_fractions(self) -> Self:
-        # Pixels taken for fractions would lie far off the picture and cover nothing.
+        # Pixels read as fractions would lie far outside the picture and cover nothing.
         if self.unit == "fractions" and not all(0 <= value <= 1 for point in self.points for value in point):
-            raise ValueError("points in fractions must be from 0 to 1; set unit to pixels for pixels")
+            raise ValueError("points in fractions must be between 0 and 1; for pixels, set unit to pixels")
         return self
 
 
 class TrackConfig(Section):
-    """How detections become masks through time. Times in seconds, scores from 0 to 1."""
+    """How detections become masks over time. Times are in seconds, scores from 0 to 1."""
 
-    birth_score: Share = 0.44
-    """A detection of at least this score starts a track at once."""
-    keep_score: Share = 0.38
-    """A detection of at least this score goes on with a track that is there, or extends it backwards."""
-    weak: Seconds = 0.4
-    """A track goes on for this long with nothing but detections that could not start one."""
-    bridge: Seconds = 1.0
-    """A track that is found again within this time is masked in between."""
-    sure_score: Share = 0.6
-    """Only a track lately seen with this score is bridged over longer than `hold`, and carried for all of it."""
+    new_track_score: Share = 0.44
+    """A detection with at least this score starts a new track immediately."""
+    min_score: Share = 0.38
+    """Detections below this score are ignored; those above can continue a track or extend it backwards."""
+    max_weak: Seconds = 0.4
+    """How long a track continues on weak detections alone: those that could not start a track."""
+    max_gap: Seconds = 1.0
+    """A track found again within this time is interpolated across the gap."""
+    confident_score: Share = 0.6
+    """Recent score a track needs to be linked across a missed sample and more than `hold`, and to be held in full."""
     hold: Seconds = 0.28
-    """A box is carried this long past its last detection, or up to the next sample; half as long if not sure lately."""
+    """How long a box is held after its last detection, at least to the next sample; halved below `confident_score`."""
     back_fill: Seconds = 0.1
-    """A new track is masked back to the sample before it and this much further."""
+    """A new track is masked back to the previous sample and this much further."""
     margin: Annotated[float, Field(ge=1, le=4)] = 1.3
-    """A painted region's least size as a multiple of the detection box; up to a fifth more, to stay as it is."""
+    """Minimum size of a painted region, relative to the detection box; up to a fifth more if that keeps it stable."""
     growth: Annotated[float, Field(ge=0, le=10)] = 0.6
-    """What the margin gains with every second away from a detection ..."""
-    blind_growth: Annotated[float, Field(ge=0, le=20)] = 3.0
-    """... and more with every second for which the detector has not said anything yet: the face may be anywhere."""
-    reach: Annotated[float, Field(ge=1, le=20)] = 4.0
-    """How many times the usual distance a track may leap to a detection that no other track claims ..."""
-    leap: Seconds = 0.3
-    """... between two sightings no further apart than this."""
+    """Added to the margin for every second away from the nearest detection."""
+    pending_growth: Annotated[float, Field(ge=0, le=20)] = 3.0
+    """Added as well for every second after the newest sample with a verdict: the face may have moved since."""
+    jump_distance: Annotated[float, Field(ge=1, le=20)] = 4.0
+    """How many times the usual distance a track may jump to a detection that no other track matches."""
+    jump_gap: Seconds = 0.3
+    """Longest time between two detections across which a track may jump like that."""
     bend: Share = 0.15
-    """How far a path may bend away from the straight line between two detections, as a share of its length."""
+    """How far a path may bend from the straight line between two detections, as a fraction of its length."""
 
 
 class SampleConfig(Section):
-    """How often the detector looks. Times in seconds."""
+    """How often the detector runs. Times are in seconds."""
 
     min_interval: Seconds = 0.12
-    """Between two samples while the picture moves."""
+    """Between two samples while the picture changes."""
     max_interval: Seconds = 0.25
-    """Between two samples while nothing moves."""
+    """Between two samples while nothing changes."""
     change_level: Annotated[int, Field(ge=0, le=255)] = 10
-    """Grey levels by which a point of the 64x36 thumbnail must differ from the last sample to have moved."""
+    """Grey levels by which a pixel of the 64x36 thumbnail must differ from the last sample to count as changed."""
     change_share: Share = 0.004
-    """Share of points that must have moved for the picture to count as moving."""
-    change_most: Share = 0.4
-    """A picture of which more than this share of points has moved is looked at whatever its time stamp says."""
-    sparse: Share = 0.57
-    """One step brings more than this share of the change of two: moving pictures are too far apart to skip any."""
-    alone: Share = 0.66
-    """The same from which on the pictures around say nothing about a picture: it is looked at in all sizes."""
+    """Fraction of pixels that must have changed for the picture to count as moving."""
+    forced_change_share: Share = 0.4
+    """If more than this fraction of pixels has changed, the picture is sampled regardless of its time stamp."""
+    sparse_ratio: Share = 0.57
+    """Above this ratio of one-step to two-step change, moving pictures are too far apart to skip any."""
+    isolated_ratio: Share = 0.66
+    """Above this ratio, neighbouring pictures say nothing about a picture: the detector runs at all sizes."""
 
 
 class ScaleConfig(Section):
-    """One size at which a sample is looked at."""
+    """One size at which the detector sees a sample."""
 
     long_side: Annotated[int, Field(ge=64, le=4096)]
-    """Longer side in pixels that the picture, or each tile of it, is scaled to."""
+    """The picture, or each tile of it, is scaled so that its longer side has this many pixels."""
     every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Used on the first sample of a scene and on every n-th after it, sooner where samples are far apart."""
+    """Use this size on the first sample of a scene and every n-th after it, sooner if samples are far apart."""
     rows: Annotated[int, Field(ge=1, le=8)] = 1
     columns: Annotated[int, Field(ge=1, le=8)] = 1
-    """The picture is cut into rows x columns overlapping tiles."""
+    """Cut the picture into rows x columns overlapping tiles."""
 
 
 class SecondConfig(Section):
     """The second detector, which confirms what the first one finds weakly. Times in seconds, scores from 0 to 1."""
 
     detector: Literal["centerface", "none"] = "centerface"
-    weak_score: Share = 0.15
+    weak_score: Share = 0.1
     """Finds of the first detector from this score on are shown to the second ..."""
     confirm_score: Share = 0.08
     """... and are faces if it reports one there with at least this score."""
     sure_score: Share = 0.4
     """What the second detector finds by itself with this score is a face."""
-    interval: Seconds = 2.0
+    interval: Seconds = 1.0
     """Between two searches of the whole picture; the first sample of a scene is always searched."""
-    long_side: Annotated[int, Field(ge=64, le=4096)] = 640
+    long_side: Annotated[int, Field(ge=64, le=4096)] = 960
     """Longer side in pixels of the picture that is searched."""
-    crops: Annotated[int, Field(ge=0, le=64)] = 4
+    crops: Annotated[int, Field(ge=0, le=64)] = 6
     """At most this many weak finds of one sample are shown to it, each in a crop."""
     crop_side: Annotated[int, Field(ge=64, le=640)] = 128
     """Side in pixels of such a crop, which shows three times the find's size."""
@@ -136,35 +136,35 @@ class SecondConfig(Section):
 
 
 class DetectConfig(Section):
-    """Which detector looks, at which sizes, and how it follows up on faces it has seen."""
+    """Which detector runs, at which sizes, and how it follows up on faces it has seen."""
 
     detector: str = "yunet"
     scales: tuple[ScaleConfig, ...] = ()
-    """Sizes at which samples are looked at; none: those that suit the detector."""
+    """Sizes to use; none means those that suit the detector."""
     follow_up: Annotated[int, Field(ge=0, le=64)] = 8
-    """At most this many small faces that a sample lacks are looked for again, each in a crop."""
+    """Search again, each in a crop, for at most this many small faces that a sample lacks."""
     follow_up_side: Annotated[int, Field(ge=64, le=640)] = 128
     """Side in pixels of such a crop, which shows three times the face's size."""
     memory: Seconds = 0.6
-    """How long a face that is not found is looked for in this way."""
+    """How long to search in this way for a face that is not found."""
     second: SecondConfig = SecondConfig()
 
 
 class TimelineConfig(Section):
-    """How long frames wait for their masks."""
+    """How long frames are held before they are masked."""
 
     look_ahead: Seconds = 1.0
-    """Seconds of frames that are held so that later detections can cover them."""
+    """Seconds of frames to hold so that later detections can still cover them."""
     memory_mb: Annotated[int, Field(ge=16, le=65536)] = 128
-    """Megabytes of frames that may be held; bounds the look-ahead of large pictures."""
+    """Maximum megabytes of held frames; limits the look-ahead for large pictures."""
     max_mask_age: Seconds = 0.5
-    """A frame with no detector verdict this near is masked whole."""
+    """A frame with no detector verdict within this many seconds is masked whole."""
     detector_timeout: Annotated[float, Field(gt=0, le=600)] = 20.0
-    """A detector that says nothing for this many seconds is given up: every later frame is masked whole."""
+    """Seconds without an answer after which the detector is abandoned: all later frames are masked whole."""
 
 
 class EngineConfig(Section):
-    """Everything the engine can be told."""
+    """All settings of the engine."""
 
     detect: DetectConfig = DetectConfig()
     sample: SampleConfig = SampleConfig()

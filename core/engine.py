@@ -1,4 +1,4 @@
-"""What the drivers of the engine share: frames are taken in, looked at, held and painted in one way only."""
+"""The part of the engine that recordings and live streams share: take in frames, sample, hold and paint them."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ MAX_MESSAGES = 50
 
 @dataclass(slots=True)
 class Stats:
-    """What the engine has done so far."""
+    """Counters of one engine."""
 
     frames: int = 0
     faces: int = 0
-    """Tracks there have been."""
+    """Number of tracks so far."""
     samples: int = 0
     failed_samples: int = 0
-    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("look", "detect", "mask"), 0.0))
-    """Seconds of CPU time spent on `look` (thumbnails, sampling), `detect` and `mask`."""
+    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("sample", "detect", "paint"), 0.0))
+    """CPU seconds per stage: `sample` (thumbnails and scene cuts), `detect` and `paint`."""
     covers: Counter[Cover] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    """One-line messages of what went wrong with the detector, and how often; `MAX_MESSAGES` different ones."""
+    """One-line detector errors and how often each occurred; at most `MAX_MESSAGES` different ones."""
 
     def error(self, message: str) -> None:
-        """Count one more of these; a stream that runs for months must not collect messages for ever."""
+        """Count an error. The number of different messages is bounded: a stream may run for months."""
         known = message in self.errors or len(self.errors) < MAX_MESSAGES
-        self.errors[message if known else "the detector failed in yet other ways"] += 1
+        self.errors[message if known else "the detector failed in other ways"] += 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """A frame that was taken in, what it looks like, and whether a scene begins with it.
+    """A frame that was taken in, its thumbnail, and whether it starts a scene.
 
-    `sparse` where moving pictures are so far apart that none may be passed over; `alone` where they are so far apart
-    that one says little about the next.
+    `sparse`: moving pictures are so far apart that none may be skipped. `isolated`: they are so far apart that one says
+    little about the next.
     """
 
     frame: Frame
@@ -60,13 +60,13 @@ class Taken:
     thumbnail: Thumbnail
     new_scene: bool
     sparse: bool = False
-    alone: bool = False
+    isolated: bool = False
 
 
 class Engine:
-    """Frames, scenes, masks of one stream, without a notion of when.
+    """Frames, scenes and masks of one stream. Knows no deadlines: its driver decides when to wait and when to release.
 
-    `make_detector` stands in for the configured detector.
+    `make_detector` replaces the configured detector.
     """
 
     def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
@@ -76,11 +76,11 @@ class Engine:
         self._masker = Masker(config.mask, config.zones)
         self._trusted = True
         self._config = config
-        weak = config.detect.second.weak_score if self._asks_second(config, make_detector) else 1.0
+        self._uses_second = self._asks_second(config, make_detector)
+        weak = config.detect.second.weak_score if self._uses_second else 1.0
         self._make_detector = make_detector or (
-            lambda: create(config.detect.detector, min(config.track.keep_score, weak))
+            lambda: create(config.detect.detector, min(config.track.min_score, weak))
         )
-        self._second = self._asks_second(config, make_detector)
         self._clock = StreamClock()
         self._cuts = CutDetector()
         self._pace = Pace()
@@ -94,69 +94,69 @@ class Engine:
 
     def _make_second(self) -> SecondOpinion | None:
         second = self._config.detect.second
-        return SecondOpinion(create("centerface", second.confirm_score), second) if self._second else None
+        return SecondOpinion(create("centerface", second.confirm_score), second) if self._uses_second else None
 
     def start_worker(self, depth: int) -> DetectorThread:
-        """A detector thread for this stream; the caller owns it. The detector is made in that thread."""
+        """Start a detector thread for this stream; the caller owns it. The detector is created in that thread."""
 
         def make_scan() -> Scan:
             second = self._make_second()
-            scanner = Scanner(self._make_detector(), self._config.detect, second, self._config.track.keep_score)
+            scanner = Scanner(self._make_detector(), self._config.detect, second, self._config.track.min_score)
             return lambda sample: scanner.scan(
-                sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.alone
+                sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.isolated
             )
 
         return DetectorThread(make_scan, depth=depth)
 
     def take(self, frame: Frame, *, cut: bool = False) -> Taken:
-        """Hold the frame; `cut` where it is known that a scene begins with it."""
+        """Hold the frame. `cut`: the caller knows that it starts a scene."""
         time = self._clock.tick(frame.time)
         begun = thread_time()
         thumbnail = luma_thumbnail(frame.video)
-        # Damage ends a scene, too: what was seen before it says little of what comes after.
+        # Damage also ends a scene: detections before it say little about what comes after.
         pace = self._pace.update(thumbnail)
         new_scene = self._cuts.update(thumbnail) or not self._trusted or cut
-        self.stats.cpu["look"] += thread_time() - begun
+        self.stats.cpu["sample"] += thread_time() - begun
         if new_scene:
             self._scene, self._scene_start = self._scene + 1, time
         sample = self._config.sample
         moment = Moment(time, self._scene, self._scene_start)
-        taken = Taken(frame, moment, thumbnail, new_scene, pace > sample.sparse, pace > sample.alone)
+        taken = Taken(frame, moment, thumbnail, new_scene, pace > sample.sparse_ratio, pace > sample.isolated_ratio)
         self._timeline.add(frame, taken.moment)
         self._trusted = frame.trusted
         return taken
 
     @property
     def held(self) -> int:
-        """Frames that were taken in and not released yet."""
+        """Number of frames taken in but not yet released."""
         return len(self._timeline)
 
     def wants(self, taken: Taken, *, forced: bool) -> bool:
-        """Whether the detector should look at this frame; an answer of True counts as if it had. `forced`: it must."""
+        """Whether to sample this frame; True counts as sampled. `forced`: sample it whatever the interval says."""
         return taken.frame.trusted and self._sampler.wants(
             taken.moment.time, taken.thumbnail, forced=forced, sparse=taken.sparse
         )
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
-        """Paint like this from the next released frame on."""
+        """Use these mask settings and zones from the next released frame on."""
         self._masker = Masker(mask, zones)
 
-    def settle(self, verdict: SampleVerdict) -> None:
-        """Take in what the detector said of a sample, or that it failed to."""
+    def add_verdict(self, verdict: SampleVerdict) -> None:
+        """Take in the detector's verdict on a sample, or its failure."""
         stats = self.stats
         stats.samples += 1
         stats.cpu["detect"] += verdict.seconds
         if not self._timeline.observe(verdict.sample.moment, verdict.detections):
             stats.failed_samples += 1
-            stats.error(verdict.error or "the detector gave boxes or scores that are no numbers")
+            stats.error(verdict.error or "the detector returned invalid boxes or scores")
 
     def release(self, until: float, until_index: int = -1) -> list[MaskedFrame]:
-        """Paint and give out every held frame up to the time `until`, or up to the frame `until_index`."""
+        """Paint and return every held frame up to time `until` or up to frame index `until_index`."""
         out = []
         for frame, verdict in self._timeline.release(until, until_index):
             begun = thread_time()
             masked = self._masker.mask(frame, verdict)
-            self.stats.cpu["mask"] += thread_time() - begun
+            self.stats.cpu["paint"] += thread_time() - begun
             self.stats.frames += 1
             self.stats.covers[masked.cover] += 1
             out.append(masked)

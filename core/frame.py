@@ -1,4 +1,4 @@
-"""Frames before they are masked, and the verdict that says how each is to be covered."""
+"""Unmasked frames, and the verdict that says how to cover each."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from core.pictures.orientation import UPRIGHT, Orientation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A decoded picture as the source gave it: never to be shown to anyone.
+    """A decoded picture as it came from the source. It must never be shown to anyone.
 
-    `index` counts frames in presentation order from 0. `time` is the only time that counts: seconds on the source's
-    clock. `trusted` is False where the decoder had to make up picture content (damage, a lost reference). `tag` is the
-    caller's own: it comes out on the masked frame, never looked at and never changed, and so do the picture's pts and
-    time base.
+    `index` counts frames from 0 in presentation order. `time` is in seconds on the source's clock; the engine uses no
+    other time. `trusted` is False if the decoder made up picture content (damage, a lost reference). `tag` belongs to
+    the caller: it comes out on the masked frame unread and unchanged, and so do the picture's pts and time base.
     """
 
     index: int
@@ -30,33 +29,33 @@ class Frame:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Width and height in pixels of the picture as a viewer sees it."""
+        """Width and height in pixels, as a viewer sees the picture."""
         return self.orientation.upright_size(self.video.width, self.video.height)
 
 
 class Cover(StrEnum):
     """How a frame was covered."""
 
-    SETTLED = "settled"  # detections on both sides of it: boxes interpolated
-    HELD = "held"  # boxes carried past the last detection, growing with age
-    BLANKET = "blanket"  # the whole frame
+    SETTLED = "settled"  # detector verdicts on both sides of the frame: boxes are interpolated
+    HELD = "held"  # boxes are carried past the last detection and grow with age
+    BLANKET = "blanket"  # the whole frame is masked
 
 
 class Origin(StrEnum):
-    """Where a region comes from."""
+    """What a region is based on."""
 
-    SEEN = "seen"  # the detector found it in this very frame
-    INTERPOLATED = "interpolated"  # found before and after
-    CARRIED = "carried"  # found before, not since
-    BACK_FILLED = "back-filled"  # found after, not before
+    SEEN = "seen"  # detected in this frame
+    INTERPOLATED = "interpolated"  # detected before and after this frame
+    CARRIED = "carried"  # detected before this frame, not since
+    BACK_FILLED = "back-filled"  # detected after this frame, not before
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One thing to hide: the box to paint, in pixels of the upright frame, already grown.
+    """One thing to hide: the box to paint, in pixels of the upright frame, margin included.
 
-    `track` counts tracks from 0; -1 is none. `score` (0 to 1) is that of the detection it rests on, the lower one where
-    there are two; None where there was none.
+    `track` numbers tracks from 0; -1 means no track. `score` (0 to 1) is that of the detection behind the region, the
+    lower one if there are two, or None without a detection.
     """
 
     box: Box
@@ -68,7 +67,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one frame is to be covered; `mask_age` is the time in seconds to the newest detector verdict."""
+    """How to cover one frame; `mask_age` is the time in seconds since the newest detector verdict."""
 
     cover: Cover
     regions: tuple[Region, ...] = ()

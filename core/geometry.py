@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-FARTHEST = 1e6  # pixels; no picture is that large, so a box that reaches further was made by a fault
-THINNEST = 1e-6  # px: what is thinner has no area that could be counted with
+FARTHEST = 1e6  # pixels; no picture is that large, so a box beyond this is an error
+THINNEST = 1e-6  # pixels; anything thinner has no usable area
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Axis-aligned box `x0, y0, x1, y1` in pixels, x to the right, y down; may reach outside the picture."""
+    """Axis-aligned box `x0, y0, x1, y1` in pixels, x to the right, y down. May extend beyond the picture."""
 
     x0: float
     y0: float
@@ -44,14 +44,14 @@ class Box:
         return max(self.width, self.height)
 
     def is_valid(self) -> bool:
-        """Whether the box has an area and every coordinate is a number that a picture could have, finite above all."""
+        """Whether the box has an area and all its coordinates are finite and within a plausible range."""
         corners = (self.x0, self.y0, self.x1, self.y1)
         if not all(map(math.isfinite, corners)) or max(map(abs, corners)) > FARTHEST:
             return False
         return min(self.width, self.height) > THINNEST
 
     def grown(self, factor: float, pad: float = 0.0) -> Box:
-        """The same middle, both sides times `factor`, plus `pad` pixels on every edge."""
+        """Same centre, both sides multiplied by `factor`, plus `pad` pixels on every edge."""
         dx, dy = self.width * (factor - 1) / 2 + pad, self.height * (factor - 1) / 2 + pad
         return Box(self.x0 - dx, self.y0 - dy, self.x1 + dx, self.y1 + dy)
 
@@ -60,11 +60,11 @@ class Box:
         return Box(self.x0 + dx, self.y0 + dy, self.x1 + dx, self.y1 + dy)
 
     def scaled(self, fx: float, fy: float) -> Box:
-        """Every coordinate times `fx` or `fy`: the box in a picture of another size."""
+        """The box in a picture of another size: coordinates multiplied by `fx` and `fy`."""
         return Box(self.x0 * fx, self.y0 * fy, self.x1 * fx, self.y1 * fy)
 
     def clipped(self, width: float, height: float) -> Box:
-        """The part inside a picture of this size; empty (area 0) when there is none."""
+        """The part inside a picture of this size; empty (area 0) if there is none."""
         x0, y0 = min(max(self.x0, 0.0), width), min(max(self.y0, 0.0), height)
         return Box(x0, y0, max(x0, min(self.x1, width)), max(y0, min(self.y1, height)))
 
@@ -83,7 +83,7 @@ class Box:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Area that both boxes share, in square pixels."""
+    """Area of the intersection in square pixels."""
     return max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0)) * max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))
 
 

@@ -1,4 +1,4 @@
-"""The engine driven by the clock: every frame leaves on its deadline, with the best mask there is by then."""
+"""The engine for live streams: every frame leaves on its deadline, with the best mask available by then."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from core.masked_frame import MaskedFrame
 from core.pictures.planes import copied
 
 MAX_FRAMES = 256
-"""Held at most, whatever the look-ahead: a source that sends thousands of pictures a second fills no memory."""
+"""Maximum number of held frames, whatever the look-ahead: a source at thousands of fps must not fill the memory."""
 
-DEPTH = 3  # one under way and both sides of a cut; otherwise the newest picture is worth more than one that waits
-MAX_ABANDONED = 3  # detector threads that hang for good
-MAX_FAILURES = 20  # samples in a row that failed: a detector that never was loaded well does not recover
-FIRST_RETRY, LONGEST_RETRY = 0.5, 4.0  # seconds until a detector that was given up is started anew
+DEPTH = 3  # one running and both sides of a cut; otherwise sampling the newest frame beats queueing older ones
+MAX_ABANDONED = 3  # detector threads that hang forever
+MAX_FAILURES = 20  # failed samples in a row: a detector that did not load properly does not recover
+FIRST_RETRY, LONGEST_RETRY = 0.5, 4.0  # seconds until an abandoned detector is restarted
 
 
 class LiveAnonymizer:
-    """Masks the frames of a running stream. Look-ahead is a delay: `config.timeline.look_ahead` seconds.
+    """Masks the frames of a live stream, delayed by the look-ahead (`config.timeline.look_ahead` seconds).
 
-    `push` takes a frame in, `poll` gives out the frames whose deadline has come; both never wait. `now` is in seconds
-    of any clock that never runs back, the same for all calls. What the detector has not said by the deadline does not
-    count for that frame: its mask is held, grown, and past `max_mask_age` the frame is blanket. A detector that dies,
-    fails again and again, or says nothing for `detector_timeout` seconds, is replaced; meanwhile the same rules hold.
+    `push` takes in a frame, `poll` returns the frames whose deadline has passed; neither ever blocks. `now` is in
+    seconds on any monotonic clock, the same one for all calls. A verdict that comes after a frame's deadline does not
+    count for that frame: its boxes are held and grow, and past `max_mask_age` the frame is blanket. A detector that
+    dies, keeps failing, or does not answer for `detector_timeout` seconds is replaced; the same rules apply meanwhile.
 
-    `make_detector` stands in for the configured detector; it is called in the detector thread.
+    `make_detector` replaces the configured detector; it is called in the detector thread.
     """
 
     def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
@@ -45,14 +45,14 @@ class LiveAnonymizer:
         self._under_way = 0
         self._waiting_since = self._polled = 0.0
         self._retry_at, self._retry_after = 0.0, FIRST_RETRY
-        self._owed = False
+        self._sample_due = False
         self._previous: Taken | None = None
         self._failures = 0
         self._released = -1
         self._sampled = -1
         self._sampled_scene = -1
         self.samples_skipped = 0
-        """Samples that were due while the detector was busy; the next frame is looked at instead."""
+        """Samples that were due while the detector was busy; the next frame is sampled instead."""
 
     def __enter__(self) -> LiveAnonymizer:
         return self
@@ -62,19 +62,19 @@ class LiveAnonymizer:
 
     @property
     def stats(self) -> Stats:
-        """What has been done so far."""
+        """Counters so far."""
         return self._engine.stats
 
     @property
     def next_deadline(self) -> float | None:
-        """When the next frame is to leave, on the clock of `now`; None when none is held."""
+        """When the next frame must leave, on the clock of `now`; None if no frame is held."""
         return self._deadlines[0][0] if self._deadlines else None
 
     def __len__(self) -> int:
         return len(self._deadlines)
 
     def close(self) -> None:
-        """Stop the detector thread. Frames still held are dropped."""
+        """Stop the detector thread. Held frames are dropped."""
         worker, self._worker = self._worker, None
         stopped = [hanging.close(timeout=0.2) for hanging in self._abandoned]
         if worker is not None:
@@ -83,11 +83,11 @@ class LiveAnonymizer:
             self.stats.error("the detector thread did not stop")
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
-        """From the next frame on, paint like this."""
+        """Use these mask settings and zones from the next frame on."""
         self._engine.repaint(mask, zones)
 
     def push(self, frame: Frame, now: float, *, cut: bool = False) -> None:
-        """Take in the next frame; `cut` where the source says that it does not follow on from the one before."""
+        """Take in the next frame. `cut`: the source knows that it does not continue from the previous one."""
         taken, previous = self._engine.take(frame, cut=cut), self._previous
         self._previous = taken
         self._deadlines.append((now + self._config.timeline.look_ahead, taken.moment, frame.index))
@@ -96,21 +96,21 @@ class LiveAnonymizer:
             self._sample(previous, now, DEPTH - 1)
         if not frame.trusted:
             return
-        forced = taken.new_scene or self._owed
+        forced = taken.new_scene or self._sample_due
         if self._engine.wants(taken, forced=forced):
-            self._owed = not self._sample(taken, now, DEPTH if taken.new_scene else 1)
-            self.samples_skipped += self._owed
+            self._sample_due = not self._sample(taken, now, DEPTH if taken.new_scene else 1)
+            self.samples_skipped += self._sample_due
 
     def poll(self, now: float) -> list[MaskedFrame]:
-        """The frames whose deadline has come, in order, each once."""
+        """The frames whose deadline has passed, in order, each exactly once."""
         self._polled = now
-        self._hear(now)
+        self._take_verdicts(now)
         self._watch(now)
         return self._release(now)
 
     def flush(self) -> list[MaskedFrame]:
-        """No more frames: all that are still held, as well covered as can be now."""
-        self._hear(self._polled)
+        """No more frames: returns all frames still held, with the best masks available now."""
+        self._take_verdicts(self._polled)
         return self._release(math.inf)
 
     def _release(self, now: float) -> list[MaskedFrame]:
@@ -123,13 +123,13 @@ class LiveAnonymizer:
         return self._engine.release(due[1].time)
 
     def _sample(self, taken: Taken, now: float, depth: int) -> bool:
-        """Have the detector look at a copy of the frame, which may be painted before it does; False if it is busy."""
+        """Submit a copy of the frame, which may be painted before the detector runs; False if the detector is busy."""
         frame, moment = taken.frame, taken.moment
         if self._worker is None or not frame.trusted or self._under_way >= depth:
             return False
         picture = replace(frame, video=copied(frame.video))
-        # Never `alone`: all sizes at every look would make masks late, which is worse.
-        # Not the scene's first frame but its first sample: that frame may have come while the detector was busy.
+        # Never `isolated`: running all sizes on every sample would make masks late, which is worse.
+        # A scene starts with its first sample, not its first frame: the detector may have been busy at that frame.
         sample = Sample(picture, moment, scene_start=moment.scene != self._sampled_scene)
         if not self._worker.try_submit(sample):
             return False
@@ -139,11 +139,11 @@ class LiveAnonymizer:
         self._sampled, self._sampled_scene = frame.index, moment.scene
         return True
 
-    def _hear(self, now: float) -> None:
+    def _take_verdicts(self, now: float) -> None:
         while self._worker is not None and (verdict := self._worker.verdict(0)) is not None:
             self._under_way -= 1
             self._waiting_since = now
-            self._engine.settle(verdict)
+            self._engine.add_verdict(verdict)
             self._failures = self._failures + 1 if verdict.detections is None else 0
             if not self._failures:
                 self._retry_after = FIRST_RETRY
@@ -153,22 +153,22 @@ class LiveAnonymizer:
         timeout = self._config.timeline.detector_timeout
         if self._worker is not None:
             if not self._worker.alive:
-                self._give_up(now, "the detector thread died")
+                self._drop_detector(now, "the detector thread died")
             elif self._failures >= MAX_FAILURES:
-                self._give_up(now, f"the detector failed {MAX_FAILURES} times in a row")
+                self._drop_detector(now, f"the detector failed {MAX_FAILURES} times in a row")
             elif self._under_way and now - self._waiting_since > timeout:
-                self._give_up(now, f"the detector said nothing for {timeout:g} s")
+                self._drop_detector(now, f"the detector did not answer for {timeout:g} s")
         elif now >= self._retry_at:
             self._abandoned = [worker for worker in self._abandoned if not worker.close(timeout=0)]
             if len(self._abandoned) < MAX_ABANDONED:
                 self._worker = self._engine.start_worker(DEPTH)
-                self._owed = True
+                self._sample_due = True
 
-    def _give_up(self, now: float, why: str) -> None:
+    def _drop_detector(self, now: float, why: str) -> None:
         self.stats.error(why)
         self.stats.failed_samples += self._under_way
         if self._worker is not None and not self._worker.close(timeout=0):
             self._abandoned.append(self._worker)
         self._worker, self._under_way, self._failures = None, 0, 0
-        self._sampled_scene = -1  # the next one remembers nothing
+        self._sampled_scene = -1  # its replacement remembers nothing
         self._retry_at, self._retry_after = now + self._retry_after, min(2 * self._retry_after, LONGEST_RETRY)

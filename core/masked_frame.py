@@ -1,4 +1,4 @@
-"""The only kind of picture that an encoder or a sink accepts."""
+"""Masked frames: the only pictures that encoders and outputs accept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.pictures.planes import BgrImage
 
 
 class MaskerSeal:
-    """Proof of being the masker; `core.paint.masker` holds the one instance there is."""
+    """Proof that the caller is the masker; `core.paint.masker` uses the only instance."""
 
     __slots__ = ()
 
@@ -22,7 +22,7 @@ SEAL: Final = MaskerSeal()
 
 @final
 class MaskedFrame:
-    """A frame whose verdict has been painted. Made by `core.paint.masker.Masker` and by nothing else.
+    """A frame whose verdict has been painted. Only `core.paint.masker.Masker` creates them.
 
     Raises TypeError without the masker's seal.
     """
@@ -31,12 +31,12 @@ class MaskedFrame:
 
     def __init__(self, frame: Frame, verdict: Verdict, seal: MaskerSeal) -> None:
         if seal is not SEAL:
-            raise TypeError("only the masker can make a masked frame")
+            raise TypeError("only the masker can create a masked frame")
         self._frame, self._verdict = frame, verdict
 
     @property
     def index(self) -> int:
-        """Position in presentation order, counted from 0."""
+        """Position in presentation order, from 0."""
         return self._frame.index
 
     @property
@@ -45,12 +45,12 @@ class MaskedFrame:
         return self._frame.video
 
     def to_bgr(self) -> BgrImage:
-        """A copy of the painted picture: (height, width, 3), uint8, blue-green-red, not turned upright."""
+        """A copy of the painted picture as BGR, shape (height, width, 3), uint8, not turned upright."""
         return np.asarray(self._frame.video.to_ndarray(format="bgr24"), np.uint8)
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Width and height in pixels of the picture as a viewer sees it; regions are in these pixels."""
+        """Width and height in pixels, as a viewer sees the picture; regions use these pixels."""
         return self._frame.upright_size
 
     @property
@@ -60,25 +60,25 @@ class MaskedFrame:
 
     @property
     def tag(self) -> object:
-        """What the caller put on the frame."""
+        """The tag that the caller put on the frame."""
         return self._frame.tag
 
     @property
     def cover(self) -> Cover:
-        """How it was covered."""
+        """How the frame was covered."""
         return self._verdict.cover
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """What was painted for detections, in pixels of the upright frame; empty on a blanket frame. No zones."""
+        """Regions painted for detections, in pixels of the upright frame; none on a blanket frame, and no zones."""
         return self._verdict.regions
 
     @property
     def faces(self) -> int:
-        """How many regions were painted for detections (zones are not counted)."""
+        """Number of regions painted for detections; zones do not count."""
         return len(self._verdict.regions)
 
     @property
     def mask_age(self) -> float:
-        """Seconds from the newest detector verdict to this frame; infinite when there is none."""
+        """Seconds from the newest detector verdict to this frame; infinite if there is none."""
         return self._verdict.mask_age

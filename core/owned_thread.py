@@ -1,4 +1,4 @@
-"""A named thread that someone owns, stops and joins."""
+"""A named thread with an owner that stops and joins it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 import traceback
 from collections.abc import Callable
 
-POLL = 0.2  # seconds: no wait in such a thread is longer without a look at `stopping`
+POLL = 0.2  # seconds; the longest such a thread may wait without checking `stopping`
 
 
 class OwnedThread:
-    """Runs `work` in a thread called `name`; `work` looks at `stopping` at least every `POLL` seconds.
+    """Runs `work` in a thread called `name`; `work` must check `stopping` at least every `POLL` seconds.
 
-    What `work` raises is kept in `error` for the owner. A thread that outlives the interpreter aborts the process,
-    so it is also stopped and joined at exit, even where an interrupt struck before anyone could own it.
+    An exception from `work` is kept in `error` for the owner. A thread that outlives the interpreter aborts the
+    process, so it is also stopped and joined at exit, even if an interrupt came before anyone owned it.
     """
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
@@ -32,7 +32,7 @@ class OwnedThread:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, once. Raises RuntimeError where the system has none to give."""
+        """Start the thread; call once. Raises RuntimeError if the system cannot create one."""
         atexit.register(self.close)
         self._launched = True
         try:
@@ -43,17 +43,17 @@ class OwnedThread:
             raise
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Stop and join; False when `work` did not end within `timeout` seconds. May be called twice."""
+        """Stop and join; False if `work` did not end within `timeout` seconds. May be called twice."""
         self.stopping.set()
         if not self._launched:
             return True
         deadline = time.monotonic() + timeout
-        # An interrupted `start` leaves a thread that is on its way but cannot be joined yet.
+        # An interrupted `start` leaves a thread that is starting but cannot be joined yet.
         if self._began.wait(timeout):
             self._thread.join(max(0.0, deadline - time.monotonic()))
         ended = self._began.is_set() and not self._thread.is_alive()
         atexit.unregister(self.close)
-        if not ended:  # who has waited already need not wait as long again
+        if not ended:  # the next wait need not be as long
             atexit.register(self.close, 0.5)
         return ended
 
@@ -63,16 +63,17 @@ class OwnedThread:
             return
         try:
             self._work()
-        except BaseException as error:  # noqa: BLE001 - it is the owner's to handle
+        except BaseException as error:  # noqa: BLE001 - the owner handles it
             self.error = error
             traceback.clear_frames(error.__traceback__)
         finally:
-            # A network or pictures that `work` held must not stay in a cycle until the garbage collector comes by:
-            # `work` is its owner's method, and an error's frames refer to this thread, which refers to the error.
+            # Break the reference cycle, so that a network or pictures held by `work` are freed without waiting for the
+            # garbage collector: `work` is a method of the owner, and the error's stack frames refer to this thread,
+            # which refers to the error.
             del self._work, self
 
 
 def one_line(error: BaseException) -> str:
-    """One line that names the error's kind and says what it says."""
+    """The error's type and message on one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

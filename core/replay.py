@@ -1,4 +1,4 @@
-"""Masks frames by decisions that were made before, without a detector."""
+"""Masks frames from recorded decisions, without a detector."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
 
 Decide = Callable[[Frame], Verdict | None]
-"""The verdict on a frame, or None where there is none."""
+"""Returns the verdict on a frame, or None if there is none."""
 
 
 class Replay:
-    """Paints each frame as `decide` says; what it says nothing about, and what the decoder made up, is masked whole.
+    """Paints each frame as `decide` says. Frames without a decision and untrusted frames are masked whole.
 
-    Same shape as `Anonymizer`, but every frame comes out at once. The same decisions on the same frames give the same
-    pictures as the run that made them, bit for bit.
+    Same interface as `Anonymizer`, but every frame comes out immediately. The same decisions on the same frames give
+    the same pictures, bit for bit, as the run that made the decisions.
     """
 
     def __init__(self, config: EngineConfig, decide: Decide) -> None:
@@ -32,14 +32,14 @@ class Replay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to stop."""
+        """There is nothing to stop."""
 
     def push(self, frame: Frame) -> list[MaskedFrame]:
-        """The frame, masked. Raises what `decide` raises."""
+        """The masked frame. Raises whatever `decide` raises."""
         decided = self._decide(frame)
         begun = thread_time()
         masked = self._masker.mask(frame, decided if decided is not None and frame.trusted else BLANKET)
-        self.stats.cpu["mask"] += thread_time() - begun
+        self.stats.cpu["paint"] += thread_time() - begun
         self.stats.frames += 1
         self.stats.covers[masked.cover] += 1
         self._tracks.update(region.track for region in masked.regions if region.track >= 0)
@@ -47,5 +47,5 @@ class Replay:
         return [masked]
 
     def flush(self) -> list[MaskedFrame]:
-        """Nothing: no frame is held."""
+        """An empty list: no frames are held."""
         return []

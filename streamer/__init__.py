@@ -1,10 +1,10 @@
-"""Everything that touches the world: sources, encoder, sinks, jobs and the command line."""
+"""Everything that does I/O: sources, encoders, sinks, jobs and the command line."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # as type checkers know it; `typing` takes ten times as long to load as all of this
+TYPE_CHECKING = False  # what type checkers know; importing `typing` takes ten times as long as this whole module
 if TYPE_CHECKING:
     from streamer.errors import ConfigError, InputError, JobError, OutputError
     from streamer.file.job import Progress, anonymize_file
@@ -38,7 +38,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    # Imported when asked for: the program's first lines must run before all that video code is loaded.
+    # Imported on first use: the program's first lines must run before all the video code is loaded.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"streamer.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""A file in the making: it has a hidden name until it is whole, and what a killed run left is cleared away."""
+"""Atomic output files: hidden until complete; leftovers of killed runs are removed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import stat
 from pathlib import Path
 
 _ATTEMPTS = 8
-_NAME_BYTES = 200  # of the target's name: file systems take 255 bytes in all
+_NAME_BYTES = 200  # kept of the target's name: file systems allow 255 bytes in total
 
 
 class Partial:
-    """A new, hidden file beside `target`, locked for as long as this object lives.
+    """A new hidden file next to `target`, locked for the lifetime of this object.
 
-    The lock tells a file that is being written from what a killed run left: the system lets go of it whatever ends the
-    process. Left files of the same target are removed. Raises OSError when no file can be made there.
+    The lock distinguishes a file that is being written from a leftover of a killed run: the system releases it however
+    the process ends. Leftovers for the same target are removed. Raises OSError if no file can be created there.
     """
 
     def __init__(self, target: Path) -> None:
@@ -30,11 +30,11 @@ class Partial:
             _lock(self._file)
             if _is_at(self.path, self._file):
                 return
-            os.close(self._file)  # another run took it for a dead one's before it was locked
-        raise FileNotFoundError(2, "what is made there vanishes", str(target))
+            os.close(self._file)  # another run took it for a leftover before it was locked
+        raise FileNotFoundError(2, "new files keep disappearing", str(target))
 
     def publish(self, overwrite: bool) -> None:
-        """Give it its real name. Raises FileExistsError when there is such a file and it must not be replaced."""
+        """Rename it to `target`. Raises FileExistsError if the target exists and `overwrite` is False."""
         if overwrite:
             self.path.replace(self.target)
         else:
@@ -43,7 +43,7 @@ class Partial:
 
     def _claim(self) -> None:
         try:
-            os.link(self.path, self.target)  # unlike a rename, it never replaces anything
+            os.link(self.path, self.target)  # unlike a rename, never replaces an existing file
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links: claim the name first
@@ -57,7 +57,7 @@ class Partial:
             self.path.unlink()
 
     def discard(self) -> None:
-        """Remove it; may be called twice, and after `publish`, when there is nothing to remove."""
+        """Remove it. May be called twice, and after `publish` (then it does nothing)."""
         if self._file >= 0:
             self.path.unlink(missing_ok=True)
             self._release()
@@ -73,7 +73,7 @@ def _stem(target: Path) -> str:
 
 
 def _lock(file: int) -> bool:
-    """Whether it could be locked; False where another process has it, or where there are no locks."""
+    """Try to lock the file. False if another process holds the lock or the file system has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -82,7 +82,7 @@ def _lock(file: int) -> bool:
 
 
 def _is_at(path: Path, file: int) -> bool:
-    """Whether the open file is the one with this name."""
+    """Whether `path` still names the open file."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(file))
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def _is_at(path: Path, file: int) -> bool:
 
 
 def _clear(target: Path) -> None:
-    """Remove what dead runs left of this target: ours, and not locked by anyone."""
+    """Remove leftovers for this target: files that we own and that nobody has locked."""
     left = re.compile(re.escape(_stem(target)) + r"[0-9a-f]{8}\.part")
     with contextlib.suppress(OSError):
         for path in target.parent.iterdir():

@@ -1,4 +1,4 @@
-"""What can go wrong with a file, each as one line for the user."""
+"""Errors of a job, each shown to the user as one line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def printable(text: str) -> str:
-    """The text on one line: names of files may hold line feeds, escape sequences and bytes that are no text."""
+    """The text on one line: file names may contain line feeds, escape sequences and bytes that are not text."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode().replace("\\udc", "\\x") for char in text
     )
 
 
 class JobError(Exception):
-    """A job cannot start or go on: `path` is the file at fault and `cause` says why, without a full stop."""
+    """A job cannot start or continue. `path` is the file at fault, `cause` the reason without a full stop."""
 
     exit_code = 1
 
@@ -21,9 +21,14 @@ class JobError(Exception):
         super().__init__(f"{path}: {cause}")
         self.path, self.cause = path, cause
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to tell the user, line by line."""
+        return (str(self),)
+
 
 class InterruptedJobError(Exception):
-    """Someone asked for the job to end before it was done."""
+    """The user stopped the job before it was done."""
 
 
 class InputError(JobError):
@@ -37,6 +42,15 @@ class OutputError(JobError):
 
 
 class ConfigError(JobError):
-    """The configuration cannot be meant."""
+    """The settings are wrong; `causes` has every problem that was found, each on one line."""
 
     exit_code = 2
+
+    def __init__(self, path: Path, first: str, *others: str) -> None:
+        super().__init__(path, f"{first} (and {len(others)} more)" if others else first)
+        self.causes = (first, *others)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each problem."""
+        return tuple(f"{self.path}: {cause}" for cause in self.causes)

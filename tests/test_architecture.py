@@ -42,10 +42,6 @@ def test_the_engine_knows_neither_files_nor_networks(path: Path) -> None:
     assert not {module.split(".")[0] for module, _ in imports(path)} & forbidden
 
 
-LIGHT = {"streamer.cli.live_options", "streamer.redact"}
-"""What the command line may know of live streams without running one."""
-
-
 LAYERS: dict[str, tuple[str, ...]] = {
     "core": (
         "core.geometry core.clock core.config core.owned_thread",

@@ -16,13 +16,19 @@ README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
 
 def _commands() -> list[str]:
-    blocks = "".join(re.findall(r"^```\n(.*?)^```$", README, re.S | re.M)).replace("\\\n", " ")
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.S | re.M)  # every fence, or a closing one begins the next
+    blocks = "".join(text for language, text in fenced if not language).replace("\\\n", " ")
     return [line for line in blocks.splitlines() if line.startswith("veilcast ")]
 
 
 @pytest.mark.parametrize("command", _commands())
 def test_commands_are_understood(command: str) -> None:
-    parser().parse_args(shlex.split(command, comments=True)[1:])
+    words, _, _ = command.partition(" > ")
+    parser().parse_args(shlex.split(words, comments=True)[1:])
+
+
+def test_all_commands_are_found() -> None:
+    assert len(_commands()) == len(re.findall(r"^veilcast ", README, re.M)) > 10
 
 
 @pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```$", README, re.S | re.M))

@@ -1,1 +1,1 @@
-"""Which frames the detector looks at, and what it finds in them."""
+"""Chooses samples, runs the detector on them and returns detections."""

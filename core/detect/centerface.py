@@ -26,8 +26,8 @@ MULTIPLE = 32  # the network halves its input five times
 class CenterFace:
     """Finds faces in pictures of any size; one thread.
 
-    `min_score` is the lowest score that is reported, `nms_iou` the overlap above which the weaker of two boxes is the same
-    face. Raises WeightsError when the weights are not the reviewed ones.
+    `min_score` is the lowest score that is reported, `nms_iou` the overlap above which the weaker of two boxes is the
+    same face. Raises WeightsError when the weights are not the reviewed ones.
     """
 
     name = "centerface"
@@ -67,8 +67,8 @@ def decode(
 ) -> tuple[FloatArray, FloatArray]:
     """Boxes (n, 4) as x0, y0, x1, y1 in pixels of the network's input, and scores (n,), float32.
 
-    `heatmap` is float32 (1, 1, rows, columns) of scores; `scale` and `offset` are (1, 2, rows, columns): the logarithm of
-    height and width in cells, and where in its cell the middle lies (y, x). A cell is `STRIDE` pixels.
+    `heatmap` is float32 (1, 1, rows, columns) of scores. `scale` and `offset` are (1, 2, rows, columns): the logarithm
+    of height and width in cells, and where in its cell the middle is (y, x). A cell is `STRIDE` pixels.
     """
     rows, columns = np.nonzero(heatmap[0, 0] >= min_score)
     scores = heatmap[0, 0, rows, columns]

@@ -1,4 +1,4 @@
-"""Scene cuts, found on luma thumbnails."""
+"""Scene cut detection on luma thumbnails."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Thumbnail = npt.NDArray[np.uint8]
 
 
 class CutDetector:
-    """Says of each thumbnail in turn whether a new scene begins with it.
+    """Decides for each thumbnail in turn whether it starts a new scene.
 
-    A cut is a large change that the frames around it do not have: the mean absolute difference is above
-    `min_change` grey levels and above `ratio` times its running mean, and the two pictures do not correlate.
-    A false cut costs two samples; a missed one is covered by back-fill and hold.
+    A cut is a large, sudden change: the mean absolute difference exceeds `min_change` grey levels and `ratio` times its
+    running mean, and the correlation of the two pictures is below `max_correlation`. A false cut costs two samples; a
+    missed one is covered by back-fill and hold.
     """
 
     def __init__(self, min_change: float = 10.0, ratio: float = 3.0, max_correlation: float = 0.75) -> None:
@@ -23,7 +23,7 @@ class CutDetector:
         self._usual = 0.0
 
     def update(self, thumbnail: Thumbnail) -> bool:
-        """Whether `thumbnail` is the first of a new scene; the very first one is."""
+        """Whether `thumbnail` starts a new scene; the very first one always does."""
         current = thumbnail.astype(np.float32)
         previous, self._previous = self._previous, current
         if previous is None:

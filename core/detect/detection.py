@@ -1,4 +1,4 @@
-"""What a detector says of one picture, and the interface every detector has."""
+"""Detections, and the interface of all detectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.pictures.planes import BgrImage
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One find: a box in pixels of the upright frame, a score from 0 to 1, who found it and what it is of."""
+    """One detected object: its box in pixels of the upright frame, score (0 to 1), detector name and label."""
 
     box: Box
     score: float
@@ -21,16 +21,16 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces in pictures."""
+    """Detects faces in pictures."""
 
     @property
     def name(self) -> str:
-        """The name it is chosen by."""
+        """Its name in the settings."""
         ...
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
-        """One list of detections a picture, boxes in that picture's pixels.
+        """One list of detections per picture, boxes in pixels of that picture.
 
-        The pictures are overwritten later: they must not be kept.
+        The pictures' memory is reused later: do not keep references to them.
         """
         ...

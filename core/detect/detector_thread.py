@@ -1,4 +1,4 @@
-"""The detector's own thread: samples in, verdicts out, both in order."""
+"""Runs the detector in its own thread: samples in, verdicts out, both in order."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from core.owned_thread import POLL, OwnedThread, one_line
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A frame that the detector is to look at; `alone` where the pictures around it say little about it."""
+    """A frame to run the detector on; `isolated` if neighbouring pictures say little about it."""
 
     frame: Frame
     moment: Moment
     scene_start: bool
-    alone: bool = False
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleVerdict:
-    """What came of a sample: its detections, or None and the error; `seconds` of CPU time that it took."""
+    """Result for a sample: its detections, or None and the error; `seconds` is the CPU time spent on it."""
 
     sample: Sample
     detections: list[Detection] | None
@@ -38,16 +38,16 @@ Scan = Callable[[Sample], list[Detection]]
 
 
 class DetectorThread:
-    """Runs `scan` on samples, one at a time, in a thread of its own; a scan that raises is a failed verdict.
+    """Runs `scan` on samples, one at a time, in its own thread. A scan that raises gives a failed verdict.
 
-    At most `depth` samples are under way. `make_scan` is called in that thread, so that loading weights
-    delays nobody; when it raises, every sample fails. Use as a context manager, or call `close`.
+    At most `depth` samples are in flight. `make_scan` is called in that thread, so that loading weights blocks nobody;
+    if it raises, every sample fails. Use as a context manager, or call `close`.
     """
 
     def __init__(self, make_scan: Callable[[], Scan], *, depth: int = 4) -> None:
         self._make_scan = make_scan
-        # Both can hold all that may be under way, so neither side ever waits to hand something over.
-        self._samples: queue.Queue[Sample | None] = queue.Queue(depth + 1)  # and None to wake the thread to its end
+        # Both queues can hold everything in flight, so putting never blocks.
+        self._samples: queue.Queue[Sample | None] = queue.Queue(depth + 1)  # plus None, which ends the thread
         self._verdicts: queue.Queue[SampleVerdict] = queue.Queue(depth)
         self._room = threading.Semaphore(depth)
         self._thread = OwnedThread("veilcast-detector", self._run)
@@ -61,18 +61,18 @@ class DetectorThread:
 
     @property
     def alive(self) -> bool:
-        """Whether verdicts may still come."""
+        """Whether the thread is running and verdicts may still come."""
         return self._thread.alive
 
     def try_submit(self, sample: Sample) -> bool:
-        """Hand over a sample; False when as many as may be are under way, or after `close`."""
+        """Queue a sample; False if `depth` samples are in flight, or after `close`."""
         if self._thread.stopping.is_set() or not self._room.acquire(blocking=False):
             return False
         self._samples.put_nowait(sample)
         return True
 
     def verdict(self, timeout: float) -> SampleVerdict | None:
-        """The next verdict, or None when there is none within `timeout` seconds (0: do not wait)."""
+        """The next verdict, or None if there is none within `timeout` seconds (0: do not wait)."""
         try:
             verdict = self._verdicts.get(timeout=timeout) if timeout > 0 else self._verdicts.get_nowait()
         except queue.Empty:
@@ -81,7 +81,7 @@ class DetectorThread:
         return verdict
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Stop after the sample under way; False when the thread did not end within `timeout` seconds."""
+        """Stop after the current sample; False if the thread did not end within `timeout` seconds."""
         if not self._thread.stopping.is_set():
             self._thread.stopping.set()
             self._samples.put_nowait(None)
@@ -92,7 +92,7 @@ class DetectorThread:
         broken: str | None = None
         try:
             scan = self._make_scan()
-        except Exception as error:  # noqa: BLE001 - whatever it was, its samples fail and the owner is told
+        except Exception as error:  # noqa: BLE001 - any error: all samples fail and the owner gets the message
             broken = one_line(error)
         while not self._thread.stopping.is_set():
             try:
@@ -107,6 +107,6 @@ class DetectorThread:
             if scan is not None:
                 try:
                     found = list(scan(sample))
-                except Exception as error:  # noqa: BLE001 - the same
+                except Exception as error:  # noqa: BLE001 - any error: this sample fails
                     problem = one_line(error)
             self._verdicts.put_nowait(SampleVerdict(sample, found, problem, time.thread_time() - start))

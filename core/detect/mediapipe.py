@@ -15,9 +15,9 @@ from core.detect.model_files import BLAZEFACE_FULL, BLAZEFACE_SHORT
 from core.geometry import Box
 from core.pictures.planes import BgrImage
 
-# Both networks see 128 or 192 px: anything larger would only be converted and then shrunk by MediaPipe itself.
+# The networks take 128 or 192 px; MediaPipe would only convert anything larger and then shrink it.
 INPUT_SIDE = 256
-# The boxes end at the eyebrows: a face reaches about this share of a box further up.
+# The boxes end at the eyebrows; the face extends up by about this fraction of the box height.
 FOREHEAD = 0.2
 
 
@@ -46,17 +46,17 @@ class _Graph(Protocol):
 
 
 class MediaPipe:
-    """Finds faces that fill a good part of the picture; for far faces give it tiles (`ScaleConfig.rows`).
+    """Detects faces that fill a good part of the picture; for distant faces, use tiles (`ScaleConfig.rows`).
 
-    `full_range` chooses the network for faces up to about five metres away rather than two, `min_score` is the
-    lowest score reported. Raises WeightsError when the weights are not the reviewed ones.
+    `full_range` selects the network for faces up to about five metres away instead of two. `min_score` is the lowest
+    score reported. Raises WeightsError if the weights are not the reviewed ones.
     """
 
     def __init__(self, min_score: float = 0.3, *, full_range: bool = True) -> None:
         weights = BLAZEFACE_FULL if full_range else BLAZEFACE_SHORT
         weights.read()
-        os.environ.setdefault("GLOG_minloglevel", "2")  # its log goes to stderr past Python
-        # Slow to import, and needed by this detector alone.
+        os.environ.setdefault("GLOG_minloglevel", "2")  # MediaPipe logs to stderr directly, bypassing Python
+        # Slow to import and only needed by this detector.
         from mediapipe.python.solutions import face_detection
 
         graph = face_detection.FaceDetection(min_detection_confidence=min_score, model_selection=1 if full_range else 0)
@@ -65,11 +65,11 @@ class MediaPipe:
 
     @property
     def name(self) -> str:
-        """The name it is chosen by."""
+        """Its name in the settings."""
         return self._name
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
-        """One list of detections a picture, boxes in that picture's pixels."""
+        """One list of detections per picture, boxes in pixels of that picture."""
         return [self._detect(picture) for picture in pictures]
 
     def _detect(self, picture: BgrImage) -> list[Detection]:

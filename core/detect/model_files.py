@@ -1,4 +1,4 @@
-"""Model weights: where they lie, what they must hash to, and under which licence they come."""
+"""Model weights: where they are, their SHA-256, and their licence."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ class Weights:
     sha256: str
     license: str
 
+    @property
+    def installed(self) -> bool:
+        """Whether the package that carries the file is installed; nothing is imported or read."""
+        return importlib.util.find_spec(self.package) is not None
+
     def locate(self) -> Path:
         """The file itself. Raises WeightsError when its package is not installed."""
         # Not importlib.resources: that would import the package, and mediapipe takes seconds.
@@ -31,7 +36,7 @@ class Weights:
         return Path(spec.submodule_search_locations[0], self.path)
 
     def read(self) -> bytes:
-        """The bytes of the file. Raises WeightsError when it is missing or its hash is another."""
+        """The bytes of the file. Raises WeightsError if it is missing or has another hash."""
         try:
             data = self.locate().read_bytes()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""How far apart in real time the pictures of a stream are, judged by the pictures: time stamps may say anything."""
+"""Estimates from the pictures how far apart they are in real time, because time stamps may be wrong."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy.typing as npt
 
 from core.detect.cuts import Thumbnail
 
-NOISE = 4  # grey levels: differences up to this are the camera's noise
-MEMORY = 0.8  # what the past weighs at each picture
-STILL = 0.05  # grey levels of mean change; below it there is nothing to judge by
+NOISE = 4  # grey levels; differences up to this are camera noise
+MEMORY = 0.8  # decay of the running sums per picture
+STILL = 0.05  # grey levels of mean change; below this there is nothing to measure
 
 
 class Pace:
-    """Compares how much a picture differs from the one before it with how much it differs from the one before that.
+    """Compares a picture's difference from the previous one with its difference from the one before that.
 
-    Where pictures follow each other closely, two steps change about twice as much as one. Where so much time lies
-    between them that whatever moves is somewhere else each time, one step changes as much as two.
+    When pictures are close together in time, two steps change about twice as much as one. When they are so far apart
+    that moving things are somewhere else each time, one step changes as much as two.
     """
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Pace:
         self._one = self._two = 0.0
 
     def update(self, thumbnail: Thumbnail) -> float:
-        """The change of one step as a share of the change of two, lately: about 0.5 when dense, 1 when sparse.
+        """Recent ratio of one-step to two-step change: about 0.5 when pictures are dense, 1 when sparse.
 
-        0 while nothing moves. Of the second picture nothing is known yet: if it differs from the first, it is sparse.
+        0 while nothing moves. The second picture counts as sparse if it differs from the first.
         """
         current = thumbnail.astype(np.int16)
         if self._earlier:

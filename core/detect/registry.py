@@ -17,17 +17,17 @@ from core.detect.yunet import YuNet
 
 @dataclass(frozen=True, slots=True)
 class DetectorEntry:
-    """A detector that can be chosen: how to make it from the lowest score to report, and what it needs."""
+    """A detector that can be chosen: how to make it, given the lowest score to report, and what it needs."""
 
     make: Callable[[float], Detector]
     weights: Weights
     scales: tuple[ScaleConfig, ...]
     plain_side: float = math.inf
-    """Side in pixels from which on a face that is not found is hidden or gone: a closer look finds other things."""
+    """A face of at least this side in pixels that is not found is hidden or gone: crops find other things."""
 
 
 _YUNET_SCALES = (ScaleConfig(long_side=320), ScaleConfig(long_side=640), ScaleConfig(long_side=1280, every=5))
-# BlazeFace sees a picture at 128 or 192 px: far faces need tiles.
+# BlazeFace scales pictures to 128 or 192 px, so distant faces need tiles.
 _BLAZEFACE_SCALES = (
     ScaleConfig(long_side=256),
     ScaleConfig(long_side=256, rows=2, columns=4),
@@ -45,17 +45,17 @@ DETECTORS: dict[str, DetectorEntry] = {
 
 
 def find(name: str) -> DetectorEntry:
-    """The detector of that name. Raises ValueError for an unknown one."""
+    """The detector with this name. Raises ValueError if there is none."""
     if name not in DETECTORS:
         raise ValueError(f"unknown detector {name!r}; there are: {', '.join(sorted(DETECTORS))}")
     return DETECTORS[name]
 
 
 def create(name: str, min_score: float) -> Detector:
-    """A detector of that name. Raises ValueError for an unknown name, WeightsError for weights that are not right."""
+    """Make the detector with this name. Raises ValueError if there is none, WeightsError if its weights are wrong."""
     return find(name).make(min_score)
 
 
 def default_scales(name: str) -> tuple[ScaleConfig, ...]:
-    """The sizes that suit the detector of that name. Raises ValueError for an unknown one."""
+    """The sizes that suit the detector with this name. Raises ValueError if there is none."""
     return find(name).scales

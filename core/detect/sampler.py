@@ -1,4 +1,4 @@
-"""Decides which frames the detector looks at."""
+"""Decides which frames become samples for the detector."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from core.detect.cuts import Thumbnail
 
 
 class Sampler:
-    """A rate that follows motion: never slower than `max_interval`; faster than `min_interval` only where it must be.
+    """Samples at a rate that follows motion, normally between `min_interval` and `max_interval` seconds.
 
-    Between the two, a frame is sampled as soon as enough of its thumbnail differs from the last sample's. Time stamps
-    can be wrong, so pictures have the last word: where most of the picture has changed, or where moving pictures are
-    far apart (`sparse`), no interval keeps a frame from being sampled.
+    Between the two, a frame is sampled as soon as enough of its thumbnail differs from that of the last sample. Time
+    stamps can be wrong, so the pictures have the last word: if most of the picture has changed, or if moving pictures
+    are far apart (`sparse`), the frame is sampled whatever the interval.
     """
 
     def __init__(self, config: SampleConfig) -> None:
@@ -23,9 +23,9 @@ class Sampler:
         self._last_time = 0.0
 
     def wants(self, time: float, thumbnail: Thumbnail, *, forced: bool = False, sparse: bool = False) -> bool:
-        """Whether the frame at `time` (seconds) is to be sampled; `forced` where a scene begins.
+        """Whether to sample the frame at `time` (seconds). `forced`: yes in any case, as at the start of a scene.
 
-        `sparse` where so much time lies between the pictures that what moves is somewhere else in each.
+        `sparse`: pictures are so far apart in time that moving things are somewhere else in each.
         """
         current = thumbnail.astype(np.int16)
         since = time - self._last_time
@@ -33,7 +33,7 @@ class Sampler:
         if not due and self._last is not None:
             changed = float((np.abs(current - self._last) > self._config.change_level).mean())
             moved = changed >= self._config.change_share
-            due = changed > self._config.change_most or (
+            due = changed > self._config.forced_change_share or (
                 moved and (sparse or since >= self._config.min_interval - 1e-6)
             )
         if due:

@@ -1,4 +1,4 @@
-"""Looks at one sample: the whole picture at several sizes, then small crops where a small face is missing."""
+"""One detector pass over a sample: the whole picture at several sizes, then crops where a small face is missing."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from core.pictures import planes as picture
 from core.pictures.planes import BgrImage
 from core.pictures.scratch import Arena
 
-TILE_OVERLAP = 0.2  # share of a tile that its neighbour shows too: faces on a seam are whole in one of them
+TILE_OVERLAP = 0.2  # share of a tile that its neighbour also shows, so that a face on a seam is whole in one of them
 CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
 SAME_IOU = 0.4
 MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
-EASY_SIDE = 36  # px: a face this large in a scaled picture is hard to miss
-DOUBT = 0.6  # what a score is worth when a size that should have seen the face did not
+EASY_SIDE = 36  # px: the detector hardly misses a face this large in a scaled picture
+DOUBT = 0.6  # factor for the score when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
-WEAK = 0.5  # below this score a find is shown to the second detector
-USUAL_INTERVAL = 0.15  # s: a sample further from the last counts for more than one, so that no size is used too seldom
-MOST_COUNTED = 2.0  # and for no more than this: where it is the detector that is slow, it must not be made slower
+WEAK = 0.5  # detections below this score are shown to the second detector
+USUAL_INTERVAL = 0.15  # s: a sample that comes later than this counts as more than one, so that no size is rare
+MOST_COUNTED = 2.0  # but as no more than this: if the detector itself is slow, do not make it slower
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A face of an earlier sample; `seen` is when it was last found, in seconds."""
+    """A face from an earlier sample; `seen` is when it was last found, in seconds."""
 
     box: Box
     seen: float
 
 
 class Scanner:
-    """One detector on the samples of one stream. Remembers the last samples' faces, nothing else."""
+    """Runs one detector on the samples of one stream. Remembers the faces of recent samples, nothing else."""
 
     def __init__(
-        self, detector: Detector, config: DetectConfig, second: SecondOpinion | None = None, keep_score: float = 0.0
+        self, detector: Detector, config: DetectConfig, second: SecondOpinion | None = None, min_score: float = 0.0
     ) -> None:
-        """Finds of `detector` below `keep_score` count only where `second` confirms them."""
+        """Finds of `detector` below `min_score` count only where `second` confirms them."""
         self._detector, self._config = detector, config
-        self._second, self._keep_score = second, keep_score
+        self._second, self._min_score = second, min_score
         self._scales = config.scales or default_scales(config.detector)
         self._plain_side = find(config.detector).plain_side
         self._known: list[_Known] = []
@@ -56,10 +56,10 @@ class Scanner:
         self._memory = Arena()
 
     def scan(self, frame: Frame, time: float, *, scene_start: bool, alone: bool = False) -> list[Detection]:
-        """All faces of `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
+        """All faces in `frame`, boxes in pixels of its upright picture; `time` in seconds on the engine's clock.
 
-        `alone` where no other sample shows the same faces nearby: every size is looked at, and no
-        find is doubted. Whatever the detector raises is passed on.
+        `alone` means that no other sample nearby shows the same faces: every size is used, nothing is doubted.
+        Raises whatever the detector raises.
         """
         self._memory.begin()
         if scene_start:
@@ -69,7 +69,7 @@ class Scanner:
         due = self._due(time, alone)
         images: dict[int, BgrImage] = {}
         seen = merge(self._look(frame, due, 1.0 if alone else DOUBT, images))
-        found = [d for d in seen if d.score >= self._keep_score]
+        found = [d for d in seen if d.score >= self._min_score]
         finest = max(map(_whole_side, due)) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
         if self._second is not None:
@@ -79,13 +79,13 @@ class Scanner:
         return found
 
     def _due(self, time: float, alone: bool) -> list[ScaleConfig]:
-        """The sizes to look at now: each again after its number of samples, or the time that so many usually take."""
+        """The sizes to use now: each again after its number of samples, or after the time they usually take."""
         apart = time - self._last
         self._count += min(max(1.0, apart / USUAL_INTERVAL), MOST_COUNTED)
         self._last = time
         due = [s for s in self._scales if alone or s not in self._used or self._count - self._used[s] >= s.every - 1e-6]
-        due = due or [self._scales[0]]  # a sample that nothing was looked for in would pass for one without faces
-        # Before the look: a detector that fails at one size must not fail at it every time.
+        due = due or [self._scales[0]]  # an unchecked sample would look like one without faces
+        # Set before the pass: a detector that fails at one size must not fail every time.
         self._used.update(dict.fromkeys(due, self._count))
         return due
 
@@ -123,7 +123,7 @@ class Scanner:
         return cross_check(found, width, doubt)
 
     def _whole(self, frame: Frame, long_side: int, images: dict[int, BgrImage]) -> BgrImage:
-        """The upright picture with its longer side at `long_side` px, from the next larger one where there is one."""
+        """The upright picture with its longer side at `long_side` px, made from the next larger one if there is one."""
         video = frame.video
         scale = long_side / max(video.width, video.height)
         size = fitted_side(video.width * scale), fitted_side(video.height * scale)
@@ -140,10 +140,9 @@ class Scanner:
         return image
 
     def _follow_up(self, frame: Frame, found: Sequence[Detection], finest: float) -> Iterator[Detection]:
-        """Look again, closely, for the small faces that earlier samples had and this one lacks.
+        """Search again, in crops, for small faces that earlier samples had and this one lacks.
 
-        `finest` is the scale of the largest picture that was looked at: what was plain to see in that is not looked
-        for again.
+        `finest` is the scale of the largest picture used: a face that was easy to see in it is not searched for again.
         """
         side = self._config.follow_up_side
         width, height = frame.upright_size
@@ -159,7 +158,7 @@ class Scanner:
         for (area, known), answer in zip(areas, answers, strict=True):
             for detection in answer:
                 box = detection.box.scaled(area.width / side, area.height / side).moved(area.x0, area.y0)
-                # A crop may show neighbours, too: only what could be the missing face is of use.
+                # A crop may also show neighbours: use only what could be the missing face.
                 if _apart(_spot(known.box), _spot(box)) < 1:
                     yield replace(detection, box=box)
 
@@ -185,7 +184,7 @@ def _whole_side(scale: ScaleConfig) -> int:
 
 
 def fitted_side(length: float) -> int:
-    """A side in whole pixels: a multiple of 32 where that changes it little, for networks pad to one with black."""
+    """A side in whole pixels: a multiple of 32 if that is close, because networks pad to one with black."""
     multiple = round(length / 32) * 32
     return multiple if abs(multiple - length) <= MAX_STRETCH * length else max(1, round(length))
 
@@ -201,7 +200,7 @@ def tiles(width: int, height: int, scale: ScaleConfig) -> list[tuple[int, int, i
 
 
 def merge(detections: Iterable[Detection]) -> list[Detection]:
-    """One detection a face, the best-scored, where several sizes or tiles found it."""
+    """One detection per face, the one with the best score, when several sizes or tiles found it."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: -d.score):
         if not any(k.label == detection.label and iou(k.box, detection.box) > SAME_IOU for k in kept):
@@ -210,11 +209,11 @@ def merge(detections: Iterable[Detection]) -> list[Detection]:
 
 
 def cross_check(found: Mapping[int, Sequence[Detection]], width: int, doubt: float = DOUBT) -> list[Detection]:
-    """The detections of several sizes of one picture, doubted where a size that should have seen them did not.
+    """The detections from several sizes of one picture; a lower score if a size that should have seen them did not.
 
-    `found` maps the width that the picture of `width` px was scaled to onto what was seen there. Enlarged
-    blobs look like faces; a face that is easily large enough for a smaller size is seen there, too. `doubt` is what is
-    left of such a score.
+    `found` maps the width that the picture of `width` px was scaled to onto the detections at that width. Enlarged
+    blobs look like faces, but a face that is large enough for a smaller size is also seen there. `doubt` multiplies
+    such a score.
     """
     checked = []
     for scaled, detections in found.items():
@@ -226,7 +225,7 @@ def cross_check(found: Mapping[int, Sequence[Detection]], width: int, doubt: flo
 
 
 def unmatched(known: Sequence[Box], found: Sequence[Box]) -> list[int]:
-    """Indices of the known faces that none of the found boxes can be, each box standing for one face, nearest first."""
+    """Indices of known faces that match none of the found boxes. Each box matches one face, nearest pairs first."""
     spots = [_spot(box) for box in found]
     pairs = sorted(
         (apart, k, f)
@@ -247,7 +246,7 @@ def _spot(box: Box) -> tuple[float, float, float]:
 
 
 def _apart(a: tuple[float, float, float], b: tuple[float, float, float]) -> float:
-    """How far two spots (middle, side) are from being one face in two successive samples: below 1 they may be."""
+    """Distance of two spots (middle, side), in face sizes: below 1 they may be the same face in successive samples."""
     (ax, ay, a_side), (bx, by, b_side) = a, b
     large, small = max(a_side, b_side), min(a_side, b_side)
     return math.inf if large > 2 * small else math.hypot(bx - ax, by - ay) / large

@@ -45,7 +45,7 @@ class YuNet:
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
         """One list of detections a picture, boxes in that picture's pixels.
 
-        Small pictures of one size run as one sheet: a run costs less than as many small ones.
+        Small pictures of the same size run as one sheet, which costs less than several small runs.
         """
         shapes = {picture.shape for picture in pictures}
         if (
@@ -82,9 +82,9 @@ class YuNet:
         ]
 
     def _blob(self, picture: BgrImage) -> FloatArray:
-        """What the network takes: planes of floats, black where the sides are filled up. Overwritten by the next.
+        """The network's input: planes of floats, padded with black. The next call overwrites it.
 
-        A new array for each picture would cost more than filling it: its pages come from the system every time.
+        Allocating an array for each picture would cost more than filling it, because its pages come from the system.
         """
         height, width = picture.shape[:2]
         tall, wide = height + -height % MULTIPLE, width + -width % MULTIPLE
@@ -104,7 +104,7 @@ def decode(heads: Sequence[FloatArray], min_score: float) -> tuple[FloatArray, F
     """Boxes (n, 4) as x0, y0, x1, y1 in pixels of the network's input and scores (n,), float32, of its three outputs.
 
     Those are float32 (1, channels, rows, columns) for strides 8, 16 and 32: the logits of class and objectness, then
-    the box; what else there is is not read. The score is the geometric mean of class and objectness, a box is its
+    the box; further channels are ignored. The score is the geometric mean of class and objectness, a box is its
     cell's offset and the logarithm of its size.
     """
     # A factor is at least as large as the product: objectness alone rules out nearly all of thousands of cells.

@@ -1,1 +1,1 @@
-"""Painting masks on the planes of a picture."""
+"""Paints masks onto the planes of a picture."""

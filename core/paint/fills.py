@@ -1,7 +1,7 @@
-"""What regions are filled with: a few averages, kept for a while and not taken anew from every frame.
+"""What regions are filled with: a few averages, kept for a while instead of being recomputed for every frame.
 
-Averages that follow the picture frame by frame say more about a face than those of one instant (from several frames of
-a moving mosaic, detail can be worked out), and every small change of theirs has to be encoded.
+Averages that follow the picture frame by frame reveal more of a face than those of one instant (detail can be
+reconstructed from several frames of a moving mosaic), and every small change costs bits in the encoder.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from core.pictures.planes import Samples
 from core.pictures.scratch import Scratch
 
 _BUDGET: Final = 32 << 20
-"""Bytes of drawn fills that may be kept from frame to frame."""
+"""Maximum bytes of drawn fills that are kept from frame to frame."""
 
 
 @dataclass(slots=True, eq=False)
 class Fill:
-    """The averages that one region shows on one plane since the time `taken` (seconds), and how they were last drawn.
+    """The averages of one region on one plane, computed at time `taken` (seconds), and their last drawing.
 
-    `parts` are the columns and rows that were asked for.
+    `parts` is the requested number of columns and rows.
     """
 
     grid: Samples
@@ -38,9 +38,10 @@ class Fill:
 
 
 class Fills:
-    """The fills of one stream's regions, by name. `refresh` in seconds: 0 takes averages from every frame.
+    """The fills of one stream's regions, by name.
 
-    `smooth` where grids are drawn out smoothly, not as tiles.
+    Averages are recomputed after `refresh` seconds; 0 means for every frame. `smooth` draws them smoothly instead of as
+    tiles.
     """
 
     def __init__(self, refresh: float, smooth: bool, budget: int = _BUDGET) -> None:
@@ -52,14 +53,14 @@ class Fills:
         self._shared = Scratch()
 
     def begin(self, time: float) -> None:
-        """A frame at `time` (seconds) begins; what the frame before it did not use is forgotten."""
+        """Start the frame at `time` (seconds); fills that the previous frame did not use are dropped."""
         self._kept, self._used, self._time, self._bytes = self._used, {}, time, 0
 
     def get(self, name: Hashable, parts: tuple[int, int], take: Callable[[], Samples]) -> Fill:
-        """The fill of the region of this name, or of one without a name (None).
+        """The fill of the region with this name; None stands for a region without a name, which is not kept.
 
-        A name stands for one region on one plane of one pixel format. `take` is called for averages of this frame:
-        when there are none yet, when they are old, and when they were taken for other `parts`.
+        A name identifies one region on one plane of one pixel format. `take` computes averages of this frame; it is
+        called if there are none yet, if they are too old, or if they were made for other `parts`.
         """
         fill = None if name is None else self._kept.get(name)
         if fill is None or fill.parts != parts or not 0 <= self._time - fill.taken < self._refresh:
@@ -69,9 +70,9 @@ class Fills:
         return fill
 
     def painted(self, fill: Fill, placed: Placed, window: Span) -> Samples:
-        """The fill drawn out over `window` and cut to what the shape covers of it, to be added to the rest.
+        """The fill drawn over `window` and multiplied by the shape's coverage, ready to be added to the rest.
 
-        Shaped like the shape's span; good until the next call.
+        Has the shape of the placed span; valid until the next call.
         """
         span, cover = placed.span, placed.alpha.cover
         top, left = span.y0 - window.y0, span.x0 - window.x0
@@ -80,7 +81,7 @@ class Fills:
         drawn_as = None if placed.shape is None else (placed.shape, shape, top, left)
         if fill.drawn is not None and drawn_as is not None and drawn_as == fill.drawn_as:
             return fill.drawn
-        # Not until the end: what is drawn half must not be taken for the whole later.
+        # Cleared until drawing is complete: a half-drawn fill must never be reused.
         fill.drawn = fill.drawn_as = None
         keep = drawn_as is not None and self._bytes <= self._budget
         if not keep:

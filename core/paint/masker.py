@@ -1,4 +1,4 @@
-"""Paints verdicts onto frames: the one place where masked frames come from."""
+"""Paints verdicts onto frames: the only place that creates masked frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import SEAL, MaskedFrame
 from core.paint.fills import Fill, Fills
-from core.paint.stabilizer import Steady
+from core.paint.stabilizer import Stabilizer
 from core.paint.styles import AlphaCache, Placed, Span, averages, blend, enlarged, solid_grid
 from core.paint.veil import NEUTRAL, NODES, veil
 from core.paint.zones import Zones
@@ -23,17 +23,17 @@ from core.pictures.planes import Plane, Samples, is_full_range, planes
 from core.pictures.scratch import Scratch
 
 _SAMPLED: Final = 6
-"""Averages are taken over at least this many samples a side, also where only a corner is to be painted."""
+"""Averages are taken over at least this many samples per side, even if only a corner is painted."""
 
 _HD_ROWS: Final = 720
-"""A picture that does not name its colours is taken for BT.709 from this height on, as players do."""
+"""A picture without a colour space is assumed to be BT.709 from this height on, as players do."""
 
 _BT709, _UNSPECIFIED = 1, 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Patch:
-    """One thing to paint on one plane: `fill` is drawn out over `window`, and what `placed` covers of it painted."""
+    """One thing to paint on one plane: `fill` is drawn over `window`, and the part that `placed` covers is painted."""
 
     target: Samples
     placed: Placed
@@ -42,11 +42,10 @@ class _Patch:
 
 
 class Masker:
-    """Paints frames in place, on the planes they were decoded to. Not for several threads at once.
+    """Paints frames in place, on their decoded planes. Not thread-safe.
 
-    Every region is reduced to a few averages of the raw picture before anything is painted, then patches are laid
-    over each other from the smallest to the largest: inside a shape nothing of the raw picture stays, and where
-    regions overlap the coarsest shows.
+    First, every region is reduced to a few averages of the raw picture. Then the patches are painted from the smallest
+    to the largest: inside a shape nothing of the raw picture remains, and where regions overlap the coarsest one shows.
     """
 
     def __init__(self, config: MaskConfig, zones: Sequence[ZoneConfig] = ()) -> None:
@@ -55,19 +54,19 @@ class Masker:
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
         self._fills = Fills(config.refresh, self._smooth)
-        self._steady = Steady()
+        self._stabilizer = Stabilizer()
         self._spare = Scratch()
 
     def mask(self, frame: Frame, verdict: Verdict) -> MaskedFrame:
-        """Cover the frame as the verdict says, in place, and all zones with it.
+        """Paint the verdict and all zones onto the frame, in place.
 
-        A region that makes no sense (not finite, empty, absurdly far out) turns the verdict into BLANKET. Raises
-        UnsupportedPictureError for a pixel format without plane views; whatever is raised, the frame is to be
-        thrown away, for it may be half painted.
+        An invalid region (not finite, empty, absurdly far out) turns the verdict into BLANKET. Raises
+        UnsupportedPictureError for a pixel format without plane views. After any exception the frame must be thrown
+        away, because it may be half painted.
         """
         if verdict.cover is not Cover.BLANKET and not all(region.box.is_valid() for region in verdict.regions):
             verdict = Verdict(Cover.BLANKET, (), verdict.mask_age)
-        self._steady.begin()
+        self._stabilizer.begin()
         self._fills.begin(frame.time)
         if verdict.cover is Cover.BLANKET:
             self._blanket(frame)
@@ -89,7 +88,7 @@ class Masker:
         named = []
         for region, name in zip(regions, _names(regions), strict=True):
             wanted = frame.orientation.to_coded(region.box, video.width, video.height)
-            named.append((self._steady.box(name, wanted), name))
+            named.append((self._stabilizer.box(name, wanted), name))
         named.sort(key=lambda pair: pair[0].area)
         views = _writable_planes(frame)
         zones = self._zones.patches(video.format.name, video.width, video.height, frame.orientation, views)
@@ -97,7 +96,7 @@ class Masker:
         placed: list[tuple[Placed | None, Hashable]] = []
         before: Plane | None = None
         for index, (plane, in_plane) in enumerate(zip(views, zones, strict=True)):
-            if before is None or not _same_grid(plane, before):  # both chroma planes are cut alike
+            if before is None or not _same_grid(plane, before):  # both chroma planes share one geometry
                 fx, fy = 1 / (1 << plane.x_shift), 1 / (1 << plane.y_shift)
                 placed = [(self._alphas.place(plane, box.scaled(fx, fy)), name) for box, name in named]
                 placed += [(zone, ("zone", number)) for number, zone in enumerate(in_plane)]
@@ -109,7 +108,7 @@ class Masker:
                 for place, name in placed
                 if place
             ]
-        # Only now that every average is taken may a sample change.
+        # All averages have been taken; only now may samples change.
         for patch in patches:
             placed_here, target = patch.placed, patch.placed.span.of(patch.target)
             painted = self._fills.painted(patch.fill, placed_here, patch.window)
@@ -123,7 +122,7 @@ class Masker:
     ) -> _Patch:
         height, width = plane.array.shape[:2]
         window = placed.span.widened(_SAMPLED, width, height)
-        # What is left of a region at the picture's edge gets its share of the averages, not all of them.
+        # A region cut by the picture's edge gets a proportional number of averages.
         most = NODES if self._config.style == "veil" else self._config.cells
         columns, rows = (math.ceil(most * part) for part in placed.share)
 
@@ -137,7 +136,7 @@ class Masker:
         return _Patch(plane.array, placed, window, self._fills.get(name, (columns, rows), take))
 
     def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
-        """The configured colour as a grid, or None when the style shows averages."""
+        """The configured colour as a grid, or None if the style shows averages."""
         if self._config.style != "solid":
             return None
         colorspace = frame.video.colorspace
@@ -147,7 +146,7 @@ class Masker:
 
 
 def _names(regions: Sequence[Region]) -> list[Hashable]:
-    """What tells the regions of one frame apart and finds them again in the next; None for one of no track."""
+    """Names that identify the regions of a frame and match them to the next frame; None for regions without a track."""
     count: Counter[int] = Counter()
     names: list[Hashable] = []
     for region in regions:
@@ -161,7 +160,7 @@ def _same_grid(a: Plane, b: Plane) -> bool:
 
 
 def _writable_planes(frame: Frame) -> tuple[Plane, ...]:
-    # The decoder may still predict other frames from this picture.
+    # The decoder may still use this picture as a reference.
     frame.video.make_writable()
     return planes(frame.video)
 

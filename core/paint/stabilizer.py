@@ -1,4 +1,4 @@
-"""Keeps painted regions from trembling: where they may stay as they are, they do."""
+"""Keeps painted regions from jittering: they keep their place and size whenever possible."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 from core.geometry import Box
 
 _SLACK: Final = 1.2
-"""How many times the wanted width and height a painted region may have."""
+"""Maximum width and height of a painted region, relative to the wanted size."""
 
 _ROOM: Final = 1.03
-"""How many times the wanted width or height it gets at least when it is new or that must change: room to stay ..."""
+"""Minimum width and height of a new or changed region, relative to the wanted size: room to stay unchanged ..."""
 
 _STEPS: Final = 24
-"""... and then the next of the sizes that all regions share, so many to every doubling: each is drawn only once."""
+"""... rounded up to one of the sizes that all regions share (this many per octave), so that each is drawn once."""
 
 
-class Steady:
-    """The painted boxes of one stream's regions, by name, and around what is wanted: box in box, ellipse in ellipse.
+class Stabilizer:
+    """The painted boxes of one stream's regions, by name. Each encloses the wanted box, its ellipse the wanted one.
 
-    Detections waver by a few pixels from sample to sample, and regions grow and shrink between them. A region that
-    keeps its size needs no new drawing, and one that stays where it is costs next to nothing to encode.
+    Detections vary by a few pixels from sample to sample, and regions grow and shrink in between. A region that keeps
+    its size need not be redrawn, and one that stays in place costs next to nothing to encode.
     """
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class Steady:
         self._used: dict[Hashable, Box] = {}
 
     def begin(self) -> None:
-        """A frame begins; what the frame before it did not use is forgotten."""
+        """Start a frame; boxes that the previous frame did not use are dropped."""
         self._kept, self._used = self._used, {}
 
     def box(self, name: Hashable, wanted: Box) -> Box:
-        """What to paint where `wanted` must be: a box around it, the same as in the frame before if that will do.
+        """The box to paint for `wanted`: one that encloses it, the same as in the previous frame if that still does.
 
-        A region without a name (None) is painted as it is wanted.
+        For a region without a name (None), `wanted` itself.
         """
         if name is None:
             return wanted
@@ -65,7 +65,7 @@ def _around(wanted: Box, width: float, height: float) -> Box:
 
 
 def _reach(inner: Box, outer: Box) -> float:
-    """How many times larger `outer` must be for the ellipse in it to hold that in `inner`: at most this, not more."""
+    """Upper bound on the scale at which the ellipse in `outer` contains the ellipse in `inner`."""
     (ix, iy), (ox, oy) = inner.center, outer.center
     away = math.hypot(2 * (ix - ox) / outer.width, 2 * (iy - oy) / outer.height)
     return away + max(inner.width / outer.width, inner.height / outer.height)

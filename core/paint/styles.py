@@ -1,4 +1,4 @@
-"""What a region is filled with and how its edge blends in; works on single planes, in samples of that plane."""
+"""How a region is filled and how its edge blends in. Works on single planes, in samples of that plane."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from core.pictures.planes import Plane, Samples
 Shape = Literal["ellipse", "box"]
 
 _FINEST: Final = 3
-"""An average always covers at least this many samples a side: an average of one sample is that sample."""
+"""Every average covers at least this many samples per side: the average of one sample is that sample."""
 
 _LARGE_TILE: Final = 32
-"""Tiles of at least this many samples a side are averaged from a picture of half the size."""
+"""Tiles with at least this many samples per side are averaged from a picture of half the size."""
 
 _WIDEST: Final = 8192
-"""Half a shape's width or height in samples from which on it is not kept for others of its size."""
+"""Shapes whose half-width or half-height exceeds this, in samples, are not cached."""
 
 _BLUR_STEPS: Final = 4
-"""Each average becomes this many cubic steps a side before the linear enlargement: no creases."""
+"""Each average becomes this many cubic steps per side before linear enlargement, to avoid creases."""
 
 _LUMA_WEIGHTS: Final = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-"""Weights of red and blue in luma by AVCOL_SPC number: BT.709, BT.2020; everything else is BT.601."""
+"""Luma weights of red and blue by AVCOL_SPC number: BT.709, BT.2020. Everything else is BT.601."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A rectangle of whole samples of one plane, `x1` and `y1` excluded."""
+    """A rectangle of whole samples on one plane, `x1` and `y1` exclusive."""
 
     x0: int
     y0: int
@@ -54,11 +54,11 @@ class Span:
         return self.y1 - self.y0
 
     def of(self, array: Samples) -> Samples:
-        """The view of this rectangle in a plane's array."""
+        """A view of this rectangle in the plane's array."""
         return array[self.y0 : self.y1, self.x0 : self.x1]
 
     def widened(self, side: int, width: int, height: int) -> Span:
-        """At least `side` samples wide and tall, inside a plane of `width` x `height` (as far as that allows)."""
+        """Widened to at least `side` samples in width and height, within a plane of `width` x `height`."""
         x0, x1 = _at_least(self.x0, self.x1, side, width)
         y0, y1 = _at_least(self.y0, self.y1, side, height)
         return Span(x0, y0, x1, y1)
@@ -73,14 +73,14 @@ def _at_least(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
 
 
 def averages(samples: Samples, columns: int, rows: int) -> Samples:
-    """The picture reduced to at most `columns` x `rows` averages, each over three samples a side or more."""
+    """The picture reduced to at most `columns` x `rows` averages, each over at least three samples per side."""
     height, width = samples.shape[:2]
     columns, rows = max(1, min(columns, width // _FINEST)), max(1, min(rows, height // _FINEST))
-    # Halving reads row by row, which is much kinder to memory than going from tile to tile.
+    # Halving reads row by row, which uses the caches much better than going tile by tile.
     while min(height // rows, width // columns) >= _LARGE_TILE:
         height, width = height // 2, width // 2
         samples = _reduced(samples[: 2 * height, : 2 * width], width, height)
-    # Tiles of whole samples are ten times faster; the few samples past the last tile need not be counted.
+    # Tiles of whole samples are ten times faster; the few samples past the last tile can be ignored.
     return _reduced(samples[: height - height % rows, : width - width % columns], columns, rows)
 
 
@@ -89,13 +89,13 @@ def _reduced(samples: Samples, width: int, height: int) -> Samples:
 
 
 def enlarged(grid: Samples, out: Samples, smooth: bool) -> None:
-    """Draw a grid of averages out over `out`: smooth, or as flat tiles."""
+    """Enlarge a grid of averages into `out`: smoothly or as flat tiles. Raises ValueError if it cannot be in place."""
     height, width = out.shape[:2]
     if smooth:
         rows, columns = grid.shape[:2]
         steps = min(columns * _BLUR_STEPS, width), min(rows * _BLUR_STEPS, height)
         soft = np.asarray(cv2.resize(grid, steps, interpolation=cv2.INTER_CUBIC), grid.dtype)
-        if grid.dtype != np.uint8:  # cubic steps overshoot: ten bits must stay ten
+        if grid.dtype != np.uint8:  # cubic interpolation overshoots: ten-bit samples must stay in range
             soft = np.clip(soft, grid.min(), grid.max())
         drawn = cv2.resize(soft, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
     else:
@@ -131,7 +131,7 @@ def solid_grid(plane: Plane, color: tuple[int, int, int], colorspace: int, full_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alpha:
-    """How much of each sample is covered, 0 to 255, and the rest to 255; shaped and typed like the plane's samples."""
+    """Coverage of each sample, 0 to 255, and 255 minus that; same shape and type as the plane's samples."""
 
     cover: Samples
     rest: Samples
@@ -143,7 +143,7 @@ class Alpha:
 
 
 def as_alpha(cover: npt.NDArray[np.uint8], plane: Plane) -> Alpha:
-    """Coverage of 0 to 255, shape (height, width), made to fit the plane's depth and channels."""
+    """Coverage (0 to 255, shape (height, width)) converted to the plane's type and channels."""
     rest = np.asarray(cv2.bitwise_not(cover), np.uint8)
     pair: list[Samples] = []
     for values in (cover, rest):
@@ -154,21 +154,21 @@ def as_alpha(cover: npt.NDArray[np.uint8], plane: Plane) -> Alpha:
 
 
 def blend(target: Samples, painted: Samples, alpha: Alpha, spare: Samples) -> None:
-    """Add `painted`, already cut to alpha's cover, to the rest of `target` in place; of alpha 255 there is no rest.
+    """Blend `painted`, already multiplied by the alpha's cover, into `target` in place. Cover 255 leaves no raw sample.
 
-    All of one shape and type. `spare`, memory of the caller's, is used up. Raises ValueError when the target cannot be
-    painted in place.
+    All arrays have the same shape and type. `spare` is working memory and gets overwritten. Raises ValueError if the
+    target cannot be painted in place.
     """
-    np.copyto(spare, target)  # the picture is long out of the caches: copying fetches it a third faster than arithmetic
+    np.copyto(spare, target)  # the picture is no longer in the caches: copying loads it a third faster than arithmetic
     kept = cv2.multiply(spare, alpha.rest, dst=spare, scale=1 / 255)
-    if cv2.add(painted, kept, dst=target) is not target:  # twice as fast as NumPy on rows that are not adjacent
+    if cv2.add(painted, kept, dst=target) is not target:  # twice as fast as NumPy on non-contiguous rows
         raise ValueError("cannot paint in place")
 
 
 def outside(offsets: npt.NDArray[np.generic], half: float) -> npt.NDArray[np.float32]:
-    """Squared distance of samples from the middle, along one axis of a shape, in units of that half-axis.
+    """Squared distance of samples from the centre along one axis of a shape, in units of the half-axis `half`.
 
-    A sample's width counts as inside.
+    Reduced by one sample's width, so that samples that touch the shape count as inside.
     """
     beyond = np.maximum(np.abs(offsets.astype(np.float32)) - 1, 0)
     squared: npt.NDArray[np.float32] = np.square(beyond / np.float32(half))
@@ -185,23 +185,23 @@ def _outside_from_middle(count: int, half: float) -> npt.NDArray[np.float32]:
 def coverage(
     u: npt.NDArray[np.float32], v: npt.NDArray[np.float32], soft_edge: float, shape: Shape
 ) -> npt.NDArray[np.uint8]:
-    """Coverage of samples that lie `outside` by `u` along x and by `v` along y: (len(v), len(u)).
+    """Coverage from the `outside` distances `u` along x and `v` along y; shape (len(v), len(u)).
 
-    255 on every sample that comes within one sample's width of the shape, falling to 0 outside it over `soft_edge`
-    times its width and height.
+    255 on every sample within one sample's width of the shape, falling to 0 outside over `soft_edge` times its width
+    and height.
     """
     join = np.add if shape == "ellipse" else np.maximum
     away = join(v[:, None], u[None, :])
-    rim = max((1 + 2 * soft_edge) ** 2 - 1, 1e-3)  # a hard edge is a very steep one
+    rim = max((1 + 2 * soft_edge) ** 2 - 1, 1e-3)  # a hard edge is just a very steep one
     slope = 255 / rim
     return np.asarray(cv2.addWeighted(away, -slope, away, 0, 255 + slope, dtype=cv2.CV_8U), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A shape on a plane: the samples it touches, how far each is covered, and what share of its width and height.
+    """A shape placed on a plane: the samples it touches, their coverage, and the visible fractions of width and height.
 
-    Two of the same `shape` have the same alpha; None where that cannot be told.
+    Equal `shape` means equal alpha; None if unknown.
     """
 
     span: Span
@@ -211,7 +211,7 @@ class Placed:
 
 
 class AlphaCache:
-    """Coverage of shapes by size, so that a face that keeps its size is not drawn anew: bounded in bytes."""
+    """Coverage of shapes, cached by size so that a face that keeps its size is not redrawn. Bounded in bytes."""
 
     def __init__(self, soft_edge: float, shape: Shape, budget: int = 32 << 20) -> None:
         self._soft_edge, self._shape, self._budget = soft_edge, shape, budget
@@ -224,7 +224,7 @@ class AlphaCache:
         return self._bytes
 
     def place(self, plane: Plane, box: Box) -> Placed | None:
-        """Where the shape in `box`, in samples of the plane, is painted and what it covers; None when off the plane."""
+        """Place the shape in `box` (in samples of the plane); None if it lies outside the plane."""
         height, width = plane.array.shape[:2]
         (x, y), rx, ry = box.center, _rounded_up(box.width / 2), _rounded_up(box.height / 2)
         reach = 1 + 2 * self._soft_edge
@@ -238,7 +238,7 @@ class AlphaCache:
         if size > self._budget // 4 or max(nx, ny) > _WIDEST:
             xs, ys = np.arange(span.x0, span.x1) + (0.5 - x), np.arange(span.y0, span.y1) + (0.5 - y)
             return Placed(span, as_alpha(self._draw(outside(xs, rx), outside(ys, ry)), plane), share)
-        # A stored shape's middle is the middle of a sample: half a sample off at most, within `coverage`'s margin.
+        # A cached shape is centred on a sample: at most half a sample off, within the margin of `coverage`.
         whole = self._stored(plane, rx, ry, nx, ny)
         rows, columns = slice(span.y0 - top, span.y1 - top), slice(span.x0 - left, span.x1 - left)
         shape = (rx, ry, rows.start, rows.stop, columns.start, columns.stop)
@@ -250,7 +250,7 @@ class AlphaCache:
         if alpha is not None:
             self._held.move_to_end(key)
             return alpha
-        # A quarter is drawn, the others mirror it.
+        # Draw one quarter and mirror it.
         quarter = self._draw(_outside_from_middle(nx + 1, rx), _outside_from_middle(ny + 1, ry))
         whole = np.asarray(cv2.copyMakeBorder(quarter, ny, 0, nx, 0, cv2.BORDER_REFLECT_101), np.uint8)
         alpha = as_alpha(whole, plane)
@@ -265,8 +265,8 @@ class AlphaCache:
 
 
 def _rounded_up(half: float) -> float:
-    """A half-axis grown by at most 1/32 of itself (at least to half a sample), so that near sizes share a drawing."""
+    """A half-axis rounded up by at most 1/32 (and to at least half a sample), so that similar sizes share a drawing."""
     half = max(half, 0.5)
     step = 2.0 ** (math.frexp(half)[1] - 6)
-    # A millionth may be missing: sizes that lie on a step come with rounding errors, and must not flip between two.
+    # A millionth of tolerance: sizes exactly on a step have rounding errors and must not flip between two steps.
     return math.ceil(half / step - 1e-6) * step

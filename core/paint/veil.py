@@ -31,8 +31,8 @@ NEUTRAL: Final = (128, 128, 128)
 def veil(plane: Plane, window: Span, hidden: Sequence[Span], parts: tuple[int, int]) -> Samples:
     """Colours for a grid of `parts` (columns, rows) over `window`, from samples outside every span of `hidden`.
 
-    `hidden` must hold all that is painted on this plane, `window` included. Where no block around is visible, the colour is
-    `NEUTRAL`. Shape (rows, columns) or (rows, columns, channels), the plane's own type.
+    `hidden` must hold everything that is painted on this plane, `window` included. If no block around is visible, the
+    colour is `NEUTRAL`. Shape (rows, columns) or (rows, columns, channels), in the plane's own type.
     """
     columns, rows = parts
     height, width = plane.array.shape[:2]
@@ -58,5 +58,5 @@ def veil(plane: Plane, window: Span, hidden: Sequence[Span], parts: tuple[int, i
     apart = np.square(at_y[:, None, None] - ys) + np.square(at_x[None, :, None] - xs)
     weights = (apart + _SOFTNESS) ** -1.5
     values = weights @ seen / weights.sum(axis=2)[:, :, None]
-    grid = np.rint(values).astype(plane.array.dtype)
-    return grid if plane.array.ndim == 3 else grid[:, :, 0]
+    grid: Samples = np.rint(values).astype(plane.array.dtype)
+    return grid if plane.array.ndim == 3 else np.ascontiguousarray(grid[:, :, 0])

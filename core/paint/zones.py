@@ -17,11 +17,11 @@ from core.pictures.orientation import Orientation
 from core.pictures.planes import Plane
 
 _KEPT: Final = 4
-"""Sizes and orientations remembered: a stream has one, or a few when it changes on the way."""
+"""Number of sizes and orientations cached: a stream usually has one, or a few if it changes."""
 
 
 class Zones:
-    """Zones of the upright picture, drawn once for every size, orientation and pixel format that comes along."""
+    """Zones of the upright picture, drawn once for each size, orientation and pixel format."""
 
     def __init__(self, zones: Sequence[ZoneConfig]) -> None:
         self._zones = tuple(zones)
@@ -33,7 +33,7 @@ class Zones:
     def patches(
         self, video_format: str, width: int, height: int, orientation: Orientation, views: Sequence[Plane]
     ) -> tuple[tuple[Placed, ...], ...]:
-        """For each plane, the zones that touch it; `width` x `height` is the coded size, `views` its planes."""
+        """For each plane, the zones that touch it. `width` x `height` is the coded size, `views` are the planes."""
         key = (width, height, orientation, video_format)
         drawn = self._drawn.get(key)
         if drawn is None:
@@ -68,13 +68,13 @@ def _patches(outlines: Sequence[npt.NDArray[np.float64]], plane: Plane) -> list[
 
 
 def rasterized(outline: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.uint8]:
-    """255 inside the closed polygon (corners, shape (n, 2)) and one sample around it, 0 elsewhere: (height, width).
+    """255 inside the closed polygon (corners of shape (n, 2)) and one sample beyond, else 0; shape (height, width).
 
-    A polygon that crosses itself is covered wherever it winds around a point: it has no holes.
+    A polygon that crosses itself covers every point it winds around: it has no holes.
     """
     winding = np.zeros((height, width + 1), np.int32)
     for (x0, y0), (x1, y1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
-        # Rows whose middle the edge crosses; from the crossing to the right the winding number changes.
+        # Rows whose centre the edge crosses; the winding number changes to the right of the crossing.
         low, high = min(y0, y1), max(y0, y1)
         rows = np.arange(max(0, math.ceil(low - 0.5)), min(height, math.ceil(high - 0.5)))
         if rows.size:
@@ -82,5 +82,5 @@ def rasterized(outline: npt.NDArray[np.float64], width: int, height: int) -> npt
             columns = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.intp)
             winding[rows, columns] += 1 if y1 > y0 else -1
     inside = np.cumsum(winding[:, :width], axis=1) != 0
-    # One sample more on every side: a sample that the edge only grazes is covered too.
+    # One more sample on every side, to cover samples that the edge only touches.
     return np.asarray(cv2.dilate(inside.astype(np.uint8) * 255, np.ones((3, 3), np.uint8)), np.uint8)

@@ -1,1 +1,1 @@
-"""Planes of decoded pictures, which way up they are, and memory for working on them."""
+"""Planes of decoded pictures, their orientation, and reusable memory."""

@@ -1,4 +1,4 @@
-"""Which way up a coded picture is meant to be seen, and the way there and back."""
+"""Orientation of coded pictures, and conversion to and from upright ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROTATE = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """The coded picture is flipped left to right if `flip`, then turned `turn` degrees clockwise, to be upright.
+    """How to make a coded picture upright: mirror it left to right if `flip`, then turn it `turn` degrees clockwise.
 
     Raises ValueError unless `turn` is 0, 90, 180 or 270.
     """
@@ -32,7 +32,7 @@ class Orientation:
         return (height, width) if self.turn in (90, 270) else (width, height)
 
     def upright(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The upright form of a coded picture, shape (height, width) or (height, width, channels)."""
+        """The coded picture made upright; shape (height, width) or (height, width, channels)."""
         if self.flip:
             picture = np.ascontiguousarray(picture[:, ::-1])
         if self.turn:
@@ -40,7 +40,7 @@ class Orientation:
         return picture
 
     def to_coded(self, box: Box, width: int, height: int) -> Box:
-        """A box of the upright picture, in pixels of the coded picture of `width` x `height`."""
+        """Convert a box from upright pixels to pixels of the coded picture of `width` x `height`."""
         if self.turn == 90:
             box = Box(box.y0, height - box.x1, box.y1, height - box.x0)
         elif self.turn == 180:

@@ -1,4 +1,4 @@
-"""The planes of a decoded picture as arrays, and small pictures made from them without converting the whole."""
+"""The planes of a decoded picture as arrays, and small BGR pictures made without converting the whole picture."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy.typing as npt
 from core.geometry import Box
 
 BgrImage = npt.NDArray[np.uint8]
-"""Picture of shape (height, width, 3), uint8, blue-green-red."""
+"""BGR picture of shape (height, width, 3), uint8."""
 
 Samples = npt.NDArray[np.uint8 | np.uint16]
 """Samples of one plane, shape (height, width) or (height, width, channels), uint8 or uint16."""
 
 Allocate = Callable[[tuple[int, ...], np.dtype[np.uint8 | np.uint16]], Samples]
-"""Makes an array of a shape and a type, with anything in it."""
+"""Allocates an uninitialised array of a given shape and type."""
 
 Kind = Literal["luma", "chroma", "packed"]
 
@@ -30,12 +30,12 @@ _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 
 
 class UnsupportedPictureError(ValueError):
-    """The picture's pixel format or memory layout has no plane views; convert the frame to one of `FORMATS` first."""
+    """The picture's pixel format or memory layout is not supported; convert the frame to one of `FORMATS` first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """One plane of a pixel format: what its channels hold (one letter each), how far it is subsampled, its range."""
+    """One plane of a pixel format: its channels (one letter each), subsampling and maximum value."""
 
     channels: str
     x_shift: int
@@ -65,20 +65,19 @@ FORMATS: Final[dict[str, tuple[_Layout, ...]]] = {
     "gray": (_Layout("y", 0, 0, 255),),
     "gray10le": (_Layout("y", 0, 0, 1023),),
     "nv12": _semi_planar(255),
-    "p010le": _semi_planar(1023 << 6),  # ten bits, kept in the upper end of sixteen
+    "p010le": _semi_planar(1023 << 6),  # ten bits, stored in the upper bits of sixteen
     "bgr24": (_Layout("bgr", 0, 0, 255),),
     "rgb24": (_Layout("rgb", 0, 0, 255),),
 }
-"""Pixel formats that can be looked at and painted in place, by their FFmpeg names."""
+"""Pixel formats that can be read and painted in place, by FFmpeg name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plane:
-    """A writable view of one plane: no copy, so it dies with `make_writable()` of the frame it came from.
+    """A writable view of one plane, not a copy: `make_writable()` on its frame invalidates it.
 
-    `array` is (height, width), or (height, width, channels) when interleaved; uint8, or uint16 up to `max_value`.
-    One sample covers `1 << x_shift` by `1 << y_shift` pixels. `channels` names what each channel holds: one of
-    y, u, v, uv, bgr, rgb.
+    `array` has shape (height, width), or (height, width, channels) if interleaved; uint8, or uint16 up to `max_value`.
+    One sample covers `1 << x_shift` by `1 << y_shift` pixels. `channels` is one of y, u, v, uv, bgr, rgb.
     """
 
     array: Samples
@@ -90,15 +89,15 @@ class Plane:
 
     @property
     def depth_shift(self) -> int:
-        """Bits by which samples exceed eight: `sample >> depth_shift` fits a byte."""
+        """Number of bits beyond eight: `sample >> depth_shift` fits in a byte."""
         return self.max_value.bit_length() - 8
 
 
 def planes(video: av.VideoFrame) -> tuple[Plane, ...]:
-    """Writable views of every plane, luma first, row padding left out.
+    """Writable views of all planes, luma first, without row padding.
 
-    Take them after `make_writable()`, which may move the picture. Raises UnsupportedPictureError for a pixel format
-    that is not in `FORMATS` and for a picture stored bottom-up.
+    Call it after `make_writable()`, which may move the picture in memory. Raises UnsupportedPictureError for a pixel
+    format that is not in `FORMATS` and for pictures stored bottom-up.
     """
     layouts = FORMATS.get(video.format.name)
     if layouts is None:
@@ -121,14 +120,14 @@ def planes(video: av.VideoFrame) -> tuple[Plane, ...]:
 
 
 def fresh(shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
-    """An array of its own."""
+    """A newly allocated, uninitialised array."""
     return np.empty(shape, dtype)
 
 
 def copied(video: av.VideoFrame) -> av.VideoFrame:
-    """A picture of its own with the same samples: what is painted on the one does not show on the other.
+    """A copy of the picture in its own memory: painting one does not change the other.
 
-    Raises UnsupportedPictureError as `planes` does.
+    Raises UnsupportedPictureError like `planes`.
     """
     views = planes(video)
     copy = av.VideoFrame(video.width, video.height, video.format.name)
@@ -139,32 +138,32 @@ def copied(video: av.VideoFrame) -> av.VideoFrame:
 
 
 def is_full_range(video: av.VideoFrame) -> bool:
-    """Whether samples use every value (0 to 255), not the narrower range of television (16 to 235)."""
+    """Whether samples use the full range (0 to 255) instead of limited range (16 to 235)."""
     return video.format.name.startswith(("yuvj", "gray", "bgr", "rgb")) or video.color_range == _FULL_RANGE
 
 
 def shrink(video: av.VideoFrame, width: int, height: int, new: Allocate = fresh) -> BgrImage:
-    """The whole coded picture at `width` x `height` pixels: (height, width, 3), uint8, not turned upright.
+    """The whole coded picture as BGR at `width` x `height` pixels: (height, width, 3), uint8, not turned upright.
 
-    Only planes of the wanted size are converted to BGR. `new` makes most of the arrays that this takes. Raises
-    UnsupportedPictureError as `planes` does, and ValueError when the size is not positive.
+    The planes are scaled before they are converted to BGR. `new` allocates most of the arrays needed. Raises
+    UnsupportedPictureError like `planes`, and ValueError if the size is not positive.
     """
     _check_size(width, height)
     return _resample(video, (0, 0, video.width, video.height), width, height, new)
 
 
 def crop(video: av.VideoFrame, box: Box, width: int, height: int, new: Allocate = fresh) -> BgrImage:
-    """The part of the coded picture in `box` (coded pixels) at `width` x `height`: (height, width, 3), uint8.
+    """The part of the coded picture in `box` (coded pixels) as BGR at `width` x `height`: (height, width, 3), uint8.
 
-    What lies outside the picture is black. Edges fall on whole pixels of the picture, up to half a pixel off.
-    `new` makes most of the arrays that this takes. Raises UnsupportedPictureError as `planes` does, and ValueError
-    for an unsound box or a size that is not positive.
+    Areas outside the picture are black. Edges are rounded to whole pixels of the picture. `new` allocates most of the
+    arrays needed. Raises UnsupportedPictureError like `planes`, and ValueError for an invalid box or a size that is not
+    positive.
     """
     _check_size(width, height)
     if not box.is_valid():
         raise ValueError(f"cannot crop to {box}")
     inside = box.clipped(video.width, video.height)
-    # Outward, so that a box thinner than a pixel still shows that pixel.
+    # Rounded so that a box thinner than a pixel still shows that pixel.
     x0, y0 = min(round(inside.x0), video.width - 1), min(round(inside.y0), video.height - 1)
     source = (x0, y0, max(x0 + 1, round(inside.x1)), max(y0 + 1, round(inside.y1)))
     if inside == box:
@@ -180,13 +179,14 @@ def crop(video: av.VideoFrame, box: Box, width: int, height: int, new: Allocate 
 
 
 def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> npt.NDArray[np.uint8]:
-    """A rough grey picture of the coded frame, (height, width), uint8: for telling cuts and motion, not for looking.
+    """A rough grey thumbnail of the coded frame, (height, width), uint8, for detecting cuts and motion.
 
-    Averages over some of the rows only; of a packed picture it is the green channel. Raises UnsupportedPictureError as
-    `planes` does.
+    Averages only some of the rows. For a packed picture it is the green channel. Raises UnsupportedPictureError like
+    `planes`.
     """
     plane = planes(video)[0]
-    step = max(1, plane.array.shape[0] // (height * 3))  # three rows to a point: reading them is what takes time
+    # Three rows per thumbnail pixel: reading rows is what takes time.
+    step = max(1, plane.array.shape[0] // (height * 3))
     rows = plane.array[::step]
     small = np.asarray(cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA), rows.dtype)
     if small.ndim == 3:
@@ -195,17 +195,17 @@ def luma_thumbnail(video: av.VideoFrame, width: int = 64, height: int = 36) -> n
 
 
 def scaled(view: Samples, width: int, height: int, new: Allocate = fresh) -> Samples:
-    """Samples of shape (height, width) or (height, width, channels) at another size; the same where that is theirs.
+    """Resize samples of shape (height, width) or (height, width, channels); returned as they are if the size matches.
 
-    Halved as often as possible, then linear: nearly no aliasing, and much faster than averages at an odd ratio.
-    `new` makes most of the arrays that this takes.
+    Halves as often as possible, then interpolates linearly: hardly any aliasing, and much faster than area averaging at
+    an odd ratio. `new` allocates most of the arrays needed.
     """
 
     def linear(source: Samples, columns: int, rows: int) -> Samples:
         out = new((rows, columns, *source.shape[2:]), source.dtype)
         return np.asarray(cv2.resize(source, (columns, rows), dst=out, interpolation=cv2.INTER_LINEAR), source.dtype)
 
-    # At exactly half the size linear is the average of two, twenty times faster than INTER_AREA at an odd ratio.
+    # At exactly half the size, linear averages two samples, twenty times faster than INTER_AREA at an odd ratio.
     while (tall := view.shape[0] >= 2 * height) | (wide := view.shape[1] >= 2 * width):
         rows, columns = view.shape[0] >> tall, view.shape[1] >> wide
         view = linear(view[: rows << tall, : columns << wide], columns, rows)
@@ -220,9 +220,9 @@ def _check_size(width: int, height: int) -> None:
 def _resample(
     video: av.VideoFrame, part: tuple[int, int, int, int], width: int, height: int, new: Allocate
 ) -> BgrImage:
-    """The rectangle `x0, y0, x1, y1` of the picture, inside it, at another size."""
+    """The rectangle `x0, y0, x1, y1` (inside the picture) as BGR at `width` x `height`."""
     x0, y0, x1, y1 = part
-    even = width + width % 2, height + height % 2  # chroma of the small picture is half its size
+    even = width + width % 2, height + height % 2  # the chroma of the small picture has half its size
     full = is_full_range(video)
     luma: npt.NDArray[np.uint8] | None = None
     chroma: list[npt.NDArray[np.uint8]] = []
@@ -235,14 +235,14 @@ def _resample(
         if plane.kind == "packed":
             small = _to_byte(scaled(view, width, height, new), to_byte, 0.0)
             return small if plane.channels == "bgr" else np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), np.uint8)
-        # The conversion below expects television range.
+        # The conversion below expects limited range.
         if plane.kind == "luma":
             gain, offset = (219 / 255, 16.0) if full else (1.0, 0.0)
             luma = _to_byte(scaled(view, width, height, new), to_byte * gain, offset)
         else:
             gain, offset = (224 / 255, 128 * 31 / 255) if full else (1.0, 0.0)
             chroma.append(_to_byte(scaled(view, even[0] // 2, even[1] // 2, new), to_byte * gain, offset))
-    assert luma is not None  # every format that is not packed has luma
+    assert luma is not None  # all formats except packed ones have a luma plane
     if not chroma:
         chroma = [np.full((even[1] // 2, even[0] // 2, 2), 128, np.uint8)]
     both = chroma[0]

@@ -1,4 +1,4 @@
-"""Memory that is used over and over: fresh arrays for every picture are cold, and the system clears their pages."""
+"""Reusable memory. Fresh arrays for every picture would be cache-cold, and the system would zero their pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from core.pictures.planes import Samples
 
 _ALIGNED: Final = 64
-"""Every array begins a multiple of this many bytes after the first, so that each can be viewed as any type."""
+"""Arrays start at multiples of this many bytes, so that each can be viewed as any type."""
 
 
 class Scratch:
@@ -21,7 +21,7 @@ class Scratch:
         self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
-        """An array of this kind with nothing sensible in it, good until the next one is asked for."""
+        """An uninitialised array, valid until the next call."""
         size = math.prod(shape) * dtype.itemsize
         if self._memory.size < size:
             self._memory = np.empty(size, np.uint8)
@@ -30,9 +30,9 @@ class Scratch:
 
 
 class Arena:
-    """Memory for all arrays of one piece of work, such as the pictures of one look; the next begins anew in it.
+    """Memory for all arrays of one piece of work, such as one detector pass; the next one reuses it.
 
-    It is as large as the largest piece of work so far.
+    It grows to the size of the largest piece of work so far.
     """
 
     def __init__(self) -> None:
@@ -45,16 +45,16 @@ class Arena:
         return self._memory.nbytes
 
     def begin(self) -> None:
-        """The next piece of work begins: every array given out so far may be overwritten."""
+        """Start the next piece of work: all arrays handed out so far may be overwritten."""
         if self._used > self._memory.size:
             self._memory = np.empty(self._used, np.uint8)
         self._used = 0
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> Samples:
-        """An array of this kind with nothing sensible in it, good until the next `begin`."""
+        """An uninitialised array, valid until the next `begin`."""
         size = math.prod(shape) * dtype.itemsize
         start, self._used = self._used, self._used + size + -size % _ALIGNED
-        if self._used > self._memory.size:  # not large enough yet: from the next `begin` on it is
+        if self._used > self._memory.size:  # not large enough yet; it will be from the next `begin` on
             return np.empty(shape, dtype)
         array: Samples = self._memory[start : start + size].view(dtype).reshape(shape)
         return array

@@ -1,1 +1,1 @@
-"""Faces through time, and how each frame is to be covered."""
+"""Tracks faces over time and decides how to cover each frame."""

@@ -1,4 +1,4 @@
-"""Holds frames until their masks are settled, and says how each is to be covered."""
+"""Holds frames until their masks are settled, and decides how to cover each."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class _Held:
 
 
 class Timeline:
-    """Frames in, in order; detector verdicts in, in order; frames with their verdict out, in order, each once.
+    """Takes in frames and detector verdicts, each in order; gives out frames with their verdict, in order, each once.
 
-    `max_mask_age` in seconds: a frame with no detector verdict that near is covered whole. It works without
-    threads or clocks of its own: the same calls give the same answers.
+    A frame with no detector verdict within `max_mask_age` seconds is covered whole. There are no threads or clocks
+    inside: the same calls give the same results.
     """
 
     def __init__(self, config: TrackConfig, max_mask_age: float) -> None:
         self._tracker = Tracker(config)
-        self._keep = config.bridge + config.hold + max_mask_age
+        self._keep = config.max_gap + config.hold + max_mask_age
         self._max_mask_age = max_mask_age
         self._held: deque[_Held] = deque()
         self._verdicts: deque[Moment] = deque()
@@ -41,24 +41,23 @@ class Timeline:
 
     @property
     def tracks(self) -> int:
-        """How many faces there have been."""
-        return self._tracker.born
+        """Number of tracks so far."""
+        return self._tracker.track_count
 
     def add(self, frame: Frame, moment: Moment) -> None:
-        """Hold a frame; moments must increase."""
+        """Hold a frame; `moment.time` must increase."""
         self._size = frame.upright_size
         self._held.append(_Held(frame, moment))
 
     def observe(self, moment: Moment, detections: Sequence[Detection] | None) -> bool:
-        """Take in what the detector said of the sample at `moment`; None where it failed to say anything.
+        """Take in the detections of the sample at `moment`; None if the detector failed.
 
-        Returns whether that counts as a verdict. A box or score that is not finite, or an empty box, means that
-        the detector is not to be trusted with this sample: it counts as failed, for dropping the box could
-        expose a face.
+        Returns whether this counts as a verdict. A non-finite box or score, or an empty box, means that the detector
+        cannot be trusted on this sample. The sample then counts as failed: dropping only the box could expose a face.
         """
         if moment.scene != self._scene:
             self._scene = moment.scene
-            self._tracker.cut(moment.scene_start)
+            self._tracker.start_scene(moment.scene_start)
         if detections is None or any(not d.box.is_valid() or not 0 <= d.score <= 1.0001 for d in detections):
             return False
         self._tracker.update(moment.time, detections, self._size)
@@ -66,9 +65,7 @@ class Timeline:
         return True
 
     def release(self, until: float, until_index: int = -1) -> list[tuple[Frame, Verdict]]:
-        """Give out every held frame up to the time `until`, or up to the frame `until_index`, covered by what
-        is known now.
-        """
+        """Return every held frame up to time `until` or up to frame index `until_index`, with its verdict as of now."""
         out = []
         while self._held and (self._held[0].moment.time <= until or self._held[0].frame.index <= until_index):
             held = self._held.popleft()

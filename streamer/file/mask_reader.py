@@ -1,4 +1,4 @@
-"""Reads a record of decisions, line by line beside the frames that it is about."""
+"""Reads a mask record line by line, in step with the frames of its video."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from core.frame import Frame, Verdict
 from streamer.errors import InputError
 from streamer.file.mask_record import RecordedFrame, RecordHeader
 from streamer.file.report import FileDigest
-from streamer.settings.loading import first_problem
+from streamer.settings.problems import problems_of
 
 LONGEST_LINE = 4 << 20
-"""Bytes; about 30,000 regions in one frame."""
+"""Bytes; enough for about 30,000 regions in one frame."""
 
 L = TypeVar("L", bound=BaseModel)
 
 
 class MaskRecord:
-    """One record, open; a context manager. `header` is its first line.
+    """An open mask record; a context manager. `header` is its first line.
 
-    Raises InputError, which names the line and what is wrong with it.
+    Raises InputError, which names the line and the problem.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class MaskRecord:
         try:
             first = self._read(RecordHeader)
             if first is None:
-                raise InputError(path, "is empty: a record of masks begins with a line about its video")
+                raise InputError(path, "is empty; a mask record starts with a header line about its video")
         except BaseException:
             self._file.close()
             raise
@@ -49,17 +49,17 @@ class MaskRecord:
         self._file.close()
 
     def check_input(self, source: FileDigest) -> None:
-        """Raises InputError when the record says that it was made from another file."""
+        """Raises InputError if the record was made from a different file."""
         about = self.header.input
         if about is not None and about.sha256 != source.sha256:
             raise InputError(
                 self._path,
                 f"line 1: was made from another video (sha256 {about.sha256[:12]}..., this one has "
-                f"{source.sha256[:12]}...); remove `input` from that line to use it all the same",
+                f"{source.sha256[:12]}...); remove `input` from that line to use it anyway",
             )
 
     def verdict(self, frame: Frame) -> Verdict | None:
-        """The decision on this frame, or None where the record has none; frames come in order."""
+        """The decision on this frame, or None if the record has none; call in frame order."""
         if not self._started:
             self._started = True
             width, height = self.header.width, self.header.height
@@ -78,9 +78,9 @@ class MaskRecord:
         return found.verdict()
 
     def finish(self, frames: int) -> None:
-        """Raises InputError when the record goes on where the video, of so many frames, is over."""
+        """Raises InputError if the record has frames beyond the end of the video, which has `frames` frames."""
         if self._next is not None:
-            raise self._wrong(f"there is no frame {self._next.frame}: the video has {frames} frames, from 0 on")
+            raise self._wrong(f"there is no frame {self._next.frame}: the video has {frames} frames, counted from 0")
 
     def _advance(self) -> None:
         self._next = self._read(RecordedFrame)
@@ -105,7 +105,7 @@ class MaskRecord:
         try:
             return kind.model_validate_json(line)
         except ValidationError as error:
-            raise self._wrong(first_problem(error)) from None
+            raise self._wrong(str(problems_of(error, kind)[0])) from None
 
     def _wrong(self, why: str) -> InputError:
         return InputError(self._path, f"line {self._line}: {why}")
@@ -113,7 +113,7 @@ class MaskRecord:
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe that nobody writes to would hang
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe without a writer would block
             raise InputError(path, "is not a regular file")
         return path.open("rb")
     except FileNotFoundError as error:

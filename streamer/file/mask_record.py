@@ -1,4 +1,4 @@
-"""The decisions of a file job as data: a line for the file, then one for every frame. No I/O.
+"""The decisions of a file job as data: one line for the file, then one per frame. No I/O here.
 
 Published as a JSON schema in `docs/masks.schema.json`.
 """
@@ -25,23 +25,23 @@ class _Line(BaseModel):
 
 
 class RecordedInput(_Line):
-    """The video that the decisions are about."""
+    """The video that the decisions belong to."""
 
     bytes: Annotated[int, Field(ge=0)]
     sha256: Hash
 
 
 class RecordHeader(_Line):
-    """First line of a record: what it is about, and how regions were painted."""
+    """First line of a record: which video it belongs to, and how regions were painted."""
 
     schema_name: Literal["veilcast-masks-1"] = Field(default="veilcast-masks-1", alias="schema")
     veilcast: Text | None = None
-    """Version of the program that wrote it."""
+    """Version of the program that wrote the record."""
     input: RecordedInput | None = None
-    """None: for any video."""
+    """None: applies to any video."""
     width: Annotated[int, Field(ge=1)] | None = None
     height: Annotated[int, Field(ge=1)] | None = None
-    """Size in pixels of the upright picture; regions are in these pixels."""
+    """Size of the upright picture in pixels; regions use these pixels."""
     time_base: Annotated[str, Field(pattern="^[0-9]{1,12}/[0-9]{1,12}$")] | None = None
     """Seconds per tick of `pts`."""
     mask: MaskConfig = MaskConfig()
@@ -52,9 +52,9 @@ class RecordedRegion(_Line):
     """One thing to hide."""
 
     box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
-    """x0, y0, x1, y1 in pixels of the upright picture: what is painted, margin included."""
+    """x0, y0, x1, y1 in pixels of the upright picture: the area to paint, margin included."""
     track: Annotated[int, Field(ge=-1)] = -1
-    """The same number in other frames is the same face; -1: none."""
+    """The same number in different frames means the same face; -1 means no track."""
     label: Text = "face"
     score: Annotated[float, Field(ge=0, le=1)] | None = None
     origin: Origin = Origin.SEEN
@@ -67,21 +67,21 @@ class RecordedRegion(_Line):
 
 
 class RecordedFrame(_Line):
-    """What was decided for one frame."""
+    """The decision on one frame."""
 
     frame: Annotated[int, Field(ge=0)]
     """Counted from 0 in presentation order."""
     pts: int | None = None
-    """In the input's time base; where it is given, it must be the frame's."""
+    """In the input's time base; if given, it must match the frame."""
     time: FiniteFloat | None = None
-    """Seconds on the input's clock; for readers, not read again."""
+    """Seconds on the input's clock; informational, ignored when read back."""
     cover: Cover
     mask_age: Annotated[float, Field(ge=0)] | None = None
-    """Seconds from the newest detector verdict; None where there was none."""
+    """Seconds since the newest detector verdict; None if there was none."""
     regions: tuple[RecordedRegion, ...] = ()
 
     def verdict(self) -> Verdict:
-        """For the masker."""
+        """The decision as a verdict for the masker."""
         age = math.inf if self.mask_age is None else self.mask_age
         if self.cover is Cover.BLANKET:
             return Verdict(self.cover, (), age)
@@ -111,9 +111,9 @@ def recorded(masked: MaskedFrame) -> RecordedFrame:
 
 
 def mot_rows(masked: MaskedFrame) -> list[str]:
-    """Rows of MOTChallenge's format: frame and id from 1, left, top, width, height, score, and three times -1.
+    """Rows in MOTChallenge format: frame and id from 1, left, top, width, height, score, and three times -1.
 
-    A blanket frame has one row of id -1 that is as large as the picture: no row would mean that nothing was hidden.
+    A blanket frame is one row with id -1 and the size of the picture. No row would mean that nothing was hidden.
     """
     if masked.cover is Cover.BLANKET:
         width, height = masked.upright_size

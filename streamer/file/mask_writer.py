@@ -1,4 +1,4 @@
-"""Writes the decisions of a job beside its copy: JSON Lines, or MOTChallenge rows where the name ends in .csv."""
+"""Writes the decisions of a job to a file: JSON Lines, or MOTChallenge rows if the name ends in .csv."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUFFIXES = {".jsonl", ".ndjson", ".csv"}
 
 
 def check_masks_target(path: Path, others: Iterable[Path], overwrite: bool) -> None:
-    """Raises OutputError when the record must not or cannot be written there, before any work is done.
+    """Raises OutputError if the record must not or cannot be written to `path`. Call it before any work is done.
 
-    `others` are the job's other files, which a record never replaces.
+    `others` are the other files of the job, which the record never replaces.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise OutputError(path, "a record of masks ends in .jsonl, or in .csv for MOTChallenge rows")
+        raise OutputError(path, "the name of a mask record must end in .jsonl, or in .csv for MOTChallenge rows")
     try:
         if not path.parent.is_dir():
             raise OutputError(path, f"the directory {path.parent} does not exist")
@@ -29,18 +29,18 @@ def check_masks_target(path: Path, others: Iterable[Path], overwrite: bool) -> N
             raise OutputError(path, "is a directory")
         for other in others:
             if path.absolute() == other.absolute() or (path.exists() and other.exists() and path.samefile(other)):
-                raise OutputError(path, "is another file of this job; the record needs a name of its own")
+                raise OutputError(path, "is another file of this job; choose a different name for the mask record")
         if os.path.lexists(path) and not overwrite:
             raise OutputError(path, "exists already; --overwrite replaces it")
     except OSError as error:
-        raise OutputError(path, f"the record of masks cannot be written ({error.strerror or error})") from error
+        raise OutputError(path, f"the mask record cannot be written ({error.strerror or error})") from error
 
 
 class MaskWriter:
-    """One record in the making; a context manager.
+    """Writes one mask record; a context manager.
 
-    Call `complete` after the last frame and `publish` when the copy has its name: until then the record has a hidden
-    name, and leaving the block without it removes it. Raises OutputError when it cannot be written.
+    Call `complete` after the last frame and `publish` once the copy has its name. Until then the record has a hidden
+    name; leaving the block without `publish` removes it. Raises OutputError if it cannot be written.
     """
 
     def __init__(self, target: Path, header: RecordHeader, overwrite: bool) -> None:
@@ -63,12 +63,12 @@ class MaskWriter:
         try:
             self._file.close()
         except OSError:
-            pass  # what was not written goes with the file
+            pass  # the file is about to be deleted anyway
         finally:
             self._partial.discard()
 
     def write(self, masked: MaskedFrame) -> None:
-        """Add the decision on a frame; frames come in order."""
+        """Add the decision on a frame; call in frame order."""
         if self._rows:
             for row in mot_rows(masked):
                 self._write(row)
@@ -76,14 +76,14 @@ class MaskWriter:
             self._write(recorded(masked).model_dump_json())
 
     def complete(self) -> None:
-        """No more frames: everything is on the disk, still under the hidden name."""
+        """No more frames: write everything to disk, still under the hidden name."""
         try:
             self._file.close()
         except OSError as error:
             raise self._unwritable(error) from error
 
     def publish(self) -> None:
-        """Give the record its name, after `complete`."""
+        """Give the record its final name; call after `complete`."""
         try:
             self._partial.publish(self._overwrite)
         except OSError as error:
@@ -97,5 +97,5 @@ class MaskWriter:
 
     def _unwritable(self, error: OSError) -> OutputError:
         if isinstance(error, FileExistsError):
-            return OutputError(self._target, "appeared meanwhile; --overwrite replaces it")
-        return OutputError(self._target, f"the record of masks cannot be written ({error.strerror or error})")
+            return OutputError(self._target, "appeared in the meantime; --overwrite replaces it")
+        return OutputError(self._target, f"the mask record cannot be written ({error.strerror or error})")

@@ -1,4 +1,4 @@
-"""Writes a masked file under a hidden name and gives it its real name only when it is complete."""
+"""Writes a masked file under a hidden name and renames it only when it is complete."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from streamer.warning_log import WarningLog
 _BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts"}
-"""Containers that can be written, by the target's suffix."""
+"""Supported output containers by file suffix."""
 
 
 def default_output(path: Path) -> Path:
-    """`meeting.mp4` -> `meeting.masked.mp4`; a container that cannot hold the result becomes .mkv."""
+    """`meeting.mp4` -> `meeting.masked.mp4`; unsupported containers become .mkv."""
     suffix = path.suffix if path.suffix.lower() in FORMATS else ".mkv"
     return path.with_name(f"{path.stem}.masked{suffix}")
 
 
 def check_target(source: Path, target: Path, overwrite: bool) -> None:
-    """Raises OutputError when `target` must not or cannot be written, before any work is done."""
+    """Raises OutputError if `target` must not or cannot be written. Call it before any work is done."""
     if target.suffix.lower() not in FORMATS:
-        raise OutputError(target, f"unknown kind of output; its name must end in {', '.join(FORMATS)}")
+        raise OutputError(target, f"unknown kind of output; the name must end in {', '.join(FORMATS)}")
     try:
         if not target.parent.is_dir():
             raise OutputError(target, f"the directory {target.parent} does not exist")
@@ -57,15 +57,15 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
         if os.path.lexists(target) and not overwrite:
             raise OutputError(target, "exists already; --overwrite replaces it")
     except OSError as error:
-        raise OutputError(target, f"cannot be written ({_said(error)})") from error
+        raise OutputError(target, f"cannot be written ({_reason(error)})") from error
 
 
 class MaskedFile:
-    """One masked copy in the making; a context manager.
+    """Writes one masked copy; a context manager.
 
-    Leaving the `with` block without an exception completes the file and gives it its name; leaving it with one, Ctrl-C
-    included, removes what was written. Raises OutputError when the target cannot be written or cannot hold the streams,
-    and InputError when the pictures do not fit into `memory_mb`.
+    Leaving the `with` block normally completes the file and gives it its name. Leaving it with an exception, Ctrl-C
+    included, removes what was written. Raises OutputError if the target cannot be written or cannot hold the streams,
+    and InputError if the pictures do not fit into `memory_mb`.
     """
 
     def __init__(
@@ -106,13 +106,13 @@ class MaskedFile:
             self._shift = -source.start * source.time_base
             self.warnings.add(
                 "negative",
-                f"{self.target.suffix} cannot start before 0: everything is {float(self._shift):.3f} s later",
+                f"{self.target.suffix} cannot start before 0: everything is shifted by {float(self._shift):.3f} s",
             )
-        bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.sounds)]
+        bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.audio_tracks)]
         try:
             container = av.open(str(self._partial.path.absolute()), "w", kind, container_options=_options(kind, bases))
             self._container = container
-            container.flags |= _BITEXACT  # no random ids, no date of writing, no name of the muxer
+            container.flags |= _BITEXACT  # no random ids, no creation date, no muxer name
             if keep_metadata:
                 container.metadata.update(source.harmless_tags)
             self.encoder = VideoEncoder(
@@ -121,19 +121,17 @@ class MaskedFile:
             if source.display_matrix is not None:
                 self.encoder.stream.set_display_matrix(source.display_matrix)
                 if kind == "mpegts":
-                    self.warnings.add(
-                        "rotation", "MPEG-TS cannot say which way up a picture is: the copy is not rotated"
-                    )
-            self._sounds: dict[int, AudioWriter] = open_writers(
-                container, self.target, source.sounds, audio, self.warnings
+                    self.warnings.add("rotation", "MPEG-TS cannot store rotation: the copy will not be shown upright")
+            self._audio_writers: dict[int, AudioWriter] = open_writers(
+                container, self.target, source.audio_tracks, audio, self.warnings
             )
-            container.start_encoding()  # whether it can hold the sound was found out before, alone
+            container.start_encoding()  # that it can hold the audio has been checked already
         except TooLargeError as error:
             raise InputError(source.path, str(error)) from error
         except (FFmpegError, ValueError) as error:
             if isinstance(error, OSError):
                 raise OutputError(self.target, _why_unwritable(error)) from error
-            said = _said(error) if isinstance(error, FFmpegError) else str(error)
+            said = _reason(error) if isinstance(error, FFmpegError) else str(error)
             raise OutputError(self.target, f"cannot hold this video ({said})") from error
         return container
 
@@ -153,23 +151,23 @@ class MaskedFile:
             raise
 
     def write_frame(self, frame: MaskedFrame) -> None:
-        """Encode the next frame in presentation order. Raises OutputError when the disk is full."""
+        """Encode the next frame in presentation order. Raises OutputError if the disk is full."""
         self._mux(self._moved(self.encoder.encode(frame)))
 
-    def write_sound(self, sound: TrackPacket) -> None:
-        """Pass on, disguise or drop a sound packet, as the policy says; it is used up."""
-        writer = self._sounds.get(sound.track)
+    def write_audio(self, audio: TrackPacket) -> None:
+        """Copy, disguise or drop an audio packet according to the policy. The packet may be modified."""
+        writer = self._audio_writers.get(audio.track)
         if writer is not None:
             if self._shift:
-                move(sound.packet, self._shift)
-            self._mux(writer.write(sound.packet))
+                move(audio.packet, self._shift)
+            self._mux(writer.write(audio.packet))
 
     def _moved(self, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
         for packet in packets:
             if self._shift:
                 move(packet, self._shift)
             if self._milliseconds and 1000 * (packet.pts or 0) * packet.time_base % 1:
-                self.warnings.add("rounding", "Matroska counts in milliseconds: time stamps are rounded to the nearest")
+                self.warnings.add("rounding", "Matroska stores milliseconds: time stamps are rounded")
         return packets
 
     def _mux(self, packets: Sequence[Packet[VideoStream] | Packet[AudioStream]]) -> None:
@@ -183,9 +181,9 @@ class MaskedFile:
             raise OutputError(self.target, self._why_not_muxed(error)) from error
 
     def _why_not_muxed(self, error: OSError | FFmpegError) -> str:
-        if isinstance(error, ValueError) and self._sounds:  # no trouble of the disk's: FFmpeg does not like the data
+        if isinstance(error, ValueError) and self._audio_writers:  # not a disk error: FFmpeg rejects the data
             return (
-                f"cannot hold this video or its sound ({_said(error)}): disguise or drop the sound if that is damaged"
+                f"cannot hold this video or its audio ({_reason(error)}): if the audio is damaged, disguise or drop it"
             )
         return _why_unwritable(error)
 
@@ -194,17 +192,17 @@ class MaskedFile:
         if container is None:
             raise ValueError("the file is closed")
         self._mux(self._moved(self.encoder.flush()))
-        for writer in self._sounds.values():
+        for writer in self._audio_writers.values():
             self._mux(writer.flush())
         try:
             container.close()
             self._container = None
             _sync(self._partial.path)
             self._partial.publish(self._overwrite)
-            with contextlib.suppress(OSError):  # not every file system can; the copy is there, whatever it says
+            with contextlib.suppress(OSError):  # not all file systems support it; the copy is in place anyway
                 _sync(self.target.parent)
         except FileExistsError as error:
-            raise OutputError(self.target, "appeared while the copy was made; --overwrite replaces it") from error
+            raise OutputError(self.target, "appeared while the copy was being made; --overwrite replaces it") from error
         except (OSError, FFmpegError) as error:
             raise OutputError(self.target, self._why_not_muxed(error)) from error
 
@@ -212,12 +210,12 @@ class MaskedFile:
         if self._container is not None:
             container, self._container = self._container, None
             with contextlib.suppress(FFmpegError, OSError, ValueError):
-                container.close()  # lets go of the file; what it writes is thrown away
+                container.close()  # closes the file, which is deleted next
         self._partial.discard()
 
 
 def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -> None:
-    """Show and decode a packet later."""
+    """Shift a packet's time stamps by `seconds`."""
     ticks = round(seconds / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts + ticks
     packet.dts = None if packet.dts is None else packet.dts + ticks
@@ -225,11 +223,11 @@ def move(packet: Packet[VideoStream] | Packet[AudioStream], seconds: Fraction) -
 
 def _options(kind: str, bases: list[Fraction]) -> dict[str, str]:
     if kind in ("mp4", "mov"):
-        # Edit lists count in ticks of the movie: fine enough ones keep every track's start exact.
+        # Edit lists use the movie timescale: if it is fine enough, the start of every track is exact.
         return {"movie_timescale": str(common_timescale(bases))}
     if kind == "mpegts":
         return {"mpegts_copyts": "1", "avoid_negative_ts": "disabled"}
-    return {"avoid_negative_ts": "disabled"}  # else the priming of AAC, before 0, moves everything
+    return {"avoid_negative_ts": "disabled"}  # otherwise AAC priming, which lies before 0, shifts everything
 
 
 def _sync(path: Path) -> None:
@@ -245,8 +243,8 @@ def _why_unwritable(error: OSError | FFmpegError) -> str:
         return "the disk is full"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission to write there"
-    return f"cannot be written ({_said(error)})"
+    return f"cannot be written ({_reason(error)})"
 
 
-def _said(error: OSError | FFmpegError) -> str:
+def _reason(error: OSError | FFmpegError) -> str:
     return (error.strerror or "unknown error").lower()

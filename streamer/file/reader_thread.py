@@ -1,4 +1,4 @@
-"""Decodes ahead in a thread of its own, so that reading, looking and encoding go on side by side."""
+"""Decodes ahead in its own thread, so that reading, detection and encoding run in parallel."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from streamer.file.source import FileSource
 from streamer.media.audio_track import TrackPacket
 
 DEPTH = 6  # items decoded ahead ...
-READER_BYTES = 100_000_000  # ... but no more pictures than fit into this, past the first
-JOIN_TIMEOUT = 10.0  # seconds: past it the disk hangs, and the daemon thread goes with the process
+READER_BYTES = 100_000_000  # ... but, after the first, no more pictures than fit into this
+JOIN_TIMEOUT = 10.0  # seconds; after that the disk hangs, and the daemon thread ends with the process
 
 
 class _End:
-    """The source is at its end, or failed with `error`."""
+    """The source has ended, or failed with `error`."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 class ReaderThread:
-    """Iterate over it for what the source gives, in order; what the source raises is raised here.
+    """Iterates over the items of a source, in order. Exceptions of the source are raised here.
 
-    A context manager; leaving it stops and joins the thread. The source stays the caller's to close, afterwards.
-    Once `interrupt` is set, iterating raises InterruptedJobError.
+    A context manager; leaving it stops and joins the thread. The caller closes the source afterwards. Once `interrupt`
+    is set, iterating raises InterruptedJobError.
     """
 
     def __init__(self, source: FileSource, interrupt: threading.Event | None = None) -> None:
@@ -67,7 +67,7 @@ class ReaderThread:
             for item in self._source:
                 if not self._put(item):
                     return
-        except BaseException as error:  # noqa: BLE001 - it is the owner's to handle
+        except BaseException as error:  # noqa: BLE001 - the consumer handles it
             end = _End(error)
         self._put(end)
 

@@ -1,13 +1,14 @@
-"""The report of a job: what went in, what came out, how every second was covered, and what was left out."""
+"""The report of a job: input, output, how every second was covered, and what was stripped."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import threading
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ class _Part(BaseModel):
 
 
 class FileDigest(_Part):
-    """A file and what it holds."""
+    """A file's name, size and hash."""
 
     path: str
     bytes: int = Field(ge=0)
@@ -33,7 +34,7 @@ class FileDigest(_Part):
 
 
 class WeightsUsed(_Part):
-    """The weights of a detector that comes with the program."""
+    """The weights of a built-in detector."""
 
     name: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -41,7 +42,7 @@ class WeightsUsed(_Part):
 
 
 class Coverage(_Part):
-    """Seconds of stream time by how they were covered."""
+    """Seconds of stream time by cover."""
 
     settled: float = Field(ge=0)
     held: float = Field(ge=0)
@@ -49,7 +50,7 @@ class Coverage(_Part):
 
 
 class Report(_Part):
-    """What one file job did. Published as a JSON schema in `docs/report.schema.json`."""
+    """The result of one file job. Published as a JSON schema in `docs/report.schema.json`."""
 
     schema_name: Literal["veilcast-report-1"] = Field(default="veilcast-report-1", alias="schema")
     veilcast: str
@@ -59,33 +60,33 @@ class Report(_Part):
     output: FileDigest
     config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     weights: WeightsUsed | None
-    """None where the caller brought a detector, or a record of masks: then there are no weights to name."""
+    """None if the caller supplied a detector or a mask record, so that no built-in weights were used."""
     masks: FileDigest | None = None
-    """The record of masks that was painted from, if it was not a detector's findings."""
+    """The mask record that was painted from, if any."""
     frames: int = Field(ge=0)
-    """Frames written: as many as were read."""
+    """Frames written; equal to the frames read."""
     faces: int = Field(ge=0)
-    """Faces followed through time; one that was lost and found again counts twice."""
+    """Number of tracks; a face that is lost and found again counts twice."""
     samples: int = Field(ge=0)
-    """Frames that the detector looked at."""
+    """Frames that the detector ran on."""
     failed_samples: int = Field(ge=0)
-    """Samples for which it gave no answer that can be used."""
+    """Samples without a usable detector result."""
     seconds: Coverage
     damaged: float = Field(ge=0)
-    """Seconds of pictures that are missing, or covered whole, because the input is damaged; at least one picture's time
-    where anything in it is, its audio included."""
+    """Seconds of pictures that are missing or blanket because the input is damaged. At least one frame's duration if
+    anything in the input is damaged, audio included."""
     audio: Literal["keep", "drop", "disguise", "none"]
     stripped: list[str]
-    """What the input carried besides picture and sound and the output does not; names, never values."""
+    """What the input contained besides video and audio and the output does not: names, never values."""
     warnings: list[str]
     elapsed: float = Field(ge=0)
-    """Seconds that the job took."""
+    """Duration of the job in seconds."""
 
 
 def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
     """Size and SHA-256 of a file.
 
-    Raises OSError when it cannot be read, InterruptedJobError once `interrupt` is set: a long recording takes a while.
+    Raises OSError if it cannot be read, and InterruptedJobError once `interrupt` is set: long recordings take time.
     """
     found = hashlib.sha256()
     with path.open("rb") as file:
@@ -94,21 +95,25 @@ def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
                 raise InterruptedJobError
             found.update(chunk)
         size = file.tell()
-    # JSON is UTF-8, which the name of a file need not be: other bytes become \\xNN.
+    # JSON is UTF-8, but file names need not be: invalid bytes become \\xNN.
     return FileDigest(path=os.fsencode(path).decode("utf-8", "backslashreplace"), bytes=size, sha256=found.hexdigest())
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that decide what the output looks like."""
+    """Versions of the libraries that decide what the output looks like; of those that are not installed none."""
     import cv2
 
-    return {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__}
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return {**found, "opencv": cv2.__version__}
 
 
 def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> None:
-    """Raises OutputError when a report must not or cannot be written there, before any work is done.
+    """Raises OutputError if a report must not or cannot be written to `path`. Call it before any work is done.
 
-    `others` are the files of the job, which a report never replaces.
+    `others` are the other files of the job, which the report never replaces.
     """
     try:
         if not path.parent.is_dir():
@@ -119,7 +124,7 @@ def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> 
             path.absolute() == other.absolute() or (path.exists() and other.exists() and path.samefile(other))
             for other in others
         ):
-            raise OutputError(path, "is a video of this job; the report needs a name of its own")
+            raise OutputError(path, "is a video of this job; choose a different name for the report")
         if os.path.lexists(path) and not overwrite:
             raise OutputError(path, "exists already; --overwrite replaces it")
     except OSError as error:
@@ -127,7 +132,7 @@ def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> 
 
 
 def write(report: Report, path: Path, overwrite: bool = True) -> None:
-    """Write the report as JSON, whole or not at all. Raises OutputError, which says that the copy is there."""
+    """Write the report as JSON, atomically. Raises OutputError, whose message says that the copy is complete."""
     try:
         partial = Partial(path)
         try:
@@ -137,7 +142,11 @@ def write(report: Report, path: Path, overwrite: bool = True) -> None:
             partial.discard()
     except OSError as error:
         appeared = isinstance(error, FileExistsError)
-        said = "it appeared meanwhile; --overwrite replaces it" if appeared else (error.strerror or str(error)).lower()
+        said = (
+            "it appeared in the meantime; --overwrite replaces it"
+            if appeared
+            else (error.strerror or str(error)).lower()
+        )
         raise OutputError(
             path, f"the report cannot be written ({said}); the copy {report.output.path} is complete"
         ) from error

@@ -1,4 +1,4 @@
-"""Reads a video file: decoded frames and sound packets in one pass, in the order they are stored."""
+"""Reads a video file in one pass: decoded frames and audio packets, in stored order."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from core.frame import Frame
 from core.pictures.orientation import UPRIGHT, Orientation
 from core.pictures.planes import copied
 from streamer.errors import InputError
-from streamer.file.first_look import frame_rate, warn_of_alpha, warn_of_container
+from streamer.file.inspection import frame_rate, warn_about_alpha, warn_about_container
 from streamer.file.memory_plan import decoder_threads, picture_bytes
 from streamer.media.audio_track import AudioTrack, TrackPacket
 from streamer.media.display_matrix import Matrix, orientation_of, parse_matrix
-from streamer.media.input import open_input, pick_video
+from streamer.media.input import claimed_end, open_input, pick_video
 from streamer.media.losses import FLAGS_RACE, Losses, strictness
 from streamer.media.metadata import harmless_tags, items_in_pictures, stripped_items
 from streamer.media.picture_format import PictureFormat, closest_supported, hdr_of, side_data
@@ -37,19 +37,19 @@ from streamer.media.picture_limit import DEFAULT_LIMIT, PictureLimit
 from streamer.media.timestamps import Continuity, PtsFiller, is_plausible
 from streamer.warning_log import WarningLog
 
-_MAX_DECODER_THREADS = 4  # every thread holds pictures of its own
+_MAX_DECODER_THREADS = 4  # every thread holds its own pictures
 _NARROW, _BT709 = 1, 1  # AVCOL_RANGE_MPEG, AVCOL_SPC_BT709
-_SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # a file that ends this much before its header says is worth a warning
-_CUT_AWAY, _SMALL = 2, 1 << 20  # pixels decoded for each shown, and pixels that do not matter
-_MAX_READ_ERRORS = 64  # in a row; a demuxer that cannot find its way back is at the end
+_SHORT_SECONDS, _SHORT_SHARE = 0.3, 0.01  # warn if a file ends this much earlier than its header says
+_CUT_AWAY, _SMALL = 2, 1 << 20  # copy cropped pictures above this ratio of decoded to shown pixels, plus a margin
+_MAX_READ_ERRORS = 64  # in a row; after that the demuxer will not recover
 
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a file before its pictures are looked at.
+    """Properties of a file, known before its pictures are processed.
 
-    `rate` is the average frame rate, `frames` and `duration` (seconds) are the header's claims, for progress only;
-    `start` is the pts of the first frame. `stripped` names what a plain copy would carry along, values left out.
+    `rate` is the average frame rate. `frames` and `duration` (seconds) are what the header claims, for progress only.
+    `start` is the pts of the first frame. `stripped` names what a plain copy would keep, without values.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class SourceInfo:
     rate: Fraction
     orientation: Orientation
     display_matrix: Matrix | None
-    sounds: tuple[AudioTrack, ...]
+    audio_tracks: tuple[AudioTrack, ...]
     stripped: tuple[str, ...]
     harmless_tags: dict[str, str]
     frames: int | None
@@ -69,11 +69,11 @@ class SourceInfo:
 
 
 class FileSource:
-    """A video file, open for one pass: iterate over it for `Frame`s and `TrackPacket`s.
+    """A video file, open for one pass: iterate over it to get `Frame`s and `TrackPacket`s.
 
-    `threads` bounds the decoder's threads (default: the CPUs there are, at most 4). Damage is concealed by the decoder
-    and noted in `warnings`; frames that it may have reached are given as not trusted.
-    Raises InputError when there is nothing to show in the file, or when its pictures are larger than `limit`.
+    `threads` limits the decoder's threads (default: number of CPUs, at most 4). The decoder conceals damage, which is
+    recorded in `warnings`; frames that it may affect are not trusted. Raises InputError if the file has no usable video
+    or if its pictures are larger than `limit`.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class FileSource:
     ) -> None:
         self.warnings = warnings if warnings is not None else WarningLog()
         self.damaged = Fraction(0)
-        """Seconds so far whose pictures are missing or may show what was never recorded."""
+        """Seconds so far of missing or untrusted pictures."""
         self._path, self._limit = path, limit
         self._container = open_input(path, limit)
         try:
             self._video = pick_video(path, self._container, limit)
-            warn_of_container(self._container, self._video, self.warnings)
+            warn_about_container(self._container, self._video, self.warnings)
             context = self._video.codec_context
             most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             codec = context.codec.canonical_name
@@ -99,11 +99,11 @@ class FileSource:
             name = context.format.name if context.format is not None else "yuv420p"
             self._threads = decoder_threads(picture_bytes(context.width, context.height, name), most)
             context.options = limit.codec_options | strictness(codec)
-            # Pictures with holes are wanted: they are covered, and their time is not lost.
+            # Keep corrupt pictures: they are masked whole, and no time is lost.
             context.flags |= Flags.output_corrupt
             context.thread_type = ThreadType.AUTO
             context.thread_count = self._threads
-            context.copy_opaque = True  # a frame then carries the number of the packet it was made from
+            context.copy_opaque = True  # frames then carry the number of their packet
             self._time_base = self._video.time_base or Fraction(1, 90_000)
             self._rate = frame_rate(self._video)
             self._losses = Losses(codec, self._threads if self._threads > 1 else 0, context.extradata)
@@ -112,21 +112,20 @@ class FileSource:
             self._ordinal = -1
             self._index = 0
             self._continuity = Continuity()
-            self._bridged = Fraction(0)
+            self._clock_offset = Fraction(0)
             self._end: int | None = None
-            self._held: Frame | None = None  # the newest frame: its duration is known with the next one
-            claimed = self._video.duration
-            self._claimed_end = None if claimed is None else (self._video.start_time or 0) + claimed
+            self._held: Frame | None = None  # the newest frame: its duration is known once the next one comes
+            self._claimed_end = claimed_end(self._video)
             self._picture: PictureFormat | None = None
             self._orientation = UPRIGHT
             self._matrix: Matrix | None = None
             self._in_pictures: tuple[str, ...] = ()
-            self._sounds = self._pick_sounds()
+            self._audio_tracks = self._pick_audio()
             self._items = self._read()
             self._ahead = self._read_to_first_frame()
             self.info = self._describe()
         except BaseException:
-            self._let_go()
+            self._release_file()
             raise
 
     def __enter__(self) -> FileSource:
@@ -138,21 +137,21 @@ class FileSource:
         self.close()
 
     def __iter__(self) -> Iterator[Frame | TrackPacket]:
-        """Everything from the start, once."""
+        """All items from the start; can be iterated once."""
         while self._ahead:
             yield self._ahead.popleft()
         yield from self._items
 
     def close(self) -> None:
-        """Let go of the file; may be called twice."""
+        """Close the file; may be called twice."""
         self._items.close()
-        self._let_go()
+        self._release_file()
 
-    def _let_go(self) -> None:
-        # PyAV frees a decoder with the GIL held, and waits for the decoder's threads, which may want the GIL to free a
-        # packet or to log: for ever. Flushing sends them home with the GIL released.
+    def _release_file(self) -> None:
+        # PyAV frees a decoder while holding the GIL and waits for the decoder's threads, which may need the GIL to free
+        # a packet or to log: a deadlock. Flushing first ends their work while the GIL is released.
         for stream in self._container.streams.video:
-            context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+            context: object = stream.codec_context  # None without a decoder, contrary to the stubs
             if isinstance(context, VideoCodecContext):
                 context.flush_buffers()
         self._container.close()
@@ -169,7 +168,7 @@ class FileSource:
     def _describe(self) -> SourceInfo:
         assert self._picture is not None
         duration = self._container.duration
-        kept = {track.stream.index for track in self._sounds}
+        kept = {track.stream.index for track in self._audio_tracks}
         return SourceInfo(
             path=self._path,
             container=self._container.format.name,
@@ -179,7 +178,7 @@ class FileSource:
             rate=self._rate,
             orientation=self._orientation,
             display_matrix=self._matrix,
-            sounds=self._sounds,
+            audio_tracks=self._audio_tracks,
             stripped=tuple(dict.fromkeys((*stripped_items(self._container, self._video, kept), *self._in_pictures))),
             harmless_tags=harmless_tags(self._container),
             frames=self._video.frames or (round(duration / 1_000_000 * self._rate) if duration else None),
@@ -187,26 +186,26 @@ class FileSource:
             start=next(item.video.pts or 0 for item in self._ahead if isinstance(item, Frame)),
         )
 
-    def _pick_sounds(self) -> tuple[AudioTrack, ...]:
+    def _pick_audio(self) -> tuple[AudioTrack, ...]:
         tracks: list[AudioTrack] = []
         for stream in self._container.streams:
             if not isinstance(stream, AudioStream):
                 continue
-            context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+            context: object = stream.codec_context  # None without a decoder, contrary to the stubs
             if context is None:
-                self.warnings.add("unknown sound", f"sound stream #{stream.index} has an unknown codec and is left out")
+                self.warnings.add("unknown audio", f"audio stream #{stream.index} has an unknown codec and is dropped")
                 continue
             codec = stream.codec_context.codec.canonical_name
             tracks.append(AudioTrack(len(tracks), stream, codec, stream.language))
         return tuple(tracks)
 
     def _read(self) -> Generator[Frame | TrackPacket, None, None]:
-        tracks = {track.stream.index: track.number for track in self._sounds}
-        for packet in self._packets([self._video, *(track.stream for track in self._sounds)]):
+        tracks = {track.stream.index: track.number for track in self._audio_tracks}
+        for packet in self._packets([self._video, *(track.stream for track in self._audio_tracks)]):
             if packet.stream_index == self._video.index:
                 yield from self._frames(packet)
             else:
-                self._bridge(packet)
+                self._continue_clock(packet)
                 yield TrackPacket(tracks[packet.stream_index], cast("Packet[AudioStream]", packet))
         yield from self._frames(None)
         if self._held is not None:
@@ -223,18 +222,20 @@ class FileSource:
         while errors < _MAX_READ_ERRORS:
             try:
                 for packet in self._container.demux(*streams):
-                    if packet.size:  # an empty packet would tell the decoder that the stream is over
+                    if packet.size:  # an empty packet would signal the end of the stream to the decoder
                         errors = 0
                         yield packet
             except FFmpegError as error:
                 errors += 1
-                self.warnings.add("read", f"part of the file cannot be read ({_said(error)})", damage=True)
+                self.warnings.add("read", f"part of the file cannot be read ({_reason(error)})", damage=True)
                 self._losses.read_failed()
+            except IndexError:  # PyAV has no stream for this packet; reading goes on behind it
+                self.warnings.add("late track", "a track starts too late in the file to be found: it is dropped")
             else:
                 return
 
-    def _bridge(self, packet: Packet[Stream]) -> None:
-        """Move a sound packet behind a restart of the file's clock."""
+    def _continue_clock(self, packet: Packet[Stream]) -> None:
+        """Make an audio packet's time stamps continue across a restart of the file's clock."""
         base = packet.time_base
         if packet.dts is not None and not is_plausible(packet.dts, base):
             packet.dts = None
@@ -267,13 +268,13 @@ class FileSource:
         except EndOfStream:
             return
         except FFmpegError as error:
-            self.warnings.add("decode", f"video packets cannot be decoded ({_said(error)})", damage=True)
+            self.warnings.add("decode", f"video packets cannot be decoded ({_reason(error)})", damage=True)
             self._losses.decode_failed()
             return
         for video in decoded:
             ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
             if self._losses.leaves_out(ordinal, video.is_corrupt):
-                said = "pictures before the first that can be decoded on its own are left out"
+                said = "pictures before the first key frame cannot be decoded and are dropped"
                 self.warnings.add("leading", said, damage=True)
                 self.damaged += 1 / self._rate
                 continue
@@ -283,9 +284,9 @@ class FileSource:
                 yield self._released(held, frame)
 
     def _released(self, frame: Frame, following: Frame | None) -> Frame:
-        """The frame with the time that it is shown for: until the next one, or until the header says it all ends.
+        """Set the frame's duration: until the next frame, or until the end according to the header.
 
-        What a container stores as the duration of a packet is the distance in decoding order, which is another one.
+        The duration that containers store with a packet cannot be used: it is the distance in decoding order.
         """
         pts, own = frame.video.pts or 0, frame.video.duration or self._nominal
         until = pts + own
@@ -302,9 +303,9 @@ class FileSource:
     def _frame(self, video: av.VideoFrame, ordinal: int) -> Frame:
         trusted = self._losses.is_trusted(ordinal, video.key_frame, video.is_corrupt)
         if not trusted:
-            self.warnings.add("untrusted", "frames are covered whole because damage may have reached them", damage=True)
+            self.warnings.add("untrusted", "frames that may be affected by damage are masked whole", damage=True)
         if self._picture is None:
-            self._look_at_first(video)
+            self._inspect_first(video)
         pts = self._pts(video)
         duration = video.duration
         video = self._fitted(video)
@@ -318,30 +319,34 @@ class FileSource:
             video.duration = 0
         given = video.pts
         if given is not None and not is_plausible(given, self._time_base):
-            self.warnings.add("absurd", "frames have time stamps that cannot be meant; derived from their neighbours")
+            self.warnings.add(
+                "absurd", "some frames have implausible time stamps; they are derived from their neighbours"
+            )
             return self._stamps.fill(None, None, 0)
         if given is None:
-            self.warnings.add("no pts", "frames have no time stamp of their own; it is derived from their neighbours")
+            self.warnings.add("no pts", "some frames have no time stamp; it is derived from their neighbours")
             return self._stamps.fill(None, video.dts, video.duration)
         base = self._time_base
         offset = self._continuity.offset(self._video.index, given * base, video.duration * base)
-        if offset != self._bridged:
-            self._bridged = offset
-            self.warnings.add("restart", "the clock of the file starts anew in the middle; time goes on there instead")
+        if offset != self._clock_offset:
+            self._clock_offset = offset
+            self.warnings.add(
+                "restart", "time stamps restart in the middle of the file; the copy continues them instead"
+            )
         given += round(offset / base)
         pts = self._stamps.fill(given, None, video.duration)
         if pts != given:
-            self.warnings.add("backwards", "time stamps of frames run backwards; they are held instead")
+            self.warnings.add("backwards", "time stamps of some frames run backwards; they are held instead")
         return pts
 
-    def _look_at_first(self, video: av.VideoFrame) -> None:
+    def _inspect_first(self, video: av.VideoFrame) -> None:
         self._limit.check(self._path, video.width, video.height)
         for item in side_data(video):
             if item.type is SideDataType.DISPLAYMATRIX:
                 self._matrix = parse_matrix(bytes(item))
                 self._orientation = orientation_of(self._matrix)
         self._in_pictures = items_in_pictures(video)
-        warn_of_alpha(video, self.warnings)
+        warn_about_alpha(video, self.warnings)
         name = video.format.name
         target = closest_supported(name)
         if target != name:
@@ -361,7 +366,7 @@ class FileSource:
         )
 
     def _fitted(self, video: av.VideoFrame) -> av.VideoFrame:
-        """The picture in the form of the first one."""
+        """The picture in the size and pixel format of the first one."""
         form = self._picture
         assert form is not None
         if (video.width, video.height) != (form.width, form.height):
@@ -373,12 +378,12 @@ class FileSource:
             context = self._video.codec_context
             if context.coded_width * context.coded_height <= _CUT_AWAY * video.width * video.height + _SMALL:
                 return video
-            return copied(video)  # else a small picture that waits keeps the memory of a large one
+            return copied(video)  # otherwise a small queued picture keeps the memory of a large one
         if video.format.is_rgb:
             return video.reformat(
                 form.width, form.height, form.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
             )
-        # FFmpeg's sliced conversion spoils samples at random where the width is no multiple of 16.
+        # FFmpeg's sliced conversion randomly corrupts samples if the width is not a multiple of 16.
         return video.reformat(form.width, form.height, form.pixel_format, threads=1)
 
     def _check_end(self) -> None:
@@ -386,10 +391,10 @@ class FileSource:
             return
         missing = (self._claimed_end - self._end) * self._time_base
         if missing > max(_SHORT_SECONDS, _SHORT_SHARE * float(self._claimed_end * self._time_base)):
-            said = f"the video ends {float(missing):.1f} s before its header says: the file may be truncated"
+            said = f"the video ends {float(missing):.1f} s earlier than its header says; the file may be truncated"
             self.warnings.add("short", said, damage=True)
             self.damaged += missing
 
 
-def _said(error: FFmpegError) -> str:
+def _reason(error: FFmpegError) -> str:
     return (error.strerror or "unknown error").lower()

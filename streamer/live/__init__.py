@@ -1,1 +1,1 @@
-"""Live streams: a camera in, masked RTSP, WebRTC and recordings out."""
+"""Live streams: cameras in; masked RTSP, WebRTC, recordings and pushes out."""

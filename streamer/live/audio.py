@@ -1,4 +1,4 @@
-"""Sound of a live source: what travels beside the pictures, as the source coded it."""
+"""Audio of a live source, as encoded by the source."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from av.packet import Packet
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """How sound is coded. `codec` is FFmpeg's name, `rate` in samples a second, `configured` whether the codec's own
-    parameters come with it and not in its packets.
+    """How audio is encoded. `codec` is FFmpeg's name, `rate` is in samples per second, `configured` says whether the
+    codec parameters come out of band (extradata) rather than in the packets.
 
-    `description` is a NUT file with an empty packet: FFmpeg has no other form of a stream's parameters that outlives
-    the connection that they came from.
+    `description` is a NUT file with an empty packet: in FFmpeg, nothing else keeps a stream's parameters beyond the
+    connection they came from.
     """
 
     codec: str
@@ -34,8 +34,8 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveAudio:
-    """A packet as it was sent. `source_time` and `duration` are in seconds, on the clock of the pictures'
-    `source_time`; a `duration` of 0 is unknown. `connection` counts as that of the pictures does.
+    """An audio packet as it was sent. `source_time` and `duration` are in seconds, on the same clock as the pictures'
+    `source_time`; a `duration` of 0 is unknown. `connection` is the number of the connection, as for pictures.
     """
 
     data: bytes
@@ -47,7 +47,7 @@ class LiveAudio:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioPacket:
-    """A packet on the clock of the published pictures: `pts`, increasing, and `duration` in units of `TIME_BASE`."""
+    """An audio packet on the published clock: increasing `pts` and `duration`, in units of `TIME_BASE`."""
 
     data: bytes
     pts: int
@@ -57,13 +57,13 @@ class AudioPacket:
 
 
 def format_of(stream: AudioStream) -> AudioFormat:
-    """The format of an open container's stream. Raises FFmpegError or ValueError for what cannot be described."""
+    """The format of a stream in an open container. Raises FFmpegError or ValueError if it is incomplete."""
     context = stream.codec_context
     if not context.sample_rate or not context.channels:
-        raise ValueError("its rate or its channels are unknown")
+        raise ValueError("its sample rate or channel count is unknown")
     nut = io.BytesIO()
     with av.open(nut, "w", format="nut", container_options={"fflags": "+bitexact"}) as container:
-        packet = Packet(b"\0")  # the same for every connection, so that formats can be compared
+        packet = Packet(b"\0")  # always the same, so that formats can be compared
         packet.stream = container.add_stream_from_template(stream)
         packet.pts = packet.dts = 0
         packet.time_base = Fraction(1, 1000)
@@ -74,6 +74,6 @@ def format_of(stream: AudioStream) -> AudioFormat:
 
 @contextmanager
 def described(form: AudioFormat) -> Iterator[AudioStream]:
-    """A stream of that format, with a decoder of its own, to be used inside the `with` block."""
+    """A stream of that format with its own decoder, valid inside the block."""
     with av.open(io.BytesIO(form.description), format="nut") as container:
         yield container.streams.audio[0]

@@ -1,4 +1,4 @@
-"""What time it is in a live stream: for published pictures, for masks, for audio. Arithmetic only."""
+"""The clocks of a live stream: for published pictures, for masks, for audio. Arithmetic only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 from streamer.live.audio import AudioPacket, LiveAudio
 from streamer.live.packet import CLOCK
 
-_FOLLOW = 0.02  # share of a difference between the two clocks that each picture makes up for
-_JUMP = 0.5  # seconds of difference that are no jitter: the source's clock was set anew
+_FOLLOW = 0.02  # share of the difference between the two clocks that each picture corrects
+_JUMP = 0.5  # seconds of difference that are not jitter: the source's clock was reset
 
 
 class PtsClock:
     """Strictly increasing pts in ticks of 1/90000 s, counted from the first picture.
 
-    Network jitter does not show in them as long as the source stamps its pictures; a source without stamps, and a
-    slate, is stamped by its arrival.
+    They follow the source's timestamps, which hides network jitter. Pictures without timestamps, and slates, are
+    stamped by arrival time.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class PtsClock:
         self._last = -1
 
     def stamp(self, arrived: float, source_time: float | None = None) -> int:
-        """The pts of a picture that arrived at `arrived` (seconds, any steady clock) with the stamp `source_time`."""
+        """The pts of a picture with timestamp `source_time` that arrived at `arrived` (monotonic), both in seconds."""
         if self._start is None:
             self._start = arrived
         at = arrived
@@ -40,16 +40,16 @@ class PtsClock:
         return self._last
 
 
-_SLACK = 0.06  # seconds of network jitter that may be smoothed away
-_LONGEST = 5.0  # seconds between two stamps that are still believed
+_SLACK = 0.06  # seconds of network jitter that are tolerated
+_LONGEST = 5.0  # seconds; a longer step between timestamps is not believed
 
 
 class MaskClock:
-    """Seconds that a face may have moved for, counted from the first picture.
+    """Time in which a face may have moved, in seconds since the first picture.
 
-    Between two pictures lies what the source says or what passed until the later one arrived, whichever is more:
-    after a stall a burst of pictures is as far apart as it was taken, and stamps that lag, stand still or run back
-    (MJPEG over HTTP has made-up ones) never make a mask look younger than it is, but for `_SLACK`.
+    The step between two pictures is the source's timestamp difference or the time between their arrivals, whichever is
+    longer. So a burst after a stall keeps the spacing it was captured with, and timestamps that lag, stand still or run
+    backwards (MJPEG over HTTP has invented ones) never make a mask look younger than it is, except by `_SLACK`.
     """
 
     def __init__(self) -> None:
@@ -59,35 +59,35 @@ class MaskClock:
         self._ahead = 0.0
 
     def tick(self, arrived: float, source_time: float | None) -> float:
-        """The time of the next picture; both arguments in seconds, that of arrival by a steady clock."""
+        """The time of the next picture. Both arguments are in seconds; `arrived` is on a monotonic clock."""
         if self._arrived is not None:
             passed = max(0.0, arrived - self._arrived)
-            told = passed
+            claimed = passed
             if source_time is not None and self._source is not None and 0 < source_time - self._source < _LONGEST:
-                told = source_time - self._source
-            step = max(told, passed - self._ahead)
+                claimed = source_time - self._source
+            step = max(claimed, passed - self._ahead)
             self._ahead = min(_SLACK, max(0.0, self._ahead + step - passed))
             self._time += step
         self._arrived, self._source = arrived, source_time
         return self._time
 
 
-_HELD: Final = 300  # packets that wait for the first picture of their connection
-_AUDIO_FOLLOW: Final = 0.05  # share of a difference from the pictures' clock that each packet makes up for
-_AUDIO_JUMP: Final = 0.04  # seconds of difference that are no jitter: sound is missing, or a clock was set anew
-_FAR: Final = 5.0  # seconds from the newest picture at which time stamps make no sense
+_HELD: Final = 300  # packets that may wait for the first picture of their connection
+_AUDIO_FOLLOW: Final = 0.05  # share of the difference from the pictures' clock that each packet corrects
+_AUDIO_JUMP: Final = 0.04  # seconds of difference that are not jitter: audio is missing, or a clock was reset
+_FAR: Final = 5.0  # seconds from the newest picture beyond which a timestamp is not believed
 
 
 class AudioClock:
-    """Gives sound the pts of the pictures with the same source time.
+    """Gives audio packets the pts of the pictures with the same source time.
 
-    Packets follow one another without a gap as long as that keeps them within 40 ms of their pictures: the clock of
-    the pictures follows the network's jitter a little, and sound that did so could be heard to. Sound of another
-    connection than the newest picture's, from before its first one, or without pictures is left out.
+    Packets follow one another without gaps as long as they stay within 40 ms of their pictures: the pictures' clock
+    follows network jitter slightly, which would be audible. Audio is dropped if it belongs to another connection than
+    the newest picture, is older than that connection's first picture, or comes while there are no pictures.
     """
 
     def __init__(self) -> None:
-        self.left_out = 0
+        self.dropped = 0
         self._connection: int | None = None
         self._offset: float | None = None  # seconds from a source time to the published one; None: no pictures
         self._newest = 0.0
@@ -97,44 +97,44 @@ class AudioClock:
         self._next: float | None = None
 
     def picture(self, connection: int, source_time: float | None, pts: int) -> None:
-        """A picture was given its pts."""
+        """A picture was published with this pts."""
         if connection != self._connection or self._offset is None:
             self._connection, self._floor, self._next = connection, pts, None
         self._offset = None if source_time is None else pts / CLOCK - source_time
         self._newest = pts / CLOCK
 
-    def away(self) -> None:
-        """There are no pictures: nothing is heard either, until there is one again."""
+    def offline(self) -> None:
+        """The source is offline: drop audio until the next picture."""
         self._offset = None
 
-    def sound(self, sound: LiveAudio) -> list[AudioPacket]:
-        """The packets that can be published now, in order."""
+    def add(self, audio: LiveAudio) -> list[AudioPacket]:
+        """Add a packet. Returns the packets that can be published now, in order."""
         if len(self._held) >= _HELD:
             self._held.popleft()
-            self.left_out += 1
-        self._held.append(sound)
+            self.dropped += 1
+        self._held.append(audio)
         return self.ready()
 
     def ready(self) -> list[AudioPacket]:
-        """Packets that waited for a picture and need not any more."""
+        """Packets that no longer have to wait for a picture."""
         packets = []
         while self._held:
-            sound = self._held[0]
-            newer = self._connection is None or sound.connection > self._connection
-            if newer or (sound.connection == self._connection and self._offset is None):
+            audio = self._held[0]
+            newer = self._connection is None or audio.connection > self._connection
+            if newer or (audio.connection == self._connection and self._offset is None):
                 break
             self._held.popleft()
-            packet = self._stamped(sound)
+            packet = self._stamped(audio)
             if packet is None:
-                self.left_out += 1
+                self.dropped += 1
             else:
                 packets.append(packet)
         return packets
 
-    def _stamped(self, sound: LiveAudio) -> AudioPacket | None:
-        if self._offset is None or sound.connection != self._connection:
+    def _stamped(self, audio: LiveAudio) -> AudioPacket | None:
+        if self._offset is None or audio.connection != self._connection:
             return None
-        at = sound.source_time + self._offset
+        at = audio.source_time + self._offset
         if abs(at - self._newest) > _FAR:
             return None
         if self._next is not None and abs(at - self._next) < _AUDIO_JUMP:
@@ -143,5 +143,5 @@ class AudioClock:
         if pts < self._floor or pts <= self._last:
             return None
         self._last = pts
-        self._next = at + sound.duration if sound.duration > 0 else None
-        return AudioPacket(sound.data, pts, round(sound.duration * CLOCK), sound.connection, sound.format)
+        self._next = at + audio.duration if audio.duration > 0 else None
+        return AudioPacket(audio.data, pts, round(audio.duration * CLOCK), audio.connection, audio.format)

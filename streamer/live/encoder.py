@@ -1,4 +1,4 @@
-"""The one encoder of a live stream: masked frames in, H.264 packets for every sink out."""
+"""The one encoder of a live stream: masked frames in, H.264 packets for all sinks out."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _SPS, _PPS = 7, 8  # NAL unit types (H.264, table 7-1)
 
 
 class EncoderError(Exception):
-    """libx264 refused a picture; the encoder is of no more use."""
+    """libx264 failed; the encoder cannot be used any more."""
 
 
 class LiveEncoder:
-    """Encodes masked frames without delay: every call gives the packet of its own picture.
+    """Encodes masked frames without delay: every call returns the packet of its own picture.
 
-    Constrained baseline, no B-frames: what every browser and camera recorder takes. `rate` is what is expected; frames
-    may come at any pace. Raises EncoderError when libx264 cannot be opened.
+    Constrained baseline without B-frames, which every browser and NVR can play. `rate` is the expected frame rate;
+    frames may arrive at any pace. Raises EncoderError if libx264 cannot be opened.
     """
 
     def __init__(self, width: int, height: int, rate: Fraction, config: LiveEncoderConfig) -> None:
@@ -50,7 +50,7 @@ class LiveEncoder:
         context.pix_fmt = _PIXELS
         context.time_base, context.framerate = TIME_BASE, self.rate
         config = self._config
-        # Slices make both cores work on one picture; frame threads would delay it.
+        # Slice threads let both cores work on one picture; frame threads would add delay.
         context.thread_type = ThreadType.SLICE
         context.thread_count = 2
         context.options = {
@@ -60,7 +60,7 @@ class LiveEncoder:
             "crf": f"{config.crf:g}",
             "maxrate": f"{config.max_kbps}k",
             "bufsize": f"{config.max_kbps}k",
-            "g": "100000",  # key frames come by the clock, for the rate of frames may change
+            "g": "100000",  # key frames are forced by time, since the frame rate may change
             "forced-idr": "1",
             "a53cc": "0",
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0",
@@ -75,8 +75,8 @@ class LiveEncoder:
     def encode(self, masked: MaskedFrame, pts: int, captured: float, *, key: bool = False) -> list[VideoPacket]:
         """The packet of this picture, `pts` in units of `TIME_BASE`; a key frame if `key`.
 
-        A `pts` that does not increase counts as the next tick. Raises TypeError for any other kind of frame,
-        EncoderError when libx264 fails.
+        A `pts` that does not increase is replaced by the next tick. Raises TypeError for anything but a MaskedFrame,
+        ValueError for another size, EncoderError if libx264 fails.
         """
         if not isinstance(masked, MaskedFrame):
             raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")

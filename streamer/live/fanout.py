@@ -1,4 +1,4 @@
-"""One producer, many consumers of different speed: a slow one loses its own items and nobody else's."""
+"""One producer, many consumers: a slow consumer loses only its own items."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ T = TypeVar("T")
 
 
 class ClosedError(Exception):
-    """There will be no more items: the fan-out or the subscription is closed."""
+    """The fan-out or the subscription is closed: there will be no more items."""
 
 
 class Fanout(Generic[T]):
-    """Hands every item to every subscription, never waiting for any. For any threads.
+    """Passes every item to every subscription without ever waiting. Thread-safe.
 
-    `is_key` tells items at which a consumer can begin: a new subscription, and one that overflowed, gets nothing
-    before the next of them. `key_wanted` is called, from the consumer's thread, whenever someone waits for one.
+    `is_key` marks items at which a consumer can start. A new subscription, and one that overflowed, gets nothing before
+    the next such item. `key_wanted` is called whenever a subscription starts waiting for one, from the thread that
+    causes it.
     """
 
     def __init__(self, is_key: Callable[[T], bool], key_wanted: Callable[[], None] = lambda: None) -> None:
@@ -32,7 +33,7 @@ class Fanout(Generic[T]):
         return len(self._subscriptions)
 
     def publish(self, item: T) -> None:
-        """Give `item` to everybody; never blocks."""
+        """Queue `item` for every subscription; never blocks."""
         key = self._is_key(item)
         with self._lock:
             subscriptions = list(self._subscriptions)
@@ -41,10 +42,10 @@ class Fanout(Generic[T]):
             self._key_wanted()
 
     def subscribe(self, name: str, depth: int, notify: Callable[[], None] = lambda: None) -> Subscription[T]:
-        """A new consumer called `name` that may lag by `depth` items at most.
+        """Add a consumer called `name` that may lag by at most `depth` items.
 
-        `notify` is called, from the producer's thread, after every item that can be taken and at the end; it must
-        not block (for an event loop: `call_soon_threadsafe`).
+        `notify` is called from the producer's thread after every queued item and at the end. It must not block (for an
+        event loop, use `call_soon_threadsafe`).
         """
         subscription = Subscription(self, name, depth, notify)
         with self._lock:
@@ -56,11 +57,11 @@ class Fanout(Generic[T]):
         return subscription
 
     def request_key(self) -> None:
-        """Ask for an item at which consumers can begin, as a decoder does that has lost its way."""
+        """Request an item at which consumers can start, for example for a decoder that lost data."""
         self._key_wanted()
 
     def close(self) -> None:
-        """End every subscription, now and to come."""
+        """End all current and future subscriptions."""
         with self._lock:
             self._closed = True
             subscriptions, self._subscriptions = self._subscriptions, []
@@ -74,9 +75,9 @@ class Fanout(Generic[T]):
 
 
 class Subscription(Generic[T]):
-    """One consumer's bounded queue; a context manager that ends it. See `Fanout.subscribe`.
+    """One consumer's bounded queue; leaving the context manager closes it. See `Fanout.subscribe`.
 
-    `dropped` counts items that it lost because it lagged, waiting for a key item included.
+    `dropped` counts items lost because it lagged, including those skipped until the next key item.
     """
 
     def __init__(self, owner: Fanout[T], name: str, depth: int, notify: Callable[[], None]) -> None:
@@ -103,18 +104,18 @@ class Subscription(Generic[T]):
         return len(self._items)
 
     def get(self, timeout: float) -> T | None:
-        """The next item, or None when there is none within `timeout` seconds. Raises ClosedError at the end."""
+        """The next item, or None if there is none within `timeout` seconds. Raises ClosedError at the end."""
         with self._ready:
             self._ready.wait_for(lambda: self._items or self._closed, timeout)
             return self._take()
 
     def get_nowait(self) -> T | None:
-        """The next item, or None when there is none yet. Raises ClosedError at the end."""
+        """The next item, or None if there is none yet. Raises ClosedError at the end."""
         with self._ready:
             return self._take()
 
     def close(self) -> None:
-        """No more items, please."""
+        """End the subscription."""
         self._owner._leave(self)
         self._end()
 
@@ -126,7 +127,7 @@ class Subscription(Generic[T]):
         return None
 
     def _offer(self, item: T, key: bool) -> bool:
-        """Queue the item; False when this consumer has just begun to lag."""
+        """Queue the item; False if this consumer has just started to lag."""
         with self._ready:
             if self._closed:
                 return True

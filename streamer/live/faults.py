@@ -1,4 +1,4 @@
-"""What went wrong lately: each fault with its beginning, its newest moment and how often, until it is over. No I/O."""
+"""Recent faults: each with its first and last occurrence and a count, until it is over. No I/O."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 CURRENT: float = 60.0
-"""Seconds without a repetition after which a fault is over."""
+"""Seconds without a recurrence after which a fault is over."""
 
-MOST = 5  # different ones at a time
+MOST = 5  # different faults at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Fault:
 
 
 class Faults:
-    """The faults that are not over yet, the one that came last at the end. Not for several threads at once."""
+    """The faults that are not over yet, most recent last. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._faults: dict[str, Fault] = {}
 
     def add(self, text: str) -> None:
-        """It happened now; once more, if it is there already."""
+        """Record an occurrence now."""
         now = self._clock()
         self._forget(now)
         known = self._faults.pop(text, None)
@@ -39,7 +39,7 @@ class Faults:
             del self._faults[next(iter(self._faults))]
 
     def current(self) -> tuple[Fault, ...]:
-        """Those that were there within the last `CURRENT` seconds."""
+        """The faults that occurred within the last `CURRENT` seconds."""
         self._forget(self._clock())
         return tuple(self._faults.values())
 

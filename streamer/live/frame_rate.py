@@ -1,4 +1,4 @@
-"""How many frames a second a live source has. Arithmetic only."""
+"""Estimates the frame rate of a live source. Arithmetic only."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from fractions import Fraction
 from statistics import median
 from typing import Final
 
-USUAL: Final = Fraction(25)
-"""What is taken where nothing is known."""
+DEFAULT_RATE: Final = Fraction(25)
+"""Used if nothing is known about the rate."""
 HIGHEST: Final = Fraction(240)
 _NTSC: Final = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))
-_STEPS: Final = 32  # steps between pictures that are looked at
-_FEWEST: Final = 2  # steps that say anything
-_LONGEST: Final = 1.0  # seconds: a longer step is a gap
-_BELIEVED: Final = 0.25  # share by which pictures may come otherwise than the source says
+_STEPS: Final = 32  # timestamp differences to consider
+_FEWEST: Final = 2  # timestamp differences needed for an estimate
+_LONGEST: Final = 1.0  # seconds; a longer difference is a gap
+_BELIEVED: Final = 0.25  # share by which timestamps may deviate from the rate the source states
 
 
-def standard(rate: float) -> Fraction:
-    """The rate that is meant by a measured one: frames a second, a whole number or one of NTSC's (30000/1001)."""
+def standard_rate(rate: float) -> Fraction:
+    """The standard rate nearest to a measured one: whole frames per second, or an NTSC rate such as 30000/1001."""
     whole = Fraction(max(1, round(rate)))
     nearest = min((whole, *_NTSC), key=lambda known: abs(float(known) - rate))
     return min(HIGHEST, nearest)
 
 
 class FrameRate:
-    """Finds the rate of a source from what it says itself and from its time stamps."""
+    """Finds a source's frame rate from the rate it states and from its timestamps."""
 
     def __init__(self) -> None:
         self._last: float | None = None
         self._steps: deque[float] = deque(maxlen=_STEPS)
 
     def picture(self, source_time: float | None) -> None:
-        """A picture came with this stamp in seconds, or with none."""
+        """A picture arrived with this timestamp in seconds, or without one."""
         if self._last is not None and source_time is not None and 0 < source_time - self._last < _LONGEST:
             self._steps.append(source_time - self._last)
         self._last = source_time
 
-    def rate(self, said: Fraction | None, measured: float = 0.0) -> Fraction:
-        """Frames a second: what the source has `said` unless its time stamps belie it, else what they tell.
+    def rate(self, stated: Fraction | None, measured: float = 0.0) -> Fraction:
+        """Frames per second: the `stated` rate unless the timestamps contradict it, else the timestamps' rate.
 
-        `measured` is how many pictures a second came in, 0 while that is not known; it counts where there is nothing
-        better, and `USUAL` where there is not even that.
+        `measured` is the rate at which pictures arrive, 0 if unknown. It is used if there is nothing better, and
+        `DEFAULT_RATE` if there is nothing at all.
         """
         stamped = _rate_of(self._steps)
-        possible = said is not None and 1 <= said <= HIGHEST
-        if said and possible and (stamped is None or abs(stamped / float(said) - 1) <= _BELIEVED):
-            return said
-        return standard(stamped or measured) if stamped or measured else USUAL
+        possible = stated is not None and 1 <= stated <= HIGHEST
+        if stated and possible and (stamped is None or abs(stamped / float(stated) - 1) <= _BELIEVED):
+            return stated
+        return standard_rate(stamped or measured) if stamped or measured else DEFAULT_RATE
 
 
 def _rate_of(steps: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Keeps count of what a live stream does, and tells it to other threads."""
+"""Counters and rates of a live stream, readable from other threads."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from core.masked_frame import MaskedFrame
 from streamer.live.faults import Fault, Faults
 from streamer.live.status import StreamState
 
-WINDOW = 2.0  # seconds over which rates are taken
-DELAYS = 500  # frames over which delays are taken
-SOON = 0.5  # seconds from which on a rate can be told
+WINDOW = 2.0  # seconds over which rates are measured
+DELAYS = 500  # frames over which delays are measured
+SOON = 0.5  # seconds of events needed for a rate
 LATE = 0.04  # seconds past the deadline from which a frame counts as late
 
 
 class Rate:
-    """Events a second over the last `WINDOW` seconds. Not for several threads at once."""
+    """Events per second over the last `WINDOW` seconds. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -26,7 +26,7 @@ class Rate:
         self._since = 0.0
 
     def count(self) -> None:
-        """One more event, now."""
+        """Count an event now."""
         self._forget()
         if not self._times:
             self._since = self._clock()
@@ -34,10 +34,10 @@ class Rate:
         self._forget()
 
     def per_second(self) -> float:
-        """The rate right now; 0 when nothing has happened for a while, and for the first half second."""
+        """The current rate; 0 if there were no events lately, and during the first half second."""
         self._forget()
         span = self._clock() - self._since
-        # Of the events, the first one opens the span.
+        # The first event only starts the span, so it does not count.
         return (len(self._times) - (span < WINDOW)) / min(WINDOW, span) if self._times and span >= SOON else 0.0
 
     def _forget(self) -> None:
@@ -46,7 +46,7 @@ class Rate:
 
 
 class Meter:
-    """Written by the stream's thread, read by any."""
+    """Written by the stream's thread, readable from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,14 +60,14 @@ class Meter:
         self.faces = 0
         self.mask_age = float("inf")
 
-    def came_in(self) -> None:
+    def frame_in(self) -> None:
         """A picture arrived from the source."""
         with self._lock:
             self.frames_in += 1
             self._in.count()
 
-    def went_out(self, masked: MaskedFrame, delay: float, behind: float) -> None:
-        """A masked picture was published, `delay` seconds after it came in, `behind` seconds after its deadline."""
+    def frame_out(self, masked: MaskedFrame, delay: float, behind: float) -> None:
+        """A masked picture was published, `delay` seconds after it arrived and `behind` seconds after its deadline."""
         with self._lock:
             self._out.count()
             self._delays.append(delay)
@@ -76,30 +76,30 @@ class Meter:
             self.state = masked.cover.value
             self.faces, self.mask_age = masked.faces, masked.mask_age
 
-    def slate_went_out(self) -> None:
-        """A slate was published in place of a picture."""
+    def slate_out(self) -> None:
+        """A slate was published instead of a picture."""
         with self._lock:
             self._out.count()
             self.frames["slate"] += 1
-            self.state, self.faces, self.mask_age = "away", 0, float("inf")
+            self.state, self.faces, self.mask_age = "offline", 0, float("inf")
 
     def error(self, text: str) -> None:
-        """Something went wrong; `text` is one line without credentials."""
+        """Record a fault; `text` is one line without credentials."""
         with self._lock:
             self._faults.add(text)
 
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong at present, the newest last."""
+        """Current faults, most recent last."""
         with self._lock:
             return self._faults.current()
 
     def rates(self) -> tuple[float, float]:
-        """Frames a second in and out."""
+        """Frames per second in and out."""
         with self._lock:
             return self._in.per_second(), self._out.per_second()
 
     def delay(self) -> tuple[float, float]:
-        """Median and 95th percentile of the delay in seconds."""
+        """Median and 95th percentile of the delay, in seconds."""
         with self._lock:
             delays = sorted(self._delays)
         if not delays:

@@ -1,4 +1,4 @@
-"""What leaves the one encoder and goes to every sink."""
+"""Encoded packets, as every sink gets them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from fractions import Fraction
 from typing import Final
 
 CLOCK: Final = 90_000
-"""Ticks a second of a packet's pts: RTP's clock for video (RFC 3551)."""
+"""Ticks per second of a packet's pts: the RTP clock rate for video (RFC 3551)."""
 
 TIME_BASE: Final = Fraction(1, CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """H.264 without B-frames. `sps` and `pps` are NAL units without start codes; `rate` is frames a second."""
+    """H.264 without B-frames. `sps` and `pps` are NAL units without start codes; `rate` is frames per second."""
 
     width: int
     height: int
@@ -24,16 +24,16 @@ class VideoFormat:
 
     @property
     def profile_level_id(self) -> str:
-        """Six hexadecimal digits, as SDP wants them (RFC 6184, 8.1)."""
+        """SDP's profile-level-id: six hexadecimal digits (RFC 6184, 8.1)."""
         return self.sps[1:4].hex()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoPacket:
-    """One encoded masked picture: NAL units in Annex B form, SPS and PPS repeated in front of every key frame.
+    """One encoded masked picture in Annex B format, with SPS and PPS in front of every key frame.
 
-    `pts` is in units of `TIME_BASE` and strictly increasing, also across a change of `format`; decoding order is
-    presentation order. `duration` is in the same units. `captured` is when the picture came in from the source, in
+    `pts` is in units of `TIME_BASE` and strictly increasing, even when `format` changes; decoding order equals
+    presentation order. `duration` is in the same units. `captured` is when the picture arrived from the source, in
     seconds of `time.time()`.
     """
 

@@ -1,4 +1,4 @@
-"""Keeps the one encoder of a stream going and hands its packets out."""
+"""Encodes a stream's masked frames and publishes the packets; replaces an encoder that fails."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Final
 from core.masked_frame import MaskedFrame
 from core.owned_thread import one_line
 from streamer.live.encoder import LiveEncoder
-from streamer.live.frame_rate import USUAL
+from streamer.live.frame_rate import DEFAULT_RATE
 from streamer.live.stream_output import StreamOutput
 from streamer.settings.encoder import LiveEncoderConfig
 
-_RETRY: Final = 0.2  # seconds between two tries to make an encoder
+_RETRY: Final = 0.2  # seconds between attempts to create an encoder
 
 MakeEncoder = Callable[[int, int, Fraction, LiveEncoderConfig], LiveEncoder]
 
 
 class Publisher:
-    """Encodes masked frames once, for every sink of `output`. An encoder that fails is replaced; `errors` counts them.
+    """Encodes masked frames once for all sinks of `output`. A failed encoder is replaced; `errors` counts the failures.
 
-    `trouble` is told what went wrong, in one line.
+    `trouble` is called with the reason, in one line.
     """
 
     def __init__(
@@ -33,11 +33,10 @@ class Publisher:
         self._encoder: LiveEncoder | None = None
         self._retry_at = 0.0
 
-    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction = USUAL) -> bool:
-        """Encode and hand out; False where the picture was lost, and the next one gets a new encoder.
+    def publish(self, masked: MaskedFrame, pts: int, captured: float, rate: Fraction = DEFAULT_RATE) -> bool:
+        """Encode and publish; False if the picture was lost. After a failure, a new encoder is created.
 
-        `rate` is how many frames a second there are, as far as is known; a frame of another size than the one before
-        begins a new format.
+        `rate` is the expected frame rate. A frame of a different size than the previous one starts a new format.
         """
         self._output.frames.publish(masked)
         return self._encode(masked, pts, captured, rate)
@@ -53,7 +52,7 @@ class Publisher:
                 self._encoder = self._make(*size, rate, self._config)
             for packet in self._encoder.encode(masked, pts, captured, key=self._output.take_key_request()):
                 self._output.publish(packet)
-        except Exception as error:  # noqa: BLE001 - whatever it was, this encoder is of no more use
+        except Exception as error:  # noqa: BLE001 - whatever it was, this encoder cannot be used any more
             self._encoder = None
             self._retry_at = time.monotonic() + _RETRY
             self.errors += 1

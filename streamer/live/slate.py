@@ -1,4 +1,4 @@
-"""What is shown while no pictures come from the source."""
+"""The slate that is shown while the source is offline."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _COLORLESS: Final = 128
 
 
 def slate(masker: Masker, width: int, height: int, since: float | None) -> MaskedFrame:
-    """A grey picture that says that nothing comes from the source, and since when (seconds of `time.time()`).
+    """A grey picture that says that there is no picture, and since when (`since`, in seconds of `time.time()`).
 
-    It is drawn from nothing, so no mask is needed; it goes through the masker as every picture does.
+    It contains no camera data, so it needs no mask, but it goes through the masker like every picture.
     """
     video = av.VideoFrame(width, height, PIXELS)
     luma, *chroma = planes(video)

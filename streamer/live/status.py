@@ -1,4 +1,4 @@
-"""What a live stream is doing, for the page, the metrics and the log."""
+"""The status of a live stream, for the page, the metrics and the log."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Literal
 
 from streamer.live.faults import Fault
 
-StreamState = Literal["starting", "settled", "held", "blanket", "away"]
-"""How the newest frame was covered; `away`: no pictures come from the source and a slate is shown."""
+StreamState = Literal["starting", "settled", "held", "blanket", "offline"]
+"""How the newest frame was covered; `offline`: the source sends no pictures and a slate is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """What the sinks of one stream say: packets lost by sink, how many watch, and what is wrong, one line each.
+    """Status of one stream's sinks: packets lost by sink, number of viewers, and problems, one line each.
 
-    `unrecorded` says why a recording that was asked for is not being made.
+    `unrecorded` says why a configured recording is not being made.
     """
 
     drops: dict[str, int] = field(default_factory=dict)
@@ -26,24 +26,24 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One stream at one moment. Counters count since the start; nothing in it holds a credential.
+    """One stream at one moment. Counters count from the start; no field contains a credential.
 
-    `delay` is how long frames stayed in the engine and encoder lately, in seconds, as (median, 95th percentile).
-    `mask_age` is that of the newest frame, in seconds; infinite when it rests on no verdict.
+    `delay` is the time recent frames spent in the engine and encoder, in seconds, as (median, 95th percentile).
+    `mask_age` is the newest frame's, in seconds; infinite if it has no detector verdict.
     """
 
     name: str
     state: StreamState = "starting"
     source: str = ""
     """The source's address without credentials."""
-    away_since: float | None = None
-    """When the source went away, in seconds of `time.time()`."""
+    offline_since: float | None = None
+    """Since when the source has been offline, in seconds of `time.time()`."""
     width: int = 0
     height: int = 0
     fps_in: float = 0.0
     fps_out: float = 0.0
     faces: int = 0
-    """Faces masked on the newest frame."""
+    """Faces masked in the newest frame."""
     mask_age: float = float("inf")
     delay: tuple[float, float] = (0.0, 0.0)
     frames: dict[str, int] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Snapshot:
     frames_late: int = 0
     """Published more than 40 ms after their deadline."""
     frames_skipped: int = 0
-    """Never looked at because the machine did not keep up."""
+    """Frames from the source that were skipped because the machine did not keep up."""
     samples: int = 0
     samples_failed: int = 0
     samples_skipped: int = 0
@@ -60,11 +60,11 @@ class Snapshot:
     encoder_errors: int = 0
     queue_depths: dict[str, int] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
-    """Packets lost by sink because it lagged."""
+    """Packets lost by each sink because it lagged."""
     viewers: int = 0
     errors: tuple[str, ...] = ()
-    """What is wrong at present, one line each."""
+    """Current problems, one line each."""
     faults: tuple[Fault, ...] = ()
-    """Those of the errors that happen now and then: since when, when last, how often. Gone a minute after the last."""
+    """The recurring ones among the errors: first, last, count. Each is gone a minute after its last occurrence."""
     unrecorded: str | None = None
-    """Why a recording that was asked for is not being made; None where all is well."""
+    """Why a configured recording is not being made; None if all is well."""

@@ -1,4 +1,4 @@
-"""One live stream: pictures from its source through the engine and the one encoder to whoever listens."""
+"""One live stream: from its source through the engine and the one encoder to all sinks."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from streamer.live.publisher import MakeEncoder, Publisher
 from streamer.live.slate import slate
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream_output import StreamOutput
-from streamer.media.convert import fitted, published_size
+from streamer.media.convert import published_size, to_published
 from streamer.redact import redacted
 from streamer.settings.encoder import LiveEncoderConfig
 
-SLATE_AFTER: Final = 1.0  # seconds without a picture until the slate is shown
-SLATE_FIRST: Final = 3.0  # the same before the first picture: opening a camera takes a moment
-SLATE_EVERY: Final = 0.2  # seconds between two slates
-SLATE_SIZE: Final = (1280, 720)  # until the source's own size is known
-LONGEST_WAIT: Final = 0.1  # seconds between looks at the world while nothing comes
+SLATE_AFTER: Final = 1.0  # seconds without a picture before the slate is shown
+SLATE_FIRST: Final = 3.0  # the same before the first picture: connecting to a camera takes a moment
+SLATE_EVERY: Final = 0.2  # seconds between slates
+SLATE_SIZE: Final = (1280, 720)  # until the source's size is known
+LONGEST_WAIT: Final = 0.1  # seconds to wait for a picture before checking everything else
 
 log = logging.getLogger("veilcast.stream")
 
@@ -46,10 +46,10 @@ class Source(Protocol):
 
     @property
     def status(self) -> CameraStatus:
-        """How it is doing."""
+        """Its current status."""
 
     def get(self, timeout: float) -> LivePicture | None:
-        """The next picture, or None when there is none within `timeout` seconds."""
+        """The next picture, or None if there is none within `timeout` seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Tag:
 
 @dataclass(frozen=True, slots=True)
 class _Shot:
-    """Where a picture comes from; a change means that it does not follow on from the one before."""
+    """The origin of a picture; if it changes, the picture does not continue the previous one."""
 
     connection: int
     width: int
@@ -72,12 +72,12 @@ class _Shot:
 
 
 class LiveStream:
-    """Runs in a thread called `veilcast-stream-NAME`; `output` is what it publishes, from `start` to `close`.
+    """Runs in a thread called `veilcast-stream-NAME` and publishes to `output`, from `start` to `close`.
 
-    `config` decides how frames are masked, `encoder` how they are encoded; `address` is the source's, without
-    credentials. Neither `source` nor the sinks belong to it. `make_detector` and `make_encoder` stand in for the
-    configured ones. Nothing but masked frames ever reaches the encoder; when that fails, it is made anew.
-    `sounds` gives the source's sound that came since it was last called.
+    `config` decides how frames are masked, `encoder` how they are encoded. `address` is the source's address without
+    credentials. The caller owns `source` and the sinks. `make_detector` and `make_encoder` replace the configured
+    ones. Only masked frames ever reach the encoder; an encoder that fails is replaced.
+    `take_audio` returns the source's audio since the last call.
     """
 
     def __init__(
@@ -89,16 +89,16 @@ class LiveStream:
         address: str = "",
         make_detector: Callable[[], Detector] | None = None,
         make_encoder: MakeEncoder = LiveEncoder,
-        sounds: Callable[[], Sequence[LiveAudio]] = tuple,
+        take_audio: Callable[[], Sequence[LiveAudio]] = tuple,
     ) -> None:
         self.name = name
         self.output = StreamOutput(name, self.snapshot)
         self.audience: Callable[[], Audience] = Audience
-        """Set by the owner of the sinks."""
+        """Returns the status of the sinks; set by their owner."""
         self._source, self._config, self._address = source, config, address
         self._make_detector = make_detector
-        self._sounds = sounds
-        self._sound_clock = AudioClock()
+        self._take_audio = take_audio
+        self._audio_clock = AudioClock()
         self._meter = Meter()
         self._engine: LiveAnonymizer | None = None
         self._publisher = Publisher(self.output, encoder, make_encoder, self._note)
@@ -108,39 +108,39 @@ class LiveStream:
         self._noted: Counter[str] = Counter()
         self._index = 0
         self._shot: _Shot | None = None
-        self._last_picture: float | None = None  # when it came, in seconds of time.time()
-        self._newest = 0.0  # when something was last published or came in, on the monotonic clock
+        self._last_picture: float | None = None  # when it arrived, in seconds of time.time()
+        self._newest = 0.0  # when a picture last arrived or a slate was published, on the monotonic clock
         self._slates = Masker(config.mask)
         self._repaints: deque[tuple[MaskConfig, Sequence[ZoneConfig]]] = deque(maxlen=1)  # only the newest counts
         self._thread = OwnedThread(f"veilcast-stream-{name}", self._run)
 
     @property
     def ended(self) -> bool:
-        """Whether there will be no more pictures: the source is a file and at its end, or the stream failed."""
+        """Whether there will be no more pictures: the source is a file that has ended, or the stream failed."""
         return not self._thread.alive
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the stream, if it did not end by itself."""
+        """The error that ended the stream, or None."""
         return self._thread.error
 
     def start(self) -> None:
-        """Begin to publish."""
+        """Start publishing."""
         self._newest = time.monotonic()
         self._thread.start()
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Publish what is held, stop; False when that took longer than `timeout` seconds."""
+        """Publish the frames in the engine and stop; False if that took longer than `timeout` seconds."""
         stopped = self._thread.close(timeout)
         self.output.close()
         return stopped
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
-        """Paint like this from the next frame on."""
+        """Use this mask style and these zones from the next frame on."""
         self._repaints.append((mask, zones))
 
     def snapshot(self) -> Snapshot:
-        """What the stream is doing right now."""
+        """The stream's current status."""
         meter, source, engine = self._meter, self._source.status, self._engine
         fps_in, fps_out = meter.rates()
         width, height = self._size or (0, 0)
@@ -150,7 +150,7 @@ class LiveStream:
             name=self.name,
             state=meter.state,
             source=self._address,
-            away_since=None if source.connected and meter.state != "away" else self._away_since(source),
+            offline_since=None if source.connected and meter.state != "offline" else self._offline_since(source),
             width=width,
             height=height,
             fps_in=fps_in,
@@ -182,14 +182,14 @@ class LiveStream:
                 try:
                     if not self._step(engine):
                         break
-                except Exception as error:  # noqa: BLE001 - the stream goes on; what it was about is not shown
+                except Exception as error:  # noqa: BLE001 - the stream continues; the affected frame is not published
                     self._note(f"a step failed: {one_line(error)}")
                     self._thread.stopping.wait(LONGEST_WAIT)
             for masked in self._ready(engine.flush):
                 self._publish(masked)
 
     def _step(self, engine: LiveAnonymizer) -> bool:
-        """Take in what comes, give out what is due; False at the end of the source."""
+        """Process one incoming picture and publish what is due; False at the end of the source."""
         self._repaint(engine)
         deadline = engine.next_deadline
         wait = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
@@ -197,9 +197,9 @@ class LiveStream:
         if picture is not None:
             try:
                 self._take(engine, picture)
-            except Exception as error:  # noqa: BLE001 - one bad picture is left out, whatever is wrong with it
-                self._note(f"a picture was left out: {one_line(error)}")
-        self._pass_sounds()
+            except Exception as error:  # noqa: BLE001 - skip a bad picture, whatever is wrong with it
+                self._note(f"a picture was skipped: {one_line(error)}")
+        self._publish_audio()
         for masked in self._ready(lambda: engine.poll(time.monotonic())):
             self._publish(masked)
         self._note_detector(engine)
@@ -212,36 +212,36 @@ class LiveStream:
     def _ready(self, frames: Callable[[], list[MaskedFrame]]) -> list[MaskedFrame]:
         try:
             return frames()
-        except Exception as error:  # noqa: BLE001 - what the masker could not paint is not shown
-            self._note(f"frames were left out: {one_line(error)}")
+        except Exception as error:  # noqa: BLE001 - frames that the masker could not paint are not published
+            self._note(f"frames were skipped: {one_line(error)}")
             return []
 
     def _take(self, engine: LiveAnonymizer, picture: LivePicture) -> None:
-        self._meter.came_in()
+        self._meter.frame_in()
         video = picture.video
         shot = _Shot(picture.connection, video.width, video.height, picture.orientation)
         if self._size is None or self._shot is None:
-            # The size of the first picture stays: clients need not cope with a change later on.
+            # Keep the size of the first picture, so that clients never see a change of size.
             self._size = published_size(video.width, video.height, picture.orientation)
         self._newest, self._last_picture = time.monotonic(), time.time()
-        video = fitted(video, self._size, picture.orientation)
+        video = to_published(video, self._size, picture.orientation)
         self._frame_rate.picture(picture.source_time)
         pts = self._stamps.stamp(picture.arrived, picture.source_time)
-        self._sound_clock.picture(picture.connection, picture.source_time, pts)
+        self._audio_clock.picture(picture.connection, picture.source_time, pts)
         moment = self._mask_clock.tick(picture.arrived, picture.source_time)
         captured = time.time() - (time.monotonic() - picture.arrived)
         frame = Frame(self._index, video, moment, trusted=picture.trusted, tag=_Tag(pts, picture.arrived, captured))
         self._index += 1
         engine.push(frame, picture.arrived, cut=shot != self._shot and frame.index > 0)
-        # Only now: if this picture fails, the cut is the next one's.
+        # Set last: if this picture fails, the cut applies to the next one.
         self._shot = shot
 
-    def _pass_sounds(self) -> None:
-        for packet in self._sound_clock.ready():
-            self.output.sounds.publish(packet)
-        for sound in self._sounds():
-            for packet in self._sound_clock.sound(sound):
-                self.output.sounds.publish(packet)
+    def _publish_audio(self) -> None:
+        for packet in self._audio_clock.ready():
+            self.output.audio.publish(packet)
+        for audio in self._take_audio():
+            for packet in self._audio_clock.add(audio):
+                self.output.audio.publish(packet)
 
     def _publish(self, masked: MaskedFrame) -> None:
         tag = masked.tag
@@ -251,26 +251,26 @@ class LiveStream:
         if self._publisher.publish(masked, tag.pts, tag.captured, rate):
             now = time.monotonic()
             behind = now - tag.arrived - self._config.timeline.look_ahead
-            self._meter.went_out(masked, now - tag.arrived, behind)
+            self._meter.frame_out(masked, now - tag.arrived, behind)
 
     def _slate_if_due(self) -> None:
         now = time.monotonic()
-        showing = self._meter.state == "away"
+        showing = self._meter.state == "offline"
         patience = SLATE_EVERY if showing else SLATE_AFTER if self._index else SLATE_FIRST
         if now - self._newest < patience:
             return
         self._newest = now
-        self._sound_clock.away()
+        self._audio_clock.offline()
         status = self._source.status
         if self._size is None:
             self._size = SLATE_SIZE
-        since = self._away_since(status)
+        since = self._offline_since(status)
         frame = slate(self._slates, *self._size, since)
         if self._publisher.publish(frame, self._stamps.stamp(now), time.time()):
-            self._meter.slate_went_out()
+            self._meter.slate_out()
 
-    def _away_since(self, status: CameraStatus) -> float:
-        """When the last picture came: a source that is silent counts as connected until its time-out."""
+    def _offline_since(self, status: CameraStatus) -> float:
+        """When the last picture arrived. (A silent source still counts as connected until its timeout.)"""
         return status.since if self._last_picture is None else self._last_picture
 
     def _repaint(self, engine: LiveAnonymizer) -> None:

@@ -1,4 +1,4 @@
-"""What a live stream offers to its sinks."""
+"""What a live stream provides to its sinks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from streamer.live.fanout import Fanout
 from streamer.live.packet import VideoFormat, VideoPacket
 from streamer.live.status import Snapshot
 
-KEY_INTERVAL = 0.5  # seconds: no viewer can make the stream consist of key frames
+KEY_INTERVAL = 0.5  # seconds between requested key frames, so that viewers cannot flood the stream with them
 
 
 class StreamOutput:
-    """The published side of one stream: encoded packets for all, masked pictures for who must encode anew.
+    """The published side of one stream: encoded `packets`, and masked `frames` for sinks with their own encoder.
 
-    `sounds` is what the source sends beside them, untouched, where it is asked for at all: whoever takes it applies the
-    policy on sound. It comes before the pictures of the same pts, which are held for their masks.
-    `snapshot` tells what the stream is doing. `format` is that of the newest packet, or None before the first.
+    `audio` is the source's audio, unchanged, if it is requested at all; the sink applies the audio policy. It arrives
+    before the pictures with the same pts, because those wait for their masks. `snapshot` returns the stream's status.
     """
 
     def __init__(self, name: str, snapshot: Callable[[], Snapshot]) -> None:
@@ -27,7 +26,7 @@ class StreamOutput:
         self.snapshot = snapshot
         self.packets: Fanout[VideoPacket] = Fanout(lambda packet: packet.keyframe, self._want_key)
         self.frames: Fanout[MaskedFrame] = Fanout(lambda _: True)
-        self.sounds: Fanout[AudioPacket] = Fanout(lambda _: True)
+        self.audio: Fanout[AudioPacket] = Fanout(lambda _: True)
         self._format: VideoFormat | None = None
         self._key_wanted = False
         self._last_key = float("-inf")
@@ -36,11 +35,11 @@ class StreamOutput:
 
     @property
     def format(self) -> VideoFormat | None:
-        """Format of the newest packet."""
+        """Format of the newest packet, or None before the first."""
         return self._format
 
     def publish(self, packet: VideoPacket) -> None:
-        """Give a packet to every sink."""
+        """Publish a packet to all sinks."""
         self._format = packet.format
         self.last_published = time.monotonic()
         if packet.keyframe:
@@ -48,17 +47,17 @@ class StreamOutput:
         self.packets.publish(packet)
 
     def take_key_request(self) -> bool:
-        """Whether the next picture is to be a key frame: someone asked, and the last one was some time ago."""
+        """Whether the next picture should be a key frame: one was requested, and the last one is not too recent."""
         if self._key_wanted and time.monotonic() - self._last_key >= KEY_INTERVAL:
             self._key_wanted = False
             return True
         return False
 
     def close(self) -> None:
-        """The stream is over."""
+        """End the stream for all sinks."""
         self.packets.close()
         self.frames.close()
-        self.sounds.close()
+        self.audio.close()
 
     def _want_key(self) -> None:
         self._key_wanted = True

@@ -1,1 +1,1 @@
-"""What files and live streams share: containers, pictures, time stamps, damage."""
+"""Shared by files and live streams: containers, picture formats, timestamps, damage tracking."""

@@ -1,4 +1,4 @@
-"""The sound tracks of an input and their packets."""
+"""The audio tracks of an input and their packets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from av.packet import Packet
 
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
-    """One sound track of the input; `number` counts from 0 in file order."""
+    """One audio track of the input; `number` counts from 0 in file order."""
 
     number: int
     stream: AudioStream
@@ -18,12 +18,12 @@ class AudioTrack:
     language: str | None
 
     def __str__(self) -> str:
-        return f"sound track #{self.number + 1} ({self.codec})"
+        return f"audio track #{self.number + 1} ({self.codec})"
 
 
 @dataclass(frozen=True, slots=True)
 class TrackPacket:
-    """A packet of sound track number `track`, as it is stored."""
+    """A packet of audio track number `track`, as stored in the file."""
 
     track: int
     packet: Packet[AudioStream]

@@ -1,4 +1,4 @@
-"""Brings what a camera sends into the one form that is published: upright, even size, 8-bit 4:2:0, limited range."""
+"""Converts camera pictures to the one format that is published: upright, even size, 8-bit 4:2:0, limited range."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ PIXELS = "yuv420p"
 
 
 def published_size(width: int, height: int, orientation: Orientation = UPRIGHT) -> tuple[int, int]:
-    """The size at which pictures of this coded size are published: upright, and even as 4:2:0 needs it."""
+    """The published size (width, height) for pictures of this coded size: upright, and even as 4:2:0 requires."""
     wide, high = orientation.upright_size(width, height)
     return max(2, wide - wide % 2), max(2, high - high % 2)
 
 
-def fitted(video: av.VideoFrame, size: tuple[int, int], orientation: Orientation = UPRIGHT) -> av.VideoFrame:
-    """The picture in the published form at `size` (width, height); itself if it has that form already."""
+def to_published(video: av.VideoFrame, size: tuple[int, int], orientation: Orientation = UPRIGHT) -> av.VideoFrame:
+    """The picture in the published format at `size` (width, height); the same object if nothing has to change."""
     coded = orientation.upright_size(*size)
     full = is_full_range(video)
     flipped = video.planes[0].line_size < 0

@@ -1,13 +1,13 @@
-"""Which frames of a damaged stream can be trusted. Counts packets in decoding order; no I/O."""
+"""Which frames of a damaged stream can be trusted. Packets are numbered in decoding order; no I/O."""
 
 from __future__ import annotations
 
 
 class DamageLog:
-    """From a damaged packet on nothing is trusted until a key frame whose packet was read after the damage was seen.
+    """After damage, nothing is trusted until a key frame whose packet was read after the damage was noticed.
 
-    `latency` is how many packets a threaded decoder may hold before it reports on one, `patience` how many packets
-    after the damage a key frame has to be: where every frame is one, the next proves nothing.
+    `latency` is how many packets a threaded decoder may hold before it reports an error on one. `patience` is how many
+    packets after the damage the key frame must be: if every frame is a key frame, the next one proves nothing.
     """
 
     def __init__(self, latency: int = 0, patience: int = 0) -> None:
@@ -17,7 +17,7 @@ class DamageLog:
         self._first_key: int | None = None
 
     def key_packet(self, ordinal: int) -> None:
-        """Packet `ordinal` is marked as a key frame; its frame need not be shown (an edit list may cut it)."""
+        """Packet `ordinal` is flagged as a key frame. Its frame need not be shown: an edit list may cut it."""
         if self._first_key is None:
             self._first_key = ordinal
 
@@ -26,7 +26,7 @@ class DamageLog:
         self._note(ordinal, ordinal)
 
     def decode_failed(self, ordinal: int) -> None:
-        """The decoder refused a packet while `ordinal` was handed to it: the culprit may be `latency` packets older."""
+        """The decoder failed on packet `ordinal`; the bad packet may be up to `latency` packets older."""
         self._note(ordinal - self._latency, ordinal)
 
     def _note(self, start: int, seen_at: int) -> None:
@@ -34,11 +34,11 @@ class DamageLog:
         self._seen_at = max(self._seen_at, seen_at)
 
     def before_first_key(self, ordinal: int) -> bool:
-        """Whether packet `ordinal` comes before the first key frame, as far as it is known by now."""
+        """Whether packet `ordinal` comes before the first key frame seen so far."""
         return self._first_key is None or ordinal < self._first_key
 
     def is_trusted(self, ordinal: int, key_frame: bool, corrupt: bool) -> bool:
-        """Whether the frame of packet `ordinal` shows what was recorded; frames are given as the decoder emits them."""
+        """Whether the frame of packet `ordinal` shows what was recorded. Call it for frames in decoder output order."""
         if corrupt:
             self._note(ordinal, ordinal)
             return False

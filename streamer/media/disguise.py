@@ -1,6 +1,6 @@
-"""Changes voices: pitch and formants are shifted together, the tempo stays, the sound stays in sync.
+"""Disguises voices: pitch and formants are shifted together; tempo and sync are unchanged.
 
-It keeps listeners from recognising a voice; it does not stop someone who undoes the shift on purpose.
+It keeps listeners from recognizing a voice. It does not stop someone who deliberately reverses the shift.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from streamer.media.audio_track import AudioTrack
 from streamer.warning_log import WarningLog
 
 PITCH = 0.75
-"""Factor on every frequency: five semitones down."""
+"""Factor applied to every frequency: five semitones down."""
 
 AudioSamples = npt.NDArray[np.float32]
 """Shape (channels, samples), -1 to 1."""
 
 _AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-_GAP_SECONDS = 0.02  # shorter gaps are rounding of time stamps
+_GAP_SECONDS = 0.02  # shorter gaps are timestamp rounding
 _LOUDEST = 4.0  # times full scale
-_LONGEST_GAP_SECONDS = 3600  # longer ones are broken time stamps
+_LONGEST_GAP_SECONDS = 3600  # longer gaps are broken timestamps
 
 
 class VoiceShifter:
-    """Shifts the pitch of a stream of samples; gives exactly as many as it was given once flushed."""
+    """Shifts the pitch of a stream of samples. Once flushed, it has returned as many samples as it was given."""
 
     def __init__(self, rate: int, layout: str, factor: float = PITCH) -> None:
         self._rate, self._layout = rate, layout
@@ -62,7 +62,7 @@ class VoiceShifter:
         yield from self._pull()
 
     def flush(self) -> Iterator[AudioSamples]:
-        """The rest, cut or filled up with silence to the length of what was pushed."""
+        """The remaining samples, cut or padded with silence to the length of the input."""
         if not self._given:
             return
         self._graph.push(None)
@@ -86,7 +86,7 @@ class VoiceShifter:
 
 
 class DisguiseWriter:
-    """Decodes a sound track, shifts it and encodes it as AAC; what cannot be decoded becomes silence."""
+    """Decodes an audio track, shifts it and encodes it as AAC. Audio that cannot be decoded becomes silence."""
 
     def __init__(self, container: OutputContainer, track: AudioTrack, warnings: WarningLog) -> None:
         self._track, self._warnings = track, warnings
@@ -124,7 +124,7 @@ class DisguiseWriter:
         for frame in frames:
             try:
                 placed = list(self._placed(frame, packet.time_base))
-            except (FFmpegError, ValueError):  # a rate or layout that there is not
+            except (FFmpegError, ValueError):  # an invalid sample rate or channel layout
                 self._conceal(begin)
                 continue
             for samples in placed:
@@ -136,11 +136,11 @@ class DisguiseWriter:
         if self._start is None and begin is not None:
             self._start = max(0, begin)
         self._warnings.add(
-            f"damaged {self._track}", f"{self._track}: damaged packets are replaced by silence", damage=True
+            f"damaged {self._track}", f"{self._track}: damaged packets are replaced with silence", damage=True
         )
 
     def flush(self) -> list[Packet[AudioStream]]:
-        """What the decoder, the filters and the encoder still hold."""
+        """The packets still held by the decoder, the filters and the encoder."""
         packets: list[Packet[AudioStream]] = []
         try:
             rest = self._decoder.decode(None)
@@ -159,7 +159,7 @@ class DisguiseWriter:
         return packets + (self.stream.encode(None) if self._written else [])
 
     def _placed(self, frame: AudioFrame, time_base: Fraction | None) -> Iterator[AudioSamples]:
-        """The frame in the encoder's rate and layout, after silence for what is missing before it."""
+        """The frame in the encoder's rate and layout, preceded by silence for any gap before it."""
         base = frame.time_base or time_base
         if frame.pts is not None and base is not None:
             at = round(frame.pts * base * self._rate)
@@ -170,7 +170,7 @@ class DisguiseWriter:
         if self._resampler is None or shape != self._shape:
             yield from self._drained()
             self._resampler, self._shape = AudioResampler("fltp", self._layout, self._rate), shape
-        frame.pts = None  # samples are counted from here on
+        frame.pts = None  # from here on, time is counted in samples
         for resampled in self._resampler.resample(frame):
             yield _array(resampled)
 
@@ -202,5 +202,5 @@ class DisguiseWriter:
 
 def _array(frame: AudioFrame) -> AudioSamples:
     samples = frame.to_ndarray().astype(np.float32, copy=False)
-    # A damaged packet may decode to anything, and the encoder refuses what is no number.
+    # A damaged packet may decode to anything, and the encoder rejects NaN and infinity.
     return np.clip(np.nan_to_num(samples, posinf=0, neginf=0), -_LOUDEST, _LOUDEST)

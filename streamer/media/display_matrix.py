@@ -1,4 +1,4 @@
-"""The display matrix of a container and the orientation that the engine works with."""
+"""Converts between a container's display matrix and the engine's `Orientation`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from core.pictures.orientation import Orientation
 
 Matrix = tuple[int, ...]
-"""Nine integers as FFmpeg stores a display matrix: fixed point, 16.16 but for the last column, 2.30."""
+"""Nine integers as FFmpeg stores a display matrix: 16.16 fixed point, the last column 2.30."""
 
 _ONE = 1 << 16
 _UNIT = 1 << 30
@@ -22,7 +22,7 @@ def parse_matrix(data: bytes) -> Matrix:
 
 
 def orientation_of(matrix: Matrix) -> Orientation:
-    """The nearest of the eight upright orientations; exact for everything that cameras write."""
+    """The nearest of the eight axis-aligned orientations; exact for everything cameras write."""
     a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
     down = (0, 1 if d >= 0 else -1) if abs(d) >= abs(c) else (1 if c > 0 else -1, 0)
     return Orientation(_AXES[down], flip=a * d - b * c < 0)

@@ -1,4 +1,4 @@
-"""Which container formats are opened, and how FFmpeg is kept from opening anything but the file itself."""
+"""Which container formats may be opened, and how FFmpeg is kept from opening anything but the file itself."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ CONTAINERS: Final = (
     *("gif", "apng", "ivf", "obu", "yuv4mpegpipe", "mjpeg", "mpjpeg", "mjpeg_2000", "smjpeg"),
     *("h261", "h263", "h264", "hevc", "vvc", "av1", "m4v", "mpegvideo", "vc1", "vc1test", "dirac", "cavsvideo"),
 )
-"""FFmpeg's names of the formats that hold moving pictures. None of them opens other files.
+"""FFmpeg's names of video container formats. None of them opens other files.
 
-Left out are playlists (concat, hls, dash), which name other files; image2, which takes a name for a pattern; and what
-draws text or data as a picture (tty, ansi and the like).
+Excluded are playlists (concat, hls, dash), which name other files; image2, which treats the file name as a pattern; and
+demuxers that render text or data as a picture (tty, ansi and the like).
 """
 
 STILLS: Final = ("jpeg_pipe", "png_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif_pipe", "ppm_pipe", "jpegxl_pipe")
-"""One picture in a file."""
+"""Still picture formats."""
 
 _SENT: Final = ("hls", "aac", "mp3", "ac3", "eac3", "webvtt", "jpeg_pipe")
 
 FILE_FORMATS: Final = ",".join((*CONTAINERS, *STILLS))
-"""The `format_whitelist` of a file; formats that are opened from inside it are bound by it, too."""
+"""The `format_whitelist` for files; it also applies to formats nested inside the file."""
 
 HTTP_FORMATS: Final = ",".join((*CONTAINERS, *_SENT))
-"""The same for what a camera or server sends: playlists of segments (HLS) as well."""
+"""The `format_whitelist` for HTTP sources: also allows playlists of segments (HLS)."""
 
 
-def opened(path: Path, codec_options: dict[str, str] | None = None) -> InputContainer:
-    """The open container of a file; `codec_options` go to the decoders that find out what is in it.
+def open_file(path: Path, codec_options: dict[str, str] | None = None) -> InputContainer:
+    """Open a file as a container; `codec_options` go to the decoders used for probing.
 
-    FFmpeg gets a file that is open already: whatever the name looks like, it is no pattern and no protocol, and there
-    is no protocol left to open anything else with. Raises OSError, FFmpegError among them.
+    FFmpeg gets an open file descriptor. So the file name cannot act as a pattern or a protocol, and no protocol is
+    available to open anything else. Raises OSError or FFmpegError.
     """
-    with path.open("rb", buffering=0) as file:  # FFmpeg makes a duplicate of its own
+    with path.open("rb", buffering=0) as file:  # FFmpeg duplicates the descriptor
         return av.open(
             "fd:",
             "r",

@@ -1,7 +1,7 @@
-"""Finds reference pictures that are missing from an H.264 stream, by the numbers that the rest of it carries.
+"""Finds missing reference pictures in an H.264 stream by gaps in `frame_num`.
 
-A relay that lost a picture on its own way to the camera sends the others on without a gap in its RTP numbers, and a
-file may lack a packet: FFmpeg's decoder fills the hole with an older picture without a mark.
+A relay that lost a picture between the camera and itself forwards the rest without a gap in its RTP sequence numbers,
+and a file may lack a packet. In both cases FFmpeg's decoder fills the hole with an older picture and does not flag it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from streamer.media.h264 import nal_units, parse_avcc
 
 _SLICE, _IDR, _SPS = 1, 5, 7  # nal_unit_type (H.264, table 7-1)
 _CHROMA_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
-_HEAD = 400  # bytes that hold all that is read of a NAL unit, scaling lists included
-_DEEPEST = 32  # leading zeros of an Exp-Golomb code
+_HEAD = 400  # bytes of a NAL unit that contain everything read here, scaling lists included
+_DEEPEST = 32  # most leading zeros of an Exp-Golomb code
 
 
 class _Bits:
@@ -35,7 +35,7 @@ class _Bits:
         while not self.u(1):
             zeros += 1
             if zeros > _DEEPEST:
-                raise ValueError("no Exp-Golomb code")
+                raise ValueError("not an Exp-Golomb code")
         return (1 << zeros) - 1 + self.u(zeros)
 
     def se(self) -> int:
@@ -53,9 +53,9 @@ class _Numbering:
 
 
 class FrameNumbers:
-    """Looks at every packet of an H.264 stream in decoding order.
+    """Checks every packet of an H.264 stream, in decoding order.
 
-    `extradata` is what the container keeps beside the stream; it says how packets are cut into NAL units.
+    `extradata` is the container's codec configuration; it tells how packets are split into NAL units.
     """
 
     def __init__(self, extradata: bytes | None = None) -> None:
@@ -94,7 +94,7 @@ class FrameNumbers:
         number, last = bits.u(numbering.bits), self._last
         reference = bool(unit[0] >> 5 & 3)
         gap = not (idr or last is None or numbering.gaps_allowed) and number not in (
-            last,  # the second field, or a picture after one that nobody refers to
+            last,  # the second field, or a picture after a non-reference picture
             (last + 1) % (1 << numbering.bits),
         )
         if reference or gap:

@@ -1,4 +1,4 @@
-"""How H.264 is cut into NAL units: behind start codes (annex B) or behind lengths (avcC, as in MP4). No I/O."""
+"""Splits H.264 into NAL units, by start codes (Annex B) or by length prefixes (avcC, as in MP4). No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def nal_units(data: bytes) -> list[bytes]:
-    """The NAL units of a byte stream, start codes left out (H.264, annex B)."""
+    """The NAL units of a byte stream, without start codes (H.264, Annex B)."""
     units, at = [], data.find(b"\0\0\1")
     while at >= 0:
         following = data.find(b"\0\0\1", at + 3)
@@ -18,15 +18,15 @@ def nal_units(data: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class AvcConfig:
-    """What an AVCDecoderConfigurationRecord says (ISO/IEC 14496-15, 5.3.3.1)."""
+    """A parsed AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1)."""
 
     length_size: int
-    """Bytes of the length before each NAL unit."""
+    """Bytes of the length prefix of each NAL unit."""
     parameter_sets: tuple[bytes, ...]
     """The SPS NAL units."""
 
     def units(self, data: bytes) -> list[bytes]:
-        """The NAL units of one packet, as far as the lengths make sense; the last may be cut short."""
+        """The NAL units of one packet, as far as the lengths are valid; the last one may be cut short."""
         found, at = [], 0
         while at + self.length_size <= len(data):
             start = at + self.length_size
@@ -36,7 +36,7 @@ class AvcConfig:
 
 
 def parse_avcc(extradata: bytes | None) -> AvcConfig | None:
-    """The record that a container keeps beside an H.264 stream; None where there is none that fits."""
+    """Parse the record from an H.264 stream's extradata; None if it is missing or invalid."""
     if not extradata or len(extradata) < 6 or extradata[0] != 1:
         return None
     sets, at = [], 6

@@ -1,10 +1,12 @@
-"""Opens an input and finds the video in it, or says in one line why there is none."""
+"""Opens an input file and picks its video stream, or says in one line why it cannot."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
+from fractions import Fraction
 from pathlib import Path
 
 from av.container.input import InputContainer
@@ -13,42 +15,43 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamer.errors import InputError
-from streamer.media.formats import opened
+from streamer.media.formats import open_file
 from streamer.media.picture_limit import DEFAULT_LIMIT, PictureLimit
 
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 _SNIFFED = 4096
-_STILL_BRANDS = {  # what comes first is looked for first: an AVIF picture may say that it is a HEIF one, too
+_LENGTH = re.compile(r"(\d{1,4}):(\d\d):(\d\d\.\d{1,9})")
+_STILL_BRANDS = {  # checked in this order: an AVIF picture may also claim to be HEIF
     "AVIF": {b"avif", b"avis"},
     "HEIC": {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"},
 }
-_NO_INDEX = "is truncated: the index (moov) that a recorder writes last is missing or incomplete"
+_NO_INDEX = "is truncated: the index (moov), which recorders write last, is missing or incomplete"
 
 
 def open_input(path: Path, limit: PictureLimit = DEFAULT_LIMIT) -> InputContainer:
-    """The open container. Raises InputError that names the cause.
+    """Open the file as a container. Raises InputError that names the cause.
 
-    Only formats of `FILE_FORMATS` are opened, and nothing but the file itself is ever read. `limit` holds for the
-    pictures that are decoded to find out what is in it.
+    Only formats in `FILE_FORMATS` are opened, and nothing but the file itself is read. `limit` applies to pictures that
+    are decoded while probing.
     """
     _check_file(path)
     try:
-        return opened(path, limit.codec_options)
+        return open_file(path, limit.codec_options)
     except (FFmpegError, OSError) as error:
         raise InputError(path, _why_unreadable(path, error)) from error
 
 
 def pick_video(path: Path, container: InputContainer, limit: PictureLimit = DEFAULT_LIMIT) -> VideoStream:
-    """The stream to mask: not cover art, the one marked default first, then the largest picture.
+    """The stream to mask: never cover art; the default stream if one is marked, otherwise the largest.
 
-    Raises InputError when there is none, when it cannot be decoded or when its pictures are larger than `limit`.
+    Raises InputError if there is none, if it cannot be decoded or if its pictures are larger than `limit`.
     """
     if container.format.name.startswith("mov") and not _has_whole_index(path):
         raise InputError(path, _no_index(path))
     streams = [s for s in container.streams if isinstance(s, VideoStream) and not is_still(s)]
     if not streams:
-        sound = any(s.type == "audio" for s in container.streams)
-        raise InputError(path, "has sound but no video" if sound else "has no video")
+        audio = any(s.type == "audio" for s in container.streams)
+        raise InputError(path, "has audio but no video" if audio else "has no video")
     usable = [s for s in streams if _has_decoder(s)]
     if not usable:
         raise InputError(path, f"no decoder for its video codec ({codec_tag(streams[0])})")
@@ -63,17 +66,17 @@ def pick_video(path: Path, container: InputContainer, limit: PictureLimit = DEFA
 
 
 def is_still(stream: VideoStream) -> bool:
-    """Whether a video stream is cover art or thumbnails."""
+    """Whether the stream is cover art or thumbnails, not video."""
     return bool(stream.disposition & _PICTURES_BESIDE)
 
 
 def codec_tag(stream: VideoStream) -> str:
-    """What can be said of a codec that nothing here knows."""
+    """The codec's name, or "unknown" if FFmpeg has no decoder for it."""
     return (stream.codec_context.name if _has_decoder(stream) else None) or "unknown"
 
 
 def _has_decoder(stream: VideoStream) -> bool:
-    # PyAV leaves the context out when FFmpeg has no decoder, though the stubs do not say so.
+    # Without a decoder, PyAV sets the context to None, contrary to its stubs.
     context: object = stream.codec_context
     return context is not None
 
@@ -94,7 +97,7 @@ def _check_file(path: Path) -> None:
     except PermissionError as error:
         raise InputError(path, "no permission to read it") from error
     except ValueError as error:
-        raise InputError(Path(repr(str(path))), "cannot be the name of a file") from error
+        raise InputError(Path(repr(str(path))), "is not a valid file name") from error
     except OSError as error:
         raise InputError(path, f"cannot be opened ({os.strerror(error.errno or 0)})") from error
 
@@ -106,11 +109,11 @@ def _why_unreadable(path: Path, error: FFmpegError | OSError) -> str:
             return _no_index(path)
         return "is damaged: its index cannot be read"
     if head.startswith((b"#EXTM3U", b"ffconcat")):
-        return "is a playlist, a text file that names others, which are not opened: give one of them"
+        return "is a playlist, a text file that lists other files: pass one of those files instead"
     if _is_text(head):
         return "is a text file, not a video"
-    if error.errno == errno.EINVAL:  # what FFmpeg says of a format that is not on the list
-        return "is no video in a container that is read here"
+    if error.errno == errno.EINVAL:  # FFmpeg's error for a format that is not whitelisted
+        return "is not in a supported video container format"
     return f"is not a video that FFmpeg can read ({(error.strerror or 'unknown error').lower()})"
 
 
@@ -120,14 +123,14 @@ def _head(path: Path) -> bytes:
 
 
 def _no_index(path: Path) -> str:
-    """Why a file of boxes (ISO 14496-12) has no movie in it: it was cut off, or it is a still picture."""
+    """Why an ISO 14496-12 file has no index: it was cut off, or it is a still picture."""
     head = _head(path)
     if head[4:8] == b"ftyp":
         length = int.from_bytes(head[:4], "big")
         brands = {head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))}
         for kind, names in _STILL_BRANDS.items():
             if brands & names:
-                return f"is a picture ({kind}), which cannot be read here: convert it to JPEG or PNG"
+                return f"is a picture ({kind}), which is not supported: convert it to JPEG or PNG"
     return _NO_INDEX
 
 
@@ -135,7 +138,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # otherwise only the last character was cut in two
+        if error.start < len(head) - 4:  # otherwise only the last character was cut
             return False
         text = head[: error.start].decode("utf-8")
     return all(char.isprintable() or char in "\r\n\t\f" for char in text)
@@ -156,3 +159,15 @@ def _has_whole_index(path: Path) -> bool:
                 return False
             offset += length
     return False
+
+
+def claimed_end(video: VideoStream) -> int | None:
+    """The pts at which the video ends according to the file's header, in the stream's time base; None if unknown.
+
+    Matroska keeps the length of a stream in a tag.
+    """
+    length = video.duration
+    if length is None and (found := _LENGTH.fullmatch(video.metadata.get("DURATION", ""))) and video.time_base:
+        hours, minutes, seconds = (Fraction(part) for part in found.groups())
+        length = int((3600 * hours + 60 * minutes + seconds) / video.time_base)
+    return None if not length else (video.start_time or 0) + length

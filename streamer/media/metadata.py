@@ -1,4 +1,4 @@
-"""What a file says about the people, place and device behind it: listed by name, and left out of the copy."""
+"""Metadata that may identify people, places and devices: listed by name and left out of the copy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from av.video.stream import VideoStream
 from streamer.media.input import is_still
 from streamer.media.picture_format import EXIF, side_data
 
-# When a file was made and what kind it is tell nobody who is in it; titles, comments and names may.
+# A date or a genre does not identify anybody; titles, comments and names may.
 HARMLESS_TAGS = frozenset({"creation_time", "date", "genre", "language"})
 
-# Written by every muxer about the file itself, not about what is in it.
+# Written by every muxer; describes the file, not its contents.
 _STRUCTURAL = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "vendor_id", "language", "duration", "rotate"}
 )
@@ -38,14 +38,14 @@ _IN_PICTURES = {
 }
 
 
-def stripped_items(container: InputContainer, video: VideoStream, sounds_kept: Collection[int]) -> tuple[str, ...]:
-    """Everything that a plain copy would carry along and the masked one does not: names, never values.
+def stripped_items(container: InputContainer, video: VideoStream, audio_kept: Collection[int]) -> tuple[str, ...]:
+    """Everything that a plain copy would keep and the masked copy drops: names, never values.
 
-    `sounds_kept` holds the indices of the sound streams that are copied.
+    `audio_kept` contains the indices of the audio streams that are copied.
     """
     items = [_describe_tag(key) for key in container.metadata if not _is_structural(key, container.metadata[key])]
     for stream in container.streams:
-        kept = stream.index == video.index or stream.index in sounds_kept
+        kept = stream.index == video.index or stream.index in audio_kept
         if not kept:
             items.append(_describe_stream(stream))
         items += [
@@ -60,7 +60,7 @@ def stripped_items(container: InputContainer, video: VideoStream, sounds_kept: C
 
 
 def items_in_pictures(frame: av.VideoFrame) -> tuple[str, ...]:
-    """The same for what is hidden in the coded pictures themselves, seen from one frame."""
+    """The same for data embedded in the coded pictures, as found on one frame."""
     return tuple(dict.fromkeys(_IN_PICTURES[item.type] for item in side_data(frame) if item.type in _IN_PICTURES))
 
 
@@ -90,14 +90,14 @@ def _describe_stream(stream: Stream) -> str:
             thumbnails = bool(stream.disposition & Disposition.timed_thumbnails)
             return f"{'thumbnails' if thumbnails else 'cover art'} ({codec})"
         return f"further video track #{stream.index} ({codec})"
-    kind = {"audio": "sound", "subtitle": "subtitle", "data": "data"}.get(stream.type, stream.type or "unknown")
+    kind = {"audio": "audio", "subtitle": "subtitle", "data": "data"}.get(stream.type, stream.type or "unknown")
     if stream.type == "attachment":
         return f"attachment #{stream.index} ({stream.metadata.get('mimetype', 'unknown type')})"
     return f"{kind} track #{stream.index} ({codec})"
 
 
 def _codec_name(stream: Stream) -> str:
-    context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+    context: object = stream.codec_context  # None without a decoder, contrary to the stubs
     if context is not None:
         return stream.codec_context.codec.canonical_name
     handler = stream.metadata.get("handler_name", "")

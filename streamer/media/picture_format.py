@@ -1,4 +1,4 @@
-"""What the pictures of a video are: size, pixel format, colour tags, interlacing, HDR data."""
+"""Properties of a video's pictures: size, pixel format, colour tags, interlacing, HDR data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from av.sidedata.sidedata import Type as SideDataType
 from core.pictures.planes import FORMATS
 
 SUPPORTED_FORMATS = tuple(name for name in FORMATS if not av.VideoFormat(name).is_rgb)
-"""Pixel formats that pass through the masker as they are."""
+"""Pixel formats that the masker handles without conversion."""
 
 _RATIONAL = struct.Struct("=2i")
 
 
 def closest_supported(pixel_format: str) -> str:
-    """The supported format that loses least of `pixel_format`; itself when it is supported."""
+    """The supported format that loses the least of `pixel_format`; the same if it is supported."""
     if pixel_format in SUPPORTED_FORMATS:
         return pixel_format
     plain = [name for name in SUPPORTED_FORMATS if not name.startswith(("yuvj", "nv12", "p010"))]
@@ -31,7 +31,7 @@ def closest_supported(pixel_format: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HdrData:
-    """Static HDR metadata: mastering display in the units of `x265-params`, light levels in cd/m2."""
+    """Static HDR metadata: mastering display as an `x265-params` string, light levels in cd/m2."""
 
     mastering_display: str | None = None
     content_light: tuple[int, int] | None = None
@@ -39,7 +39,7 @@ class HdrData:
 
 @dataclass(frozen=True, slots=True)
 class PictureFormat:
-    """The form that all pictures of one video have; colour tags are FFmpeg's numbers, 2 (0 for range): unspecified."""
+    """The format of all pictures of one video. Colour tags are FFmpeg's numbers; 2 (0 for range) is unspecified."""
 
     width: int
     height: int
@@ -59,17 +59,17 @@ class PictureFormat:
 
     @property
     def interlaced(self) -> bool:
-        """Whether a picture holds two fields of different instants."""
+        """Whether a picture contains two fields of different instants."""
         return self.field_order > 1
 
 
 def _unknown(cls: type[SideDataType], value: object) -> SideDataType:
-    """A member for a kind of side data that PyAV has no name for, like EXIF.
+    """An enum member for side data types that PyAV does not know, such as EXIF.
 
-    Without one PyAV raises ValueError for all the side data of a frame, so that one photograph ends a job.
+    Without it, PyAV raises ValueError for all side data of a frame, and a single photograph would end a job.
     """
     if not isinstance(value, int):
-        raise ValueError(f"{value!r} is no kind of side data")
+        raise ValueError(f"{value!r} is not a side data type")
     member = object.__new__(cls)
     member._name_ = f"UNKNOWN_{value}"
     member._value_ = value  # type: ignore[assignment]
@@ -81,14 +81,14 @@ EXIF = SideDataType(31)  # AV_FRAME_DATA_EXIF
 
 
 def side_data(frame: av.VideoFrame) -> Iterator[SideData]:
-    """Every piece of side data of a frame, of kinds that PyAV does not know as well."""
+    """All side data of a frame, including types that PyAV does not know."""
     container = frame.side_data
     for index in range(len(container)):
         yield container[index]  # type: ignore[literal-required]
 
 
 def hdr_of(frame: av.VideoFrame) -> HdrData:
-    """The static HDR metadata that comes with a frame."""
+    """The static HDR metadata of a frame."""
     display, light = None, None
     for item in side_data(frame):
         if item.type is SideDataType.MASTERING_DISPLAY_METADATA:
@@ -99,11 +99,11 @@ def hdr_of(frame: av.VideoFrame) -> HdrData:
 
 
 def mastering_display(data: bytes) -> str | None:
-    """AVMasteringDisplayMetadata as x264 and x265 write it; None when it is incomplete."""
+    """AVMasteringDisplayMetadata in the notation of x264 and x265; None if it is incomplete."""
     if len(data) < 88 or struct.unpack_from("=2i", data, 80) != (1, 1):
         return None
     values = [Fraction(num, den) if den else Fraction(0) for num, den in _RATIONAL.iter_unpack(data[:80])]
-    if not all(0 <= value <= 10_000 for value in values):  # cd/m2, which no other of them reaches
+    if not all(0 <= value <= 10_000 for value in values):  # cd/m2; the other values are far smaller
         return None
     red, green, blue, white = ([round(v * 50_000) for v in values[i : i + 2]] for i in (0, 2, 4, 6))
     low, high = (round(v * 10_000) for v in values[8:10])

@@ -1,4 +1,4 @@
-"""How large a picture may be: a small file can claim one that fills the memory of any machine."""
+"""Limits the picture size: a tiny file can declare a picture that exhausts any machine's memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import av.logging
 from av.error import FFmpegError
 
 from streamer.errors import InputError
-from streamer.media.formats import opened
+from streamer.media.formats import open_file
 
-_MARGIN = 128  # pixels per side by which a coded picture may exceed what is shown of it
+_MARGIN = 128  # pixels per side by which the coded size may exceed the displayed size
 _EXCEEDED = re.compile(r"Picture size (\d+)x(\d+) exceeds")
-_TRIED = 8  # packets in which a picture that was refused is looked for
+_TRIED = 8  # packets to decode in search of the rejected picture
 
 
 @dataclass(frozen=True, slots=True)
 class PictureLimit:
-    """Pictures may have as many pixels as one of `width` x `height`, whatever their shape."""
+    """Pictures may have up to `width` x `height` pixels, in any aspect ratio."""
 
     width: int = 8192
     height: int = 8192
@@ -30,32 +30,32 @@ class PictureLimit:
 
     @property
     def pixels(self) -> int:
-        """How many pixels a picture may have."""
+        """The largest allowed number of pixels."""
         return self.width * self.height
 
     @property
     def codec_options(self) -> dict[str, str]:
-        """What keeps FFmpeg from allocating larger pictures, in the middle of a file as well."""
+        """Codec options that keep FFmpeg from allocating larger pictures, also in the middle of a file."""
         return {"max_pixels": str(min((self.width + _MARGIN) * (self.height + _MARGIN), 2**31 - 1))}
 
     def check(self, path: Path, width: int, height: int) -> None:
-        """Raises InputError when the pictures of the file `path` are larger."""
+        """Raises InputError if the pictures of the file `path` are larger."""
         if width * height > self.pixels:
             raise InputError(path, f"its pictures are {width}x{height}, more than the {self} that --max-size allows")
 
     def check_refused(self, path: Path) -> None:
-        """The same for a file none of whose pictures could be decoded: was it because they are too large?
+        """Raises InputError if no picture of the file could be decoded because they are too large.
 
-        Opens the file once more to hear what FFmpeg says, which is all that it tells of it.
+        Opens the file again, because FFmpeg reports this only in its log.
         """
         level = av.logging.get_level()
         av.logging.set_level(av.logging.ERROR)
         try:
-            with av.logging.Capture(local=True) as said:
+            with av.logging.Capture(local=True) as log_lines:
                 _try(path, self)
         finally:
             av.logging.set_level(level)
-        for _, _, text in said:
+        for _, _, text in log_lines:
             if found := _EXCEEDED.search(text):
                 self.check(path, int(found[1]), int(found[2]))
 
@@ -65,11 +65,11 @@ DEFAULT_LIMIT = PictureLimit()
 
 def _try(path: Path, limit: PictureLimit) -> None:
     try:
-        with opened(path, limit.codec_options) as container:
+        with open_file(path, limit.codec_options) as container:
             for count, packet in enumerate(container.demux(video=0)):
                 packet.stream.codec_context.options = limit.codec_options
                 packet.decode()
                 if count >= _TRIED:
                     return
     except (FFmpegError, IndexError, ValueError, OSError):
-        return  # what was said until then is what counts
+        return  # only the log lines so far matter

@@ -1,4 +1,4 @@
-"""Arithmetic of time stamps: integers in ticks of a time base, no I/O."""
+"""Timestamp arithmetic: integers in ticks of a time base. No I/O."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 
-_DEEPEST_REORDER = 32  # no encoder decodes a frame further ahead than that
+_DEEPEST_REORDER = 32  # no encoder reorders frames further than this
 _USUAL_REORDER = 2
-_FURTHEST = 10**11  # seconds; some recorders count from 1970, or from 1601
+_FURTHEST = 10**11  # seconds; some recorders count from 1970 or from 1601
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When a packet is decoded and shown, and for how long, in ticks."""
+    """When a packet is decoded and shown, and for how long, in ticks of the time base."""
 
     pts: int
     dts: int
@@ -21,14 +21,15 @@ class Stamp:
 
 
 def is_plausible(ticks: int, base: Fraction) -> bool:
-    """Whether a time stamp can be meant: within 3,000 years, and with room for arithmetic in 64 bits."""
+    """Whether a timestamp is believable: within 3,000 years, and small enough for 64-bit arithmetic."""
     return abs(ticks) < 1 << 55 and abs(ticks * base) < _FURTHEST
 
 
 class PtsFiller:
-    """Gives every frame a time stamp: its own, else the decoder's guess, else the previous one plus its duration.
+    """Gives every frame a timestamp: its own, else the decoder's guess, else the previous one plus its duration.
 
-    Frames come in presentation order, so time that runs backwards is a fault of the file: it stands still instead.
+    Frames arrive in presentation order, so a timestamp that runs backwards is an error in the file; the previous one is
+    repeated instead.
     """
 
     def __init__(self, default_duration: int) -> None:
@@ -50,9 +51,9 @@ class PtsFiller:
 
 
 class Continuity:
-    """Finds where the clock of a file starts anew (recordings joined without care) and lets time go on.
+    """Finds where a file's clock restarts (carelessly joined recordings) and makes time continue.
 
-    A jump back by more than `jump` seconds is bridged; all streams share one bridge, so that they stay in sync.
+    A jump back by more than `jump` seconds is bridged. All streams share one bridge, so they stay in sync.
     """
 
     def __init__(self, jump: float = 0.5) -> None:
@@ -62,7 +63,7 @@ class Continuity:
         self._end: dict[int, Fraction] = {}
 
     def offset(self, stream: int, time: Fraction, duration: Fraction) -> Fraction:
-        """Seconds to add to what `stream` shows at `time` (both in seconds, on the file's own clock)."""
+        """Seconds to add to the timestamps of `stream` at `time`, in seconds on the file's clock like `duration`."""
         offset = self._offset.get(stream, Fraction(0))
         end = self._end.get(stream)
         if end is not None and time + offset < end - Fraction(self._jump):
@@ -76,12 +77,12 @@ class Continuity:
 
 
 class StampMapper:
-    """Maps the plain counter that an encoder is fed with back to the true time stamps.
+    """Maps the frame counter that an encoder is given back to the real timestamps.
 
-    The encoder sees frames 0, 1, 2, ... so that no time stamp of the source, however odd, can make it drop, repeat or
-    refuse a frame. `push` takes the true pts in presentation order; `pop` turns an encoded packet's counters into a
-    `Stamp`. The dts are strictly increasing and never later than the pts, as muxers demand; only where more than
-    `slack` frames share one pts, or pts decrease, a pts has to be moved for it (counted in `moved`).
+    The encoder sees frames 0, 1, 2, ... so that no odd timestamp of the source can make it drop, repeat or reject a
+    frame. `push` takes the real pts in presentation order; `pop` turns an encoded packet's counters into a `Stamp`.
+    The dts are strictly increasing and never later than the pts, as muxers require. A pts is moved to achieve that only
+    if more than `slack` frames share one pts or pts decrease; `moved` counts those.
     """
 
     def __init__(self, slack: int = 0) -> None:
@@ -99,7 +100,7 @@ class StampMapper:
 
     @property
     def waiting(self) -> int:
-        """Frames that were pushed and not popped yet."""
+        """Frames that were pushed but not popped yet."""
         return len(self._pending)
 
     def push(self, pts: int, duration: int) -> int:
@@ -114,17 +115,19 @@ class StampMapper:
         return counter
 
     def pop(self, counter: int, dts_counter: int, final: bool = False) -> Stamp:
-        """The true stamp of the packet that shows frame `counter`, packets taken in decoding order.
+        """The real stamp of the packet of frame `counter`. Call it for packets in decoding order.
 
-        `dts_counter` is the encoder's own dts, on the same count; it starts below zero when frames are reordered.
-        `final` marks the last packet of all: its dts is chosen so that the dts span exactly what the pts span.
-        Raises KeyError for a counter that was not pushed or was already popped.
+        `dts_counter` is the encoder's dts, in the same counter; it starts below zero if frames are reordered. `final`
+        marks the last packet of the file: its dts is chosen so that the dts span exactly what the pts span. Raises
+        KeyError for a counter that was not pushed or was already popped.
         """
         pts, duration = self._pending.pop(counter)
         if not self._popped - _DEEPEST_REORDER <= dts_counter <= counter:
-            dts_counter = min(self._popped - _USUAL_REORDER, counter)  # libx265 makes it up in very short videos
+            dts_counter = min(
+                self._popped - _USUAL_REORDER, counter
+            )  # in very short videos libx265 reports invalid dts
         self._popped += 1
-        before = self._first_pts + dts_counter * self._step  # the clock run backwards at the first frame's pace
+        before = self._first_pts + dts_counter * self._step  # extrapolated backwards at the first frame's pace
         wanted = before if dts_counter < 0 else self._order.get(dts_counter, pts)
         dts = min(wanted, pts) - self._slack
         if self._first_dts is None:
@@ -144,7 +147,7 @@ class StampMapper:
 
 
 def common_timescale(bases: list[Fraction], limit: int = 20_000_000) -> int:
-    """Ticks per second that hold every time base exactly; that of the first one when they have no common one <= limit.
+    """Ticks per second that represent every time base exactly; the first base's own rate if that would exceed `limit`.
 
     Raises ValueError without any time base.
     """

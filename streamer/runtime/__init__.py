@@ -1,1 +1,1 @@
-"""The process itself: signals, logs, threads of libraries, memory, file descriptors."""
+"""Process-wide concerns: signals, logging, library threads, memory, file descriptors."""

@@ -1,4 +1,4 @@
-"""How long to wait before the next try."""
+"""Exponential backoff with jitter."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Waits that double from `first` to `longest` seconds, each shortened by up to a half at random.
+    """Delays that double from `first` to `longest` seconds, each shortened by a random amount of up to half.
 
-    The jitter keeps many clients of a server that came back from knocking all at once. `random` gives numbers from 0
+    The jitter keeps clients from reconnecting all at once when a server comes back. `random` returns numbers from 0
     to 1. Raises ValueError unless 0 < first <= longest.
     """
 
@@ -20,11 +20,11 @@ class Backoff:
         self._step = first
 
     def next(self) -> float:
-        """Seconds to wait after one more failure."""
+        """Seconds to wait after another failure."""
         step = self._step
         self._step = min(2 * step, self._longest)
         return step * (1 - self._random() / 2)
 
     def reset(self) -> None:
-        """It worked: the next wait is short again."""
+        """Start over with the shortest delay, after a success."""
         self._step = self._first

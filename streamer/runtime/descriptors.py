@@ -1,4 +1,4 @@
-"""File descriptors: how many this process may have, and how viewers share what cameras and recorders leave."""
+"""File descriptors: how many this process may open, and how clients share what cameras and recorders leave."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Final
 
 MOST: Final = 65_536
-"""More than this is not asked for: every cap together stays far below."""
+"""Never raise the limit above this: all client caps together need far fewer."""
 RESERVED: Final = 64
-"""For the program itself, which has about ten: libraries, logs, event loops, the servers' own, name lookups; and for
-connections that are just being turned away."""
+"""For the program itself, which uses about ten (libraries, logs, event loops, listening sockets, name lookups), and for
+connections that are being refused."""
 PER_STREAM: Final = 16
-"""For one camera (over UDP five ports), its recording (two files where one follows the other) and its pushes."""
+"""For one camera (five ports over UDP), its recording (two files while one replaces the other) and its pushes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """So many clients, each of which takes `cost` descriptors."""
+class ClientDemand:
+    """A number of clients, each of which needs `cost` descriptors."""
 
     clients: int
     cost: int
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one, up to `MOST`; what it is now."""
+    """Raise the soft limit to the hard one, up to `MOST`. Returns the limit now in effect."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -38,12 +38,12 @@ def raise_limit() -> int:
 
 
 def available(limit: int, streams: int) -> int:
-    """How many of `limit` are left for clients beside so many streams."""
+    """How many of `limit` descriptors are left for clients when `streams` streams are running."""
     return max(0, limit - RESERVED - PER_STREAM * streams)
 
 
-def share_out(left: int, wishes: Sequence[Wish]) -> list[int]:
-    """How many clients of each kind there may be: as many as wished, or the same share of each, and at least one."""
-    wanted = sum(wish.clients * wish.cost for wish in wishes)
+def allocate(left: int, demands: Sequence[ClientDemand]) -> list[int]:
+    """How many clients of each kind may connect: all of them, or the same share of each kind, but at least one."""
+    wanted = sum(demand.clients * demand.cost for demand in demands)
     share = min(1.0, left / wanted) if wanted else 1.0
-    return [max(1, int(wish.clients * share)) for wish in wishes]
+    return [max(1, int(demand.clients * share)) for demand in demands]

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for the servers."""
+"""An asyncio event loop in its own thread, for the servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs coroutines of the servers in one thread called `veilcast-network`; a context manager that ends it."""
+    """Runs the servers' coroutines in a thread called `veilcast-network`; leaving the context manager ends it."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -29,7 +29,7 @@ class LoopThread:
         self.close()
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
-        """What the coroutine returns or raises; TimeoutError when it takes longer than `timeout` seconds."""
+        """Run the coroutine and return its result or raise its error; TimeoutError after `timeout` seconds."""
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
@@ -38,7 +38,7 @@ class LoopThread:
             raise
 
     def close(self) -> None:
-        """Cancel what still runs, stop the loop, join the thread."""
+        """Cancel running tasks, stop the loop, join the thread."""
         self._thread.close()
 
     def _run(self) -> None:

@@ -1,7 +1,7 @@
-"""Lets a thread that FFmpeg blocks be called back at once.
+"""Interrupts a thread that is blocked in FFmpeg.
 
-PyAV gives FFmpeg a callback that compares PyAV's clock with the time-out of the call that is under way, and offers no
-other way to interrupt one. So PyAV is given a clock on which, for a thread that is to stop, every time-out is over.
+PyAV passes FFmpeg a callback that compares PyAV's clock with the timeout of the current call, and offers no other way
+to interrupt it. So we replace PyAV's clock: for a thread that should stop, every timeout has expired.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Final
 
 import av.container.core
 
-_LONG: Final = 1e9  # seconds: longer than any time-out
+_LONG: Final = 1e9  # seconds: longer than any timeout
 
 
 @dataclass
 class _Caller:
     interrupt: threading.Event
-    looks: int = 0
+    calls: int = 0
 
 
 class _Clock:
-    """Stands in for the module `time` inside PyAV."""
+    """Replaces the module `time` inside PyAV."""
 
     def __init__(self) -> None:
         self.callers: dict[int, _Caller] = {}
 
     def monotonic(self) -> float:
-        """The time, far later with every look for a thread that is to stop."""
+        """The real time; for a thread that should stop, a time that leaps ahead with every call."""
         caller = self.callers.get(threading.get_ident())
         if caller is None or not caller.interrupt.is_set():
             return time.monotonic()
-        # PyAV may take the start of the time-out from here too: only progress makes it end.
-        caller.looks += 1
-        return time.monotonic() + caller.looks * _LONG
+        # PyAV may also take the start of a timeout from this clock, so a constant offset would never expire it.
+        caller.calls += 1
+        return time.monotonic() + caller.calls * _LONG
 
 
 _clock: Final = _Clock()
@@ -45,7 +45,7 @@ _clock: Final = _Clock()
 
 @contextmanager
 def interruptible(interrupt: threading.Event) -> Iterator[None]:
-    """In the `with` block, calls of this thread that open or read with a time-out end soon after `interrupt` is set."""
+    """Inside the block, this thread's open and read calls that have a timeout end soon after `interrupt` is set."""
     vars(av.container.core)["time"] = _clock
     _clock.callers[threading.get_ident()] = _Caller(interrupt)
     try:

@@ -1,10 +1,10 @@
-"""What FFmpeg says only in its log: RTP packets that never came, and pictures that refer to lost ones.
+"""What FFmpeg reports only in its log: missing RTP packets, and pictures whose reference pictures are missing.
 
-Neither a packet nor a frame is marked when RTP packets are missing. The decoder conceals holes inside a picture and
-marks those, but not the pictures that go on from one that was lost whole.
+When RTP packets are missing, FFmpeg flags neither the packet nor the frame. The decoder conceals holes inside a picture
+and flags those, but not pictures that depend on one that was lost completely.
 
-PyAV takes the GIL to hand a line over. Whoever frees a codec holds the GIL and waits for the codec's threads: had one
-of them something to say just then, both would wait for ever. So codecs with threads of their own are `MUTED`.
+PyAV takes the GIL to pass on a log line. A thread that frees a codec holds the GIL while it waits for the codec's
+threads: if one of those logs at that moment, both deadlock. So codecs with their own threads must be `MUTED`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import av.logging
 from av.logging import Capture
 
-MUTED: Final = "100"  # the "log_level_offset" of a codec whose threads may not speak
+MUTED: Final = "100"  # "log_level_offset" of a codec whose threads must not log
 _LOST_PACKETS: Final = ("RTP: missed",)
 _LOST_REFERENCES: Final = (
     "Frame num gap",
@@ -31,21 +31,21 @@ _LOST_REFERENCES: Final = (
 
 
 def listen() -> None:
-    """Have PyAV hand FFmpeg's log to `Capture` blocks; whatever is said outside of one goes nowhere."""
+    """Have PyAV pass FFmpeg's log to `Capture` blocks; lines logged outside of one are discarded."""
     logger = logging.getLogger("libav")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    # A line like the one before would be swallowed, and with it the second of two losses.
+    # Otherwise a repeated line is dropped, and with it the second of two losses.
     av.logging.set_skip_repeated(False)
     av.logging.set_level(av.logging.WARNING)
 
 
 def capture() -> Capture:
-    """A `with` block that collects what FFmpeg says in this thread: (level, context, text)."""
+    """A context manager that collects what FFmpeg logs in this thread, as (level, context, text)."""
     return Capture(local=True)
 
 
-def tells_of_loss(lines: Iterable[tuple[int, str, str]]) -> bool:
-    """Whether any line says that packets, or pictures that others refer to, are missing."""
+def reports_loss(lines: Iterable[tuple[int, str, str]]) -> bool:
+    """Whether any line reports missing packets or missing reference pictures."""
     return any(sign in text for _, _, text in lines for sign in (*_LOST_PACKETS, *_LOST_REFERENCES))

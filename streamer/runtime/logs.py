@@ -1,4 +1,4 @@
-"""Structured logging: one line a record, without credentials, and without floods of the same error."""
+"""Structured logging: one line per record, credentials removed, repeated errors rate-limited."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from streamer.redact import HIDDEN, redacted
 from streamer.settings.log import LogConfig
 
 INTERVAL: Final = 1.0
-"""Seconds between two lines of the same warning or error."""
+"""Seconds between two lines for the same warning or error."""
 
 LOGGER: Final = "veilcast"
-"""Parent of the loggers of this program: `logging.getLogger("veilcast.recorder")`."""
+"""Parent of all loggers of this program, for example `logging.getLogger("veilcast.recorder")`."""
 
-_KINDS: Final = 512  # bounds memory, and the lines a second when every error is worded differently
-_LONGEST: Final = 4000  # characters of one value
+_KINDS: Final = 512  # bounds memory, and the lines per second when every error is worded differently
+_LONGEST: Final = 4000  # characters per value
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BARE: Final = re.compile(r"[^\s\"'=\\\x00-\x20\x7f-\xa0]+")
 
 
 class LineFormatter(logging.Formatter):
-    """Time (UTC), level, logger, message, whatever was passed as `extra`, and an exception's type and text."""
+    """Formats time (UTC), level, logger, message, all `extra` fields, and an exception's type, text and traceback."""
 
     def __init__(self, form: Literal["plain", "json"] = "plain") -> None:
         super().__init__()
         self._form = form
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line without a line break or a credential."""
+        """The record as one line, without line breaks or credentials."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, object] = {
             "time": when.replace("+00:00", "Z"),
@@ -60,7 +60,7 @@ def _clean(key: str, value: object) -> str | int | float:
         return HIDDEN
     if isinstance(value, bool | int | float):
         return value
-    # Cut last: half a credential is not recognised.
+    # Truncate last: half a credential would not be recognised.
     text = redacted(str(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -71,26 +71,27 @@ def _plain(value: str | int | float) -> str:
 
 
 @dataclass
-class _Kind:
-    """A warning or error that has been seen lately."""
+class _Repeated:
+    """A warning or error that was logged recently."""
 
     shown: float
     held: int = 0
     last: logging.LogRecord | None = None
 
 
-class Repeats:
-    """Says which records are shown: of the same warning or error, one every `INTERVAL` seconds. No thread of its own.
+class RepeatFilter:
+    """Decides which records to write: the same warning or error at most once every `INTERVAL` seconds.
 
-    Two records are the same when they differ in nothing but numbers. `clock` gives seconds.
+    Two records count as the same if they differ only in numbers. `clock` returns seconds. It has no thread: records
+    that were held back are written when the next record arrives.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kinds: dict[tuple[str, int, str, str], _Kind] = {}
+        self._kinds: dict[tuple[str, int, str, str], _Repeated] = {}
 
     def shown(self, record: logging.LogRecord) -> list[logging.LogRecord]:
-        """What to show now that `record` came, in order; `held_back` in it counts those like it not shown before."""
+        """The records to write now that `record` has arrived, in order; their `held_back` counts dropped repeats."""
         due = self.due()
         if record.levelno < logging.WARNING:
             return [*due, record]
@@ -98,14 +99,14 @@ class Repeats:
         key = (record.name, record.levelno, str(getattr(record, "stream", "")), wording)
         kind = self._kinds.get(key)
         if kind is None and len(self._kinds) < _KINDS:
-            self._kinds[key] = _Kind(self._clock())
+            self._kinds[key] = _Repeated(self._clock())
             return [*due, record]
         if kind is not None:
             kind.held, kind.last = kind.held + 1, record
         return due
 
     def due(self, everything: bool = False) -> list[logging.LogRecord]:
-        """The newest of each kind held back that may be shown by now, or all of them at the end."""
+        """The newest held-back record of each kind whose interval is over, or of every kind if `everything`."""
         now, due = self._clock(), []
         for key, kind in list(self._kinds.items()):
             if not everything and now - kind.shown < INTERVAL:
@@ -120,25 +121,25 @@ class Repeats:
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes lines to a stream; a line that cannot be written is dropped, and nothing of it is shown."""
+    """Writes lines to a stream. A record that cannot be written is dropped without showing its contents."""
 
-    def __init__(self, stream: TextIO, form: Literal["plain", "json"], repeats: Repeats | None = None) -> None:
+    def __init__(self, stream: TextIO, form: Literal["plain", "json"], repeats: RepeatFilter | None = None) -> None:
         super().__init__(stream)
         self.setFormatter(LineFormatter(form))
-        self._repeats = repeats or Repeats()
+        self._repeats = repeats or RepeatFilter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record unless it is held back, and what was held back before it."""
+        """Write the record unless it is held back, after any held-back records that are due."""
         try:
             shown = self._repeats.shown(record)
-        except Exception:  # noqa: BLE001 - a message whose arguments do not fit must not stop anyone
+        except Exception:  # noqa: BLE001 - a malformed log call must not stop its caller
             self.handleError(record)
             return
         for each in shown:
             super().emit(each)
 
     def close(self) -> None:
-        """Write what was held back."""
+        """Write all held-back records."""
         self.acquire()
         try:
             for record in self._repeats.due(everything=True):
@@ -148,7 +149,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
             super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say where the line came from, not what was in it: the standard library would print its arguments."""
+        """Say where the record came from, not what is in it: the standard library would print its arguments."""
         kind = getattr(sys.exc_info()[0], "__name__", "error")
         try:
             self.stream.write(f"level=error logger={record.name} message={json.dumps(f'a line was lost ({kind})')}\n")
@@ -156,21 +157,21 @@ class LogHandler(logging.StreamHandler[TextIO]):
             return
 
 
-def blames_a_client(record: logging.LogRecord) -> bool:
-    """Whether aiohttp reports a request that is no HTTP: its sender got a 400, and nobody else needs to know."""
+def is_bad_request(record: logging.LogRecord) -> bool:
+    """Whether aiohttp is reporting a request that is not HTTP: the sender gets a 400, the log does not need it."""
     error = record.exc_info[1] if record.exc_info else None
     return record.name == "aiohttp.server" and type(error).__module__ == "aiohttp.http_exceptions"
 
 
-# Without one, what threads have to say while the program ends would go to stderr bare, after its last line.
+# Without this, records logged by threads during shutdown would reach stderr unformatted, after the last real line.
 logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 
 
 @contextmanager
 def logging_to(stream: TextIO, config: LogConfig) -> Iterator[LogHandler]:
-    """Log to `stream` inside the `with` block: this program from `config.level` on, libraries from warnings on."""
+    """Log to `stream` inside the block: this program from `config.level` up, libraries from warnings up."""
     handler = LogHandler(stream, config.form)
-    handler.addFilter(lambda record: not blames_a_client(record))
+    handler.addFilter(lambda record: not is_bad_request(record))
     root, ours = logging.getLogger(), logging.getLogger(LOGGER)
     before = ours.level
     root.addHandler(handler)

@@ -1,4 +1,4 @@
-"""Keeps a service that runs for months from growing more than it must."""
+"""Limits heap growth in a service that runs for months (glibc only)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _HEAPS: Final = 2
 
 
 def few_heaps() -> bool:
-    """Have all threads share two heaps; False where the C library is not glibc.
+    """Make all threads share two heaps (malloc arenas). Returns False if the C library is not glibc.
 
-    glibc gives every thread up to 64 MB of a heap of its own and returns little of it: detectors, cameras and encoders
-    that are replaced again and again leave holes in all of them. To be called before threads are started.
+    glibc gives every thread an arena of up to 64 MB and returns little of it to the system: detectors, cameras and
+    encoders that are replaced over and over fragment all of them. Call it before starting threads.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -22,11 +22,11 @@ def few_heaps() -> bool:
     return bool(mallopt(_M_ARENA_MAX, _HEAPS))
 
 
-def give_back() -> bool:
-    """Return freed memory to the system; False where the C library is not glibc, or there was none to return.
+def return_freed_memory() -> bool:
+    """Return freed memory to the system. Returns False if the C library is not glibc or there was nothing to return.
 
-    glibc returns by itself only what lies at a heap's end; holes stay, and with every part that is replaced there are
-    more of them. Takes some ten milliseconds, in which other threads may have to wait for memory.
+    On its own, glibc returns only the end of a heap; holes stay, and every replaced component adds some. This takes
+    about ten milliseconds, during which other threads may have to wait for memory.
     """
     try:
         malloc_trim = ctypes.CDLL(None).malloc_trim

@@ -1,4 +1,4 @@
-"""Keeps what TensorFlow Lite says of itself off the terminal, and nothing else."""
+"""Keeps TensorFlow Lite's start-up chatter off the terminal, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Final
 
-# It writes past Python, to descriptor 2, and what it says before its log is set up no setting can turn off.
+# It writes to file descriptor 2, past Python, and no setting silences what it says before its log is set up.
 CHATTER: Final = re.compile(
     rb"INFO: Created TensorFlow Lite .*"
     rb"|WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR"
@@ -20,9 +20,9 @@ CHATTER: Final = re.compile(
 
 @contextlib.contextmanager
 def without_chatter() -> Iterator[None]:
-    """Hold back what is written to stderr meanwhile, then write it, but for lines that are `CHATTER`.
+    """Hold back everything written to stderr inside the block, then write it without the lines that match `CHATTER`.
 
-    For the whole process: not where other threads work. Where there is no stderr, nothing is done.
+    Affects the whole process, so do not use it while other threads are running. Does nothing if there is no stderr.
     """
     try:
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""How many threads OpenCV takes for itself."""
+"""How many threads OpenCV uses."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import cv2
 
 
 def one_opencv_thread() -> None:
-    """Have OpenCV work in the thread that calls it, in the whole process.
+    """Make OpenCV work in the calling thread, in the whole process.
 
-    Pictures to look at and patches to paint are small, and decoder, detector and encoder keep all cores busy: OpenCV's
-    own threads would only be woken, and spin until there is more to do.
+    Detector inputs and painted patches are small, and decoder, detector and encoder keep all cores busy: OpenCV's own
+    threads would only wake up and spin until there is more to do.
     """
     cv2.setNumThreads(1)

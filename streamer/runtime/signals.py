@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a lost terminal as a request that the main thread meets where nothing is half done."""
+"""Turns Ctrl-C, SIGTERM and a lost terminal into a flag that the main thread checks at a safe point."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import FrameType
 
 @contextmanager
 def interrupts(hangup: bool = False) -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM set the event that is given; a second one raises KeyboardInterrupt at once.
+    """Yields an event that SIGINT and SIGTERM set; a second signal raises KeyboardInterrupt at once.
 
-    With `hangup` SIGHUP does so, too, unless the program was started to ignore it (nohup).
+    With `hangup`, SIGHUP sets it too, unless the program was started to ignore it (nohup).
 
-    An exception out of nowhere can strike between the start of a thread and its owner's knowing of it. For the main
-    thread only; leaving the `with` block puts the handlers back that were there.
+    An event is safer than an exception, which can strike after a thread has started and before its owner has noted it.
+    Main thread only. Leaving the block restores the previous handlers.
     """
     asked = threading.Event()
 

@@ -1,8 +1,8 @@
-"""What becomes of audio."""
+"""What happens to audio."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 AudioPolicy = Literal["keep", "drop", "disguise"]
-"""Copied bit for bit, left out, or voices disguised."""
+"""Copy it bit for bit, drop it, or disguise voices."""

@@ -1,4 +1,4 @@
-"""Everything that a file job can be told."""
+"""Settings of a file job."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ DEFAULT_MEMORY_MB = 2000
 
 
 class FileConfig(Section):
-    """What becomes of everything in a file but the faces."""
+    """What happens to the rest of a file."""
 
     audio: AudioPolicy = "keep"
-    """Sound: copied bit for bit, left out, or pitch and formants shifted."""
+    """Audio: copied bit for bit, dropped, or with pitch and formants shifted."""
     keep_metadata: bool = False
-    """Keep harmless tags; where, when, with what and by whom it was taken is dropped in any case."""
+    """Keep harmless tags. Where, when, with what and by whom it was recorded is always dropped."""
     max_size: tuple[Side, Side] = (8192, 8192)
-    """Width and height: pictures with more pixels than such a one has, whatever their shape, are refused."""
+    """Width and height. Pictures with more pixels than this, whatever their shape, are refused."""
     memory_mb: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MEMORY_MB
-    """Megabytes that a job may take: the encoder is held to them, and pictures that cannot fit are refused."""
+    """Megabytes that a job may use. The encoder is limited to fit; pictures that cannot fit are refused."""
 
 
 class Settings(EngineConfig):
-    """The engine's choices and those of file jobs; the keys of a YAML file."""
+    """Settings of the engine and of file jobs: the keys of a YAML file."""
 
     encoder: EncoderConfig = EncoderConfig()
     file: FileConfig = FileConfig()
 
     def fingerprint(self) -> str:
-        """SHA-256 over every choice, defaults included: equal for equal behaviour."""
+        """SHA-256 over all settings, defaults included: equal for equal behaviour."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

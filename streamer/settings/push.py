@@ -1,4 +1,4 @@
-"""How a stream is pushed to another server."""
+"""How to push a stream to another server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from core.config import Section
 
 
 class PushConfig(Section):
-    """How a stream is pushed."""
+    """How to push a stream."""
 
     transport: Literal["tcp", "udp"] = "tcp"
-    """How the packets travel: inside the RTSP connection, or beside it."""
+    """How packets travel: inside the RTSP connection (tcp) or beside it (udp)."""
     timeout: Annotated[float, Field(ge=0.5, le=60)] = 5.0
-    """Seconds after which a server that does not answer, or takes nothing, is given up and tried again."""
+    """Seconds after which to reconnect to a server that does not answer or accepts no data."""

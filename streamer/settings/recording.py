@@ -15,14 +15,14 @@ class RecordConfig(Section):
     """How a stream is recorded. 1 MB is a million bytes."""
 
     container: ContainerName = "mp4"
-    """Fragmented MP4, or Matroska; both can be played while they grow and after a crash."""
+    """Fragmented MP4 or Matroska; both play while they grow and after a crash."""
     segment_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-    """A new file begins at the first key frame after this long; 0: only `segment_mb` counts."""
+    """Start a new file at the first key frame after this long; 0: only `segment_mb` counts."""
     segment_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
-    """A new file begins at the first key frame after this much; 0: only `segment_seconds` counts."""
+    """Start a new file at the first key frame after this much; 0: only `segment_seconds` counts."""
     fragment_seconds: Annotated[float, Field(ge=0.2, le=10)] = 1.0
-    """What a crash can cost at most."""
+    """Seconds of recording that a crash can lose."""
     keep_hours: Annotated[float, Field(gt=0)] | None = None
-    """Files that ended longer ago are deleted."""
+    """Delete files that ended longer ago than this."""
     keep_mb: Annotated[float, Field(gt=0)] | None = None
-    """The oldest files are deleted while a stream has more than this."""
+    """Delete the oldest files while a stream has more than this."""

@@ -1,4 +1,4 @@
-"""What the RTSP server can be told."""
+"""Settings of the RTSP server."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from core.config import Section
 
 
 class RtspConfig(Section):
-    """Who may watch over RTSP, and how long a silent client is kept."""
+    """Who may watch over RTSP, and how long a silent client stays connected."""
 
     user: str | None = None
     password: SecretStr | None = None
-    """Both or neither; without them everybody who reaches the port may watch."""
+    """Set both or neither. Without them, anyone who can reach the port can watch."""
     session_timeout: Annotated[int, Field(ge=1, le=3600)] = 60
-    """Seconds without a sign of life until a session is ended."""
+    """Seconds without a sign of life before a session ends."""
     max_clients: Annotated[int, Field(ge=1, le=10_000)] = 128
-    """Connections at a time; where there are more, those that play nothing give way."""
+    """Connections at a time. Beyond that, clients that play nothing are disconnected first."""
     max_clients_per_address: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """The same for one address (for IPv6: one /64). An NVR has one a stream, a proxy those of all its viewers."""
+    """The same per address (for IPv6, per /64). An NVR needs one per stream, a proxy one per viewer."""
 
     @model_validator(mode="after")
     def _check_pair(self) -> Self:

@@ -1,4 +1,4 @@
-"""How a source is connected."""
+"""How to connect to a source."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from core.config import Section
 
 
 class SourceConfig(Section):
-    """How a source is connected. Times in seconds."""
+    """How to connect to a source. Times in seconds."""
 
     transport: Literal["auto", "tcp", "udp"] = "auto"
-    """RTP over RTSP's own connection (tcp) or beside it; auto: tcp, which loses nothing, else udp."""
+    """RTP inside the RTSP connection (tcp) or beside it (udp). auto: tcp, which loses nothing, else udp."""
     open_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long connecting may take."""
     read_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """A source that is connected but silent for so long is connected anew; three times that for HLS."""
+    """Reconnect to a source that is silent for this long; three times this for HLS."""
     backoff_first: Annotated[float, Field(gt=0, le=60)] = 0.25
-    """The wait after the first failure; it doubles with every further one ..."""
+    """Wait after the first failure. It doubles with each further failure ..."""
     backoff_longest: Annotated[float, Field(gt=0, le=3600)] = 1.0
     """... up to this."""
     redirects: Literal["same-host", "any"] = "same-host"
-    """Where a web address may lead on to."""
+    """Where a web source may redirect to."""
     loop: bool = False
-    """Play a file again and again."""
+    """Play a file over and over."""
 
     @model_validator(mode="after")
     def _check_backoff(self) -> Self:

@@ -1,4 +1,4 @@
-"""What the web side of live streams can be told."""
+"""Settings of the web server: page, WHEP, WebRTC."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ from pydantic import Field, IPvAnyAddress, SecretStr
 
 from core.config import Section
 
-StunUrl = Annotated[str, Field(pattern=r"^stun:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?$")]
-TurnUrl = Annotated[str, Field(pattern=r"^turns?:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?(\?transport=(udp|tcp))?$")]
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?)$")]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,253}$")]
+StunUrl = Annotated[
+    str, Field(pattern=r"^stun:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?$", examples=["stun:stun.example.org:3478"])
+]
+TurnUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^turns?:[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?(\?transport=(udp|tcp))?$",
+        examples=["turn:turn.example.org:3478", "turns:turn.example.org?transport=tcp"],
+    ),
+]
+Origin = Annotated[
+    str,
+    Field(pattern=r"^(\*|https?://[A-Za-z0-9.\-\[\]]+(:[0-9]{1,5})?)$", examples=["https://page.example.org", "*"]),
+]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,253}$", examples=["nas.example.org"])]
 
 
 class TurnServer(Section):
@@ -19,30 +30,30 @@ class TurnServer(Section):
 
     url: TurnUrl
     """`turn:host:port` or `turns:host:port`."""
-    user: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")]
-    """User name; viewers with the token are told it."""
+    user: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", examples=["a name on one line"])]
+    """User name; viewers with the token can see it."""
     password: SecretStr
-    """Password; viewers with the token are told it."""
+    """Password; viewers with the token can see it."""
 
 
 class WebConfig(Section):
-    """The preview page, WHEP, and the pages for monitoring."""
+    """The preview page, WHEP, health and metrics."""
 
     token: Annotated[SecretStr, Field(min_length=8)] | None = None
-    """What viewers must know; without one whoever reaches the port can watch."""
+    """Token that viewers need. Without one, anyone who can reach the port can watch."""
     origins: tuple[Origin, ...] = ()
-    """Origins of other web pages that may watch; `*` for any. Any may where a token is asked for."""
+    """Origins of other web pages that may watch; `*` for any. With a token, any page may."""
     hosts: tuple[HostName, ...] = ()
-    """Names that browsers may call this machine by where no token is asked for, besides localhost and its own."""
+    """Host names that browsers may use when there is no token, besides localhost and the machine's own."""
     udp_host: IPvAnyAddress | None = None
-    """Address of this machine for WebRTC's UDP ports, if another than the page's: behind a proxy on this machine."""
+    """Address for WebRTC's UDP ports, if not the page's: needed behind a proxy on this machine."""
     stun: tuple[StunUrl, ...] = ()
-    """Servers that tell this machine its public address; none: only peers are talked to."""
+    """STUN servers. Without any, only the peers are contacted."""
     turn: tuple[TurnServer, ...] = ()
-    """Relays; none: only peers are talked to."""
+    """TURN servers. Without any, only the peers are contacted."""
     max_viewers: Annotated[int, Field(ge=1, le=1000)] = 32
     """WebRTC viewers at a time, over all streams."""
     max_connections: Annotated[int, Field(ge=8, le=10_000)] = 256
-    """HTTP connections at a time; where there are more, the one that has waited for longest gives way."""
+    """HTTP connections at a time. Beyond that, the one that has waited longest is closed."""
     max_connections_per_address: Annotated[int, Field(ge=8, le=10_000)] = 64
-    """The same for one address (for IPv6: one /64)."""
+    """The same per address (for IPv6, per /64)."""

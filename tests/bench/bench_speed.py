@@ -135,7 +135,7 @@ def main() -> None:
             write(f"masked / {way}: {statistics.median(ratios):.3f}  ({', '.join(f'{r:.3f}' for r in ratios)})\n")
     stages = ", ".join(
         f"{name} {1000 * statistics.median(run[name] for run in results['masked']) / frames:.1f}"
-        for name in ("look", "detect", "mask")
+        for name in ("sample", "detect", "paint")
     )
     write(f"masked, CPU-ms a frame: {stages}; {results['masked'][0]['samples']:.0f} samples of {frames:.0f} frames\n")
 

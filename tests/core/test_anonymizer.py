@@ -1,4 +1,4 @@
-"""The engine as one object: what it counts, when it gives frames out, and that it stops."""
+"""The engine for recordings: what it counts, when it releases frames, and that it stops."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_stats() -> None:
     assert stats.errors["RuntimeError: broken detector"] == 8 and sum(stats.errors.values()) == 9
     assert stats.faces >= 1
     assert set(stats.covers) == {Cover.SETTLED, Cover.HELD, Cover.BLANKET} and sum(stats.covers.values()) == 60
-    assert stats.cpu.keys() == {"look", "detect", "mask"} and all(seconds >= 0 for seconds in stats.cpu.values())
+    assert stats.cpu.keys() == {"sample", "detect", "paint"} and all(seconds >= 0 for seconds in stats.cpu.values())
 
 
 def test_the_picture_is_masked_where_the_face_is_and_only_there() -> None:
@@ -84,7 +84,7 @@ def test_an_engine_without_frames() -> None:
     assert engine.stats.frames == 0
 
 
-def test_a_detector_that_hangs_is_given_up_and_said() -> None:
+def test_a_detector_that_hangs_is_abandoned_and_reported() -> None:
     release = threading.Event()
     config = CONFIG.model_copy(update={"timeline": CONFIG.timeline.model_copy(update={"detector_timeout": 0.05})})
     detector = HangingDetector(["face"] * 3, 3, release)
@@ -93,7 +93,7 @@ def test_a_detector_that_hangs_is_given_up_and_said() -> None:
     finally:
         release.set()
     assert [masked.index for masked in out] == list(range(80))
-    assert [message for message in engine.stats.errors if "given up" in message and "0.05 s" in message]
+    assert [message for message in engine.stats.errors if "abandoned" in message and "0.05 s" in message]
     assert engine.stats.failed_samples >= 1
     assert out[-1].cover is Cover.BLANKET and engine.stats.covers[Cover.BLANKET] > 50
     assert out[0].cover is Cover.SETTLED, "what was said before it hung still counts"
@@ -151,7 +151,7 @@ def test_zones_are_masked_without_any_face() -> None:
         assert luma[:14, :14].max() < 20 and luma[20:, 20:].max() > 25
 
 
-def test_what_the_caller_put_on_a_frame_comes_back_with_it() -> None:
+def test_a_tag_comes_back_with_its_frame() -> None:
     tags = [object() for _ in range(12)]
     frames = [replace(frame, tag=tag) for frame, tag in zip(still(12), tags, strict=True)]
     stamps = [(frame.video.pts, frame.video.time_base) for frame in frames]

@@ -20,7 +20,7 @@ def test_measures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "sound"),
+    ("box", "valid"),
     [
         (BOX, True),
         (Box(-50, -60, -10, -5), True),
@@ -36,8 +36,8 @@ def test_measures() -> None:
         (Box(0, -math.inf, 10, 10), False),
     ],
 )
-def test_is_valid(box: Box, sound: bool) -> None:
-    assert box.is_valid() is sound
+def test_is_valid(box: Box, valid: bool) -> None:
+    assert box.is_valid() is valid
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,9 @@ def is_valid(detection: Detection) -> bool:
     )
 
 
-def expected(frame: Frame, moment: Moment, sound: Sequence[Given]) -> tuple[Cover, float]:
-    """The cover and mask age that the promise asks for, worked out from everything ever said."""
-    times = [given.moment.time for given in sound if given.moment.scene == moment.scene]
+def expected(frame: Frame, moment: Moment, usable: Sequence[Given]) -> tuple[Cover, float]:
+    """The cover and mask age that the promise requires, computed from all verdicts."""
+    times = [given.moment.time for given in usable if given.moment.scene == moment.scene]
     at = bisect_right(times, moment.time)
     if not frame.trusted or not at or moment.time - times[at - 1] > MAX_AGE:
         return Cover.BLANKET, math.inf
@@ -114,19 +114,19 @@ def covers(regions: Sequence[Region], box: Box) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(beats, min_size=1, max_size=40))
 def test_timeline_covers_every_frame(stream: list[Beat]) -> None:
-    timeline = Timeline(TrackConfig(birth_score=BIRTH, keep_score=0.2), MAX_AGE)
+    timeline = Timeline(TrackConfig(new_track_score=BIRTH, min_score=0.2), MAX_AGE)
     moments: dict[int, Moment] = {}
-    sound: list[Given] = []
+    usable: list[Given] = []
     out: list[Frame] = []
     waiting: list[tuple[int, Moment, Sequence[Detection] | None]] = []
 
     def check(released: list[tuple[Frame, Verdict]]) -> None:
         for frame, verdict in released:
             moment = moments[frame.index]
-            assert (verdict.cover, verdict.mask_age) == expected(frame, moment, sound)
+            assert (verdict.cover, verdict.mask_age) == expected(frame, moment, usable)
             out.append(frame)
             if verdict.cover is not Cover.BLANKET:
-                here = [d for given in sound if given.moment.time == moment.time for d in given.detections]
+                here = [d for given in usable if given.moment.time == moment.time for d in given.detections]
                 for detection in here:
                     box = detection.box
                     if detection.score >= BIRTH:
@@ -137,7 +137,7 @@ def test_timeline_covers_every_frame(stream: list[Beat]) -> None:
             _, moment, detections = waiting.pop(0)
             counts = detections is not None and all(map(is_valid, detections))
             if detections is not None and counts:
-                sound.append(Given(moment, detections))
+                usable.append(Given(moment, detections))
             assert timeline.observe(moment, detections) == counts
 
     time, scene, start = 0.0, 0, 0.0
@@ -202,7 +202,7 @@ def run(config: EngineConfig, frames: Sequence[Frame], detector: ScriptedDetecto
 
 
 def check_promise(frames: Sequence[Frame], out: Sequence[MaskedFrame], seen: Sequence[int]) -> None:
-    """Every frame once and in order, and none shown that no sound answer stands near."""
+    """Every frame once and in order, and none shown without a usable verdict nearby."""
     assert [masked.index for masked in out] == [frame.index for frame in frames]
     clock = StreamClock()
     times = [clock.tick(frame.time) for frame in frames]
@@ -231,7 +231,7 @@ def config(timeout: float = 30.0, look_ahead: float = 0.4) -> EngineConfig:
 
 @settings(max_examples=120, deadline=None)
 @given(frame_lists(), scripts, st.sampled_from((8, 12, 256)), st.sampled_from((0.0, 0.4, 3.0)))
-def test_engine_keeps_the_promise_whatever_the_detector_says(
+def test_engine_keeps_the_promise_whatever_the_detector_answers(
     frames: list[Frame], script: list[str], room: int, look_ahead: float
 ) -> None:
     detector = ScriptedDetector(script)
@@ -275,7 +275,7 @@ def test_untrusted_frames_are_blanket_and_their_neighbours_are_not() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.randoms(use_true_random=False), scripts, st.lists(st.integers(0, 4), min_size=1, max_size=6))
-def test_how_fast_the_detector_is_changes_nothing(chance: random.Random, script: list[str], delays: list[int]) -> None:
+def test_the_speed_of_the_detector_changes_nothing(chance: random.Random, script: list[str], delays: list[int]) -> None:
     size = 40
     steps = [chance.choice(STEPS[:10]) for _ in range(size)]
     cuts = [chance.random() < 0.15 for _ in range(size)]

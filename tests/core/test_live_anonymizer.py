@@ -1,4 +1,4 @@
-"""The engine driven by the clock: deadlines, late and missing verdicts, replacement of a broken detector."""
+"""The live engine: deadlines, late and missing verdicts, replacement of a broken detector."""
 
 from __future__ import annotations
 
@@ -30,8 +30,14 @@ WAIT = 10.0
 def config(look_ahead: float = 0.2, timeout: float = 2.0) -> EngineConfig:
     return engine_config(
         timeline={"max_mask_age": MAX_AGE, "detector_timeout": timeout, "look_ahead": look_ahead},
-        # The numbers on these frames jump about like pictures far apart; here only time says when to look.
-        sample={"min_interval": 0.12, "max_interval": 0.12, "change_most": 1, "sparse": 1, "alone": 1},
+        # The numbers on these frames jump like sparse pictures; in these tests only time decides when to sample.
+        sample={
+            "min_interval": 0.12,
+            "max_interval": 0.12,
+            "forced_change_share": 1,
+            "sparse_ratio": 1,
+            "isolated_ratio": 1,
+        },
         mask={"style": "solid", "color": (0, 0, 0)},
     )
 
@@ -41,7 +47,7 @@ def is_flat(masked: MaskedFrame) -> bool:
 
 
 def until_heard(engine: LiveAnonymizer, samples: int, now: float) -> list[MaskedFrame]:
-    """Poll until the detector has given so many verdicts; the engine's own clock stands still."""
+    """Poll until the detector has given this many verdicts, without advancing the engine's clock."""
     out: list[MaskedFrame] = []
     deadline = time.monotonic() + WAIT
     while engine.stats.samples < samples:
@@ -52,7 +58,7 @@ def until_heard(engine: LiveAnonymizer, samples: int, now: float) -> list[Masked
 
 
 def play(engine: LiveAnonymizer, count: int, *, first: int = 0, patient: bool = True) -> list[MaskedFrame]:
-    """Frames at their pace by a clock that waits for the detector if `patient`."""
+    """Frames at their normal pace, on a clock that waits for the detector if `patient`."""
     out: list[MaskedFrame] = []
     for index in range(first, first + count):
         now = index * STEP
@@ -143,7 +149,7 @@ def test_a_cut_by_the_source_carries_nothing_over() -> None:
 
 
 class SlowDetector(ScriptedDetector):
-    """Answers only when it is let."""
+    """Answers only when released."""
 
     def __init__(self) -> None:
         super().__init__(then="face")
@@ -154,14 +160,14 @@ class SlowDetector(ScriptedDetector):
         return super().detect(pictures)
 
 
-def test_a_scene_that_begins_while_the_detector_is_busy_is_looked_at_as_a_new_one(
+def test_a_scene_that_begins_while_the_detector_is_busy_is_sampled_as_a_new_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks: list[tuple[int, bool]] = []
+    sampled: list[tuple[int, bool]] = []
     submit = worker.DetectorThread.try_submit
 
     def watched(thread: worker.DetectorThread, sample: worker.Sample) -> bool:
-        looks.append((sample.frame.index, sample.scene_start))
+        sampled.append((sample.frame.index, sample.scene_start))
         return submit(thread, sample)
 
     monkeypatch.setattr(worker.DetectorThread, "try_submit", watched)
@@ -170,14 +176,14 @@ def test_a_scene_that_begins_while_the_detector_is_busy_is_looked_at_as_a_new_on
         for index in range(3):
             engine.push(numbered(index, index * STEP), index * STEP)
         engine.push(numbered(3, 3 * STEP, scene=7), 3 * STEP)
-        assert looks == [(0, True), (2, False), (3, True)], "both sides of the cut, though one is under way"
+        assert sampled == [(0, True), (2, False), (3, True)], "both sides of the cut, though one is under way"
         for index in range(4, 6):
             engine.push(numbered(index, index * STEP, scene=9), index * STEP)
-        assert len(looks) == 3, "no room"
+        assert len(sampled) == 3, "no room"
         detector.gate.release(3)
         until_heard(engine, 3, 6 * STEP)
         engine.push(numbered(6, 6 * STEP, scene=9), 6 * STEP)
-        assert looks[3] == (6, True), "the first look of its scene, though not at its first frame"
+        assert sampled[3] == (6, True), "the first sample of its scene, though not its first frame"
         detector.gate.release(9)
 
 
@@ -194,7 +200,7 @@ def test_a_detector_that_keeps_failing_is_replaced() -> None:
         assert engine.stats.errors[f"the detector failed {live.MAX_FAILURES} times in a row"] == 1
 
 
-def test_messages_of_the_detector_are_not_collected_for_ever() -> None:
+def test_the_number_of_different_error_messages_is_bounded() -> None:
     stats = Stats()
     for count in range(10 * MAX_MESSAGES):
         stats.error(f"box {count} is odd")
@@ -213,7 +219,7 @@ def test_zones_and_style_change_between_two_frames() -> None:
 
 
 class Broken(BaseException):
-    """What no handler of exceptions catches."""
+    """Not an `Exception`: no handler catches it."""
 
 
 class DyingDetector(ScriptedDetector):
@@ -250,9 +256,10 @@ def test_a_detector_that_hangs_is_replaced() -> None:
         out = recovered(engine, 0)
         gate.set()
         assert out[-1].cover is Cover.SETTLED and out[-1].faces
-        assert engine.stats.errors["the detector said nothing for 0.3 s"] == 1
+        assert engine.stats.errors["the detector did not answer for 0.3 s"] == 1
 
 
+@pytest.mark.slow
 def test_detectors_that_hang_for_good_are_not_replaced_for_ever() -> None:
     gate, made = threading.Event(), []
 
@@ -324,7 +331,7 @@ def test_the_promise_whatever_the_detector_does(
         assert near and min(near) <= MAX_AGE + 0.08 * len(steps)
 
 
-def test_what_the_caller_put_on_a_frame_comes_back_with_it() -> None:
+def test_a_tag_comes_back_with_its_frame() -> None:
     tags = [object() for _ in range(8)]
     with LiveAnonymizer(config(), lambda: ScriptedDetector(then="face")) as engine:
         for index, tag in enumerate(tags):

@@ -43,6 +43,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 def test_only_what_the_masker_made_type_checks(tmp_path: Path) -> None:
     # One run for all cases: starting mypy is what takes time.
     for number, (code, _) in enumerate(CASES.values()):

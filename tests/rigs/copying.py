@@ -43,5 +43,5 @@ def copy(
             if isinstance(item, Frame):
                 writer.write_frame(masker.mask(item, NOTHING_FOUND if item.trusted else BLANKET))
             else:
-                writer.write_sound(item)
+                writer.write_audio(item)
         return reader.info, warnings

@@ -1,4 +1,4 @@
-"""Detectors that go wrong in every way that one can, and small frames to show them."""
+"""Detectors that fail in every possible way, and small frames for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def found(x0: float, y0: float, x1: float, y1: float, score: float = 0.9, label:
 
 
 def says(*detections: Detection) -> Answer:
-    """The same detections in every picture."""
+    """Returns the same detections for every picture."""
     return lambda pictures: [list(detections) for _ in pictures]
 
 
@@ -58,7 +58,7 @@ GOOD_ANSWERS: dict[str, Answer] = {
     "beyond all": says(found(-1e200, -1e200, 1e200, 1e200), found(3, 3, 9, 9)),
     "a hair": says(found(5, 5, 5.0001, 60)),
 }
-"""Answers that count: finite boxes and scores, wherever they lie."""
+"""Valid answers: finite boxes and scores, anywhere."""
 BAD_ANSWERS: dict[str, Answer] = {
     "raises": raises,
     "too few": too_few,
@@ -72,7 +72,7 @@ BAD_ANSWERS: dict[str, Answer] = {
     "empty": says(found(30, 30, 30, 30)),
     "inside out": says(found(40, 40, 20, 20)),
 }
-"""Answers that must not be believed."""
+"""Invalid answers that must be rejected."""
 
 
 class ScriptedDetector:
@@ -146,5 +146,5 @@ def read_number(picture: BgrImage) -> int:
 
 
 def engine_config(**sections: Mapping[str, object]) -> EngineConfig:
-    """A configuration of one look a sample, with these options on top."""
+    """A configuration with one detector call per sample, plus these options."""
     return EngineConfig.model_validate({"detect": ONE_LOOK.model_dump(), **sections})

@@ -1,1 +1,1 @@
-"""One source: connected, reconnected, decoded, and what of its pictures can be trusted."""
+"""One source: connects, reconnects, decodes, and decides which pictures can be trusted."""

@@ -1,4 +1,4 @@
-"""The sound track of one connection."""
+"""Reads the audio track of one connection."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from streamer.live.audio import AudioFormat, LiveAudio, format_of
 from streamer.live.camera.source_time import Unwrapper
 from streamer.redact import redacted
 
-_log: Final = logging.getLogger("veilcast.sound")
+_log: Final = logging.getLogger("veilcast.audio")
 
 
-def pick_sound(container: InputContainer) -> AudioStream | None:
-    """The first sound track with a known codec, or None."""
+def pick_audio(container: InputContainer) -> AudioStream | None:
+    """The first audio track with a known codec, or None."""
     for stream in container.streams:
         if isinstance(stream, AudioStream):
-            context: object = stream.codec_context  # None without a decoder, whatever the stubs say
+            context: object = stream.codec_context  # None without a decoder, contrary to the stubs
             if context is not None:
                 return stream
     return None
@@ -40,18 +40,18 @@ class LiveAudioTrack:
         self._unusable = False
 
     def take(self, packet: Packet[Stream]) -> LiveAudio | None:
-        """The packet to pass on, or None for one that cannot be placed in time or described."""
+        """The packet as `LiveAudio`, or None if it has no timestamp or the format cannot be described."""
         if not packet.size or packet.pts is None or self._unusable:
             return None
         base = packet.time_base or self.stream.time_base or Fraction(1, 90_000)
         seconds = self._unwrapper.seconds(packet.pts, base)
         if self._format is None:
             try:
-                # Now, not when the connection was opened: some codecs tell of themselves in their packets only.
+                # Not when the connection is opened: some codecs describe themselves only in their packets.
                 self._format = format_of(self.stream)
             except (FFmpegError, ValueError) as error:
                 self._unusable = True
-                _log.warning("sound is left out: it cannot be described (%s)", redacted(str(error)))
+                _log.warning("audio is ignored: its format cannot be described (%s)", redacted(str(error)))
                 return None
         assert seconds is not None
         duration = float((packet.duration or 0) * base)

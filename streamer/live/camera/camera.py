@@ -1,4 +1,4 @@
-"""Keeps one source connected and hands over its newest pictures."""
+"""Keeps one source connected and provides its newest pictures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from streamer.live.meter import Rate
 from streamer.runtime.backoff import Backoff
 from streamer.settings.source import SourceConfig
 
-_DEPTH: Final = 3  # pictures that wait for a consumer: they are large, and old ones are of no use
-_SOUNDS: Final = 500  # packets of sound: some ten seconds, for sound is small and comes in bursts
-_TELL_AGAIN = 60.0  # seconds until the same trouble is logged once more
-_STEADY: Final = 3.0  # seconds of pictures after which a failure counts as the first one again
-_REFUSED: Final = 30.0  # seconds between tries with credentials that were refused: cameras lock accounts
+_DEPTH: Final = 3  # pictures that may wait for the consumer: they are large, and old ones are useless
+_AUDIO_DEPTH: Final = 500  # audio packets, about ten seconds: they are small and arrive in bursts
+_LOG_AGAIN = 60.0  # seconds until the same problem is logged again
+_STEADY: Final = 3.0  # seconds of pictures after which the backoff is reset
+_REFUSED: Final = 30.0  # seconds between attempts with refused credentials: cameras lock accounts
 
 _log = logging.getLogger("veilcast.camera")
 
@@ -32,9 +32,9 @@ _log = logging.getLogger("veilcast.camera")
 class CameraStatus:
     """One source at one moment. `since` is when `connected` last changed, in seconds of `time.time()`.
 
-    `connected` means that pictures come. `reconnects` counts connections after the first, `dropped` pictures that
-    nobody took in time, `untrusted` those that damage may have reached. `fps_in` is measured over the last two
-    seconds. `ended`: the source was a file and is over, once what is left in `get` is taken.
+    `connected` means that pictures arrive. `reconnects` counts connections after the first, `dropped` pictures that
+    were not consumed in time, `untrusted` pictures that damage may have affected. `fps_in` is measured over the last
+    two seconds. `ended`: the source was a file and is at its end, except for pictures still waiting in `get`.
     """
 
     connected: bool = False
@@ -46,7 +46,7 @@ class CameraStatus:
     height: int = 0
     fps_in: float = 0.0
     rate: Fraction | None = None
-    """Frames a second as the source itself says; None where it does not."""
+    """Frames per second as stated by the source; None if it does not say."""
     pictures: int = 0
     dropped: int = 0
     untrusted: int = 0
@@ -54,68 +54,68 @@ class CameraStatus:
 
 
 class Camera:
-    """Owns the thread `veilcast-camera-NAME`, which opens the source again whenever it is gone.
+    """Runs the thread `veilcast-camera-NAME`, which reopens the source whenever it is lost.
 
-    Raises SourceUrlError for an address that cannot be meant. `shown` is the address without credentials. Only with
-    `sound` the source is asked for its sound.
+    Raises SourceUrlError for an invalid address. `shown` is the address without credentials. Audio is requested from
+    the source only if `audio` is set.
     """
 
-    def __init__(self, name: str, url: str, config: SourceConfig, sound: bool = False) -> None:
+    def __init__(self, name: str, url: str, config: SourceConfig, audio: bool = False) -> None:
         self.name = name
         self._source: SourceUrl = parse_source(url)
         self.shown = self._source.shown
         self._config = config
         self._ready = threading.Condition()
         self._pictures: deque[LivePicture] = deque()
-        self._sound = sound
-        self._sounds: deque[LiveAudio] = deque()
-        self.sounds_dropped = 0
-        """Packets of sound that nobody took in time."""
+        self._wants_audio = audio
+        self._audio: deque[LiveAudio] = deque()
+        self.audio_dropped = 0
+        """Audio packets that were not consumed in time."""
         self._status = CameraStatus(since=time.time())
         self._rate = Rate()
         self._connections = 0
         self._pacer = Pacer()
-        self._tries = 0  # since the last picture
-        self._told = "", 0.0  # the trouble that was logged last, and when
+        self._tries = 0  # failures since the last picture
+        self._logged = "", 0.0  # the problem that was logged last, and when
         self._thread = OwnedThread(f"veilcast-camera-{name}", self._run)
 
     @property
     def status(self) -> CameraStatus:
-        """What the camera is doing right now."""
+        """The camera's current status."""
         with self._ready:
             return replace(self._status, fps_in=self._rate.per_second())
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the thread against all expectation, or None."""
+        """The unexpected error that ended the thread, or None."""
         return self._thread.error
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._thread.start()
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Leave the source and end the thread; False when it did not end within `timeout` seconds."""
+        """Disconnect and end the thread; False if it did not end within `timeout` seconds."""
         self._thread.stopping.set()
         with self._ready:
             self._ready.notify_all()
         return self._thread.close(timeout)
 
     def get(self, timeout: float) -> LivePicture | None:
-        """The oldest picture that was not taken yet, or None when there is none within `timeout` seconds.
+        """The oldest waiting picture, or None if there is none within `timeout` seconds.
 
-        At most three wait here; the oldest make room for new ones.
+        At most three pictures wait; the oldest is dropped for a new one.
         """
         with self._ready:
             self._ready.wait_for(lambda: self._pictures or self._over, timeout)
             return self._pictures.popleft() if self._pictures else None
 
-    def sounds(self) -> list[LiveAudio]:
-        """The sound that was not taken yet, in order; never waits."""
+    def take_audio(self) -> list[LiveAudio]:
+        """The audio packets received since the last call, in order; never waits."""
         with self._ready:
-            sounds = list(self._sounds)
-            self._sounds.clear()
-        return sounds
+            packets = list(self._audio)
+            self._audio.clear()
+        return packets
 
     @property
     def _over(self) -> bool:
@@ -133,10 +133,10 @@ class Camera:
                         continue
                     self._finish()
                     return
-                trouble = "the source is at its end"
+                trouble = "the source ended the stream"
             except SourceError as error:
                 trouble, refused = str(error), error.refused
-            except Exception as error:  # noqa: BLE001 - whatever a camera makes FFmpeg do, the next try may do better
+            except Exception as error:  # noqa: BLE001 - whatever a camera does to FFmpeg, the next attempt may work
                 trouble = f"reading it failed ({type(error).__name__})"
             if self._thread.stopping.is_set():
                 return
@@ -144,15 +144,15 @@ class Camera:
                 backoff.reset()
             self._lost(trouble)
             if self._source.kind is SourceKind.FILE and not self._status.pictures:
-                self._finish()  # it is not there, or no video: waiting does not help
+                self._finish()  # the file is missing or not a video: retrying does not help
                 return
             self._thread.stopping.wait(_REFUSED if refused else backoff.next())
 
     def _play(self) -> None:
         """One connection, until it ends or fails."""
         interrupt = self._thread.stopping
-        heard = self._hear if self._sound else None
-        with LiveSource(self._source, self._config, interrupt, self._connections + 1, heard) as source:
+        on_audio = self._queue_audio if self._wants_audio else None
+        with LiveSource(self._source, self._config, interrupt, self._connections + 1, on_audio) as source:
             self._connections += 1
             paced, interval = source.paced, source.interval
             with self._ready:
@@ -172,7 +172,7 @@ class Camera:
             status = self._status
             if not status.connected:
                 status = replace(status, connected=True, since=time.time(), trouble=None)
-                self._told, self._tries = ("", 0.0), 0
+                self._logged, self._tries = ("", 0.0), 0
                 _log.info("connected", extra={"stream": self.name, "source": self.shown})
             overflow = len(self._pictures) >= _DEPTH
             if overflow:
@@ -190,22 +190,22 @@ class Camera:
             )
             self._ready.notify_all()
 
-    def _hear(self, sound: LiveAudio) -> None:
+    def _queue_audio(self, audio: LiveAudio) -> None:
         with self._ready:
-            if len(self._sounds) >= _SOUNDS:
-                self._sounds.popleft()
-                self.sounds_dropped += 1
-            self._sounds.append(sound)
+            if len(self._audio) >= _AUDIO_DEPTH:
+                self._audio.popleft()
+                self.audio_dropped += 1
+            self._audio.append(audio)
 
     def _reconnects(self) -> int:
-        # A file that begins anew is a new connection to the consumer, but nothing was lost.
+        # To the consumer a looped file is a new connection, but nothing was lost.
         return 0 if self._source.kind is SourceKind.FILE else max(0, self._connections - 1)
 
     def _lost(self, trouble: str) -> None:
         self._tries += 1
-        text, when = self._told
-        if trouble != text or time.monotonic() - when >= _TELL_AGAIN:
-            self._told = trouble, time.monotonic()
+        text, when = self._logged
+        if trouble != text or time.monotonic() - when >= _LOG_AGAIN:
+            self._logged = trouble, time.monotonic()
             extra = {"stream": self.name, "source": self.shown, "tries": self._tries}
             _log.warning("no pictures: %s", trouble, extra=extra)
         with self._ready:

@@ -1,4 +1,4 @@
-"""One open connection to a source: decoded pictures as they come."""
+"""One open connection to a source: yields decoded pictures as they arrive."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from av.video.stream import VideoStream
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.errors import InputError
 from streamer.live.audio import LiveAudio
-from streamer.live.camera.audio_track import LiveAudioTrack, pick_sound
-from streamer.live.camera.redirects import RedirectError, followed
+from streamer.live.camera.audio_track import LiveAudioTrack, pick_audio
+from streamer.live.camera.redirects import RedirectError, resolve_redirects
 from streamer.live.camera.source_time import Unwrapper
-from streamer.live.camera.source_url import Opening, SourceKind, SourceUrl, file_path, opening
+from streamer.live.camera.source_url import OpenOptions, SourceKind, SourceUrl, file_path, open_options
 from streamer.live.camera.trust import LiveDamage
 from streamer.media.display_matrix import orientation_of, parse_matrix
 from streamer.media.frame_num import FrameNumbers
@@ -45,16 +45,16 @@ from streamer.media.picture_format import side_data
 from streamer.media.picture_limit import DEFAULT_LIMIT
 from streamer.redact import redacted
 from streamer.runtime.ffmpeg_interrupt import interruptible
-from streamer.runtime.ffmpeg_log import capture, listen, tells_of_loss
+from streamer.runtime.ffmpeg_log import capture, listen, reports_loss
 from streamer.settings.source import SourceConfig
 
-_NO_PICTURE: Final = 20.0  # seconds of data without one picture: longer than any usual distance of key frames
+_NO_PICTURE: Final = 20.0  # seconds of data without a picture: longer than any usual key frame interval
 
 
 class SourceError(Exception):
-    """A source cannot be opened or is gone; the text is one line without credentials.
+    """A source cannot be opened or was lost; the text is one line without credentials.
 
-    `refused`: it wants other credentials or another address, so that trying again soon only locks the account.
+    `refused`: it rejects these credentials or this address, and retrying soon could lock the account.
     """
 
     def __init__(self, text: str, refused: bool = False) -> None:
@@ -64,12 +64,12 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LivePicture:
-    """A decoded picture of a live source: never to be shown to anyone.
+    """A decoded, unmasked picture of a live source: must never be shown to anyone.
 
-    `arrived` is when its packet came, in seconds of `time.monotonic()`. `trusted` is False where the decoder may have
-    made up content (lost or damaged data, up to the next picture that needs no other). `connection` counts connections
-    from 1: nothing that is known of an older one holds for it. `source_time` is in seconds on the source's clock, which
-    may jump; None where it gives none. `video` is as it was decoded, in any pixel format.
+    `arrived` is when its packet arrived, in seconds of `time.monotonic()`. `trusted` is False if the decoder may have
+    made up content (lost or damaged data, up to the next picture that depends on no other). `connection` counts
+    connections from 1; knowledge from an older connection does not apply. `source_time` is in seconds on the source's
+    clock, which may jump; None if the source has no timestamps. `video` is as decoded, in any pixel format.
     """
 
     video: av.VideoFrame
@@ -81,13 +81,13 @@ class LivePicture:
 
 
 class LiveSource:
-    """An open source; iterate over it for its pictures. To be opened, read and closed by one thread.
+    """An open source; iterate over it for its pictures. Open, read and close it in one thread.
 
-    Once `interrupt` is set, opening and reading end within a fraction of a second. Raises SourceError when the source
-    cannot be opened, goes silent, or sends nothing that can be shown; iterating ends where the source does.
+    Once `interrupt` is set, opening and reading end within a fraction of a second. Raises SourceError if the source
+    cannot be opened, goes silent, or sends nothing that can be decoded; iteration ends when the source ends.
 
-    `on_sound` is given the packets of its first sound track, in the order in which they are sent; without it no sound
-    is asked for. What is wrong with sound never ends a connection.
+    `on_audio` is called with the packets of the first audio track, in the order they are sent; without it, no audio is
+    requested. Bad audio never ends a connection.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class LiveSource:
         config: SourceConfig,
         interrupt: threading.Event,
         connection: int = 1,
-        on_sound: Callable[[LiveAudio], None] | None = None,
+        on_audio: Callable[[LiveAudio], None] | None = None,
     ) -> None:
         listen()
-        self._on_sound = on_sound
+        self._on_audio = on_audio
         self._source, self._config, self._interrupt = source, config, interrupt
         self._connection = connection
         began = time.monotonic()
@@ -108,7 +108,7 @@ class LiveSource:
             stream = self._pick_stream()
             took = time.monotonic() - began
             if stream is not None and not stream.codec_context.width and took >= 0.95 * config.open_timeout:
-                # FFmpeg gave up looking for the first picture; it would now wait for it all over again.
+                # FFmpeg gave up waiting for the first picture; reading on would only repeat the wait.
                 raise SourceError(f"it answers but sent nothing for {config.open_timeout:g} s")
             if stream is None and source.kind is not SourceKind.FILE:
                 self._container.close()
@@ -118,7 +118,7 @@ class LiveSource:
                 raise SourceError("it sends no video that can be decoded")
             self._stream = stream
             self._context = stream.codec_context
-            # No threads at all: frame threads hold pictures back, and with slice threads H.264 marks no damage.
+            # No threads: frame threads add delay, and with slice threads the H.264 decoder flags no damage.
             self._context.thread_type, self._context.thread_count = ThreadType.NONE, 1
             if source.kind is not SourceKind.FILE:
                 self._context.flags |= Flags.low_delay
@@ -128,17 +128,17 @@ class LiveSource:
             self._container.close()
             raise
         self._damage = LiveDamage(patience(self._context.codec.canonical_name))
-        # Files keep H.264 in another form, and lose nothing on the way.
+        # Only network streams: files store H.264 as avcC and lose nothing in transit.
         annex_b = source.network and self._context.name == "h264" and _is_annex_b(self._context.extradata)
         self._frame_numbers = FrameNumbers() if annex_b or self._container.format.name == "h264" else None
         self._unwrapper = Unwrapper()
-        # Motion JPEG over HTTP has no times: FFmpeg makes up 25 a second, whatever comes.
+        # MJPEG over HTTP has no timestamps: FFmpeg invents 25 per second, whatever the real rate.
         self._invented_times = self._container.format.name == "mpjpeg"
         self._ordinal = -1
         self._orientation = UPRIGHT
         self._base = stream.time_base or Fraction(1, 90_000)
-        heard = None if on_sound is None else pick_sound(self._container)
-        self._sound = None if heard is None else LiveAudioTrack(heard, connection)
+        track = None if on_audio is None else pick_audio(self._container)
+        self._audio = None if track is None else LiveAudioTrack(track, connection)
 
     def __enter__(self) -> LiveSource:
         return self
@@ -150,7 +150,7 @@ class LiveSource:
 
     @property
     def paced(self) -> bool:
-        """Whether pictures come faster than they are to be shown: a recording, or segments of a live stream."""
+        """Whether pictures arrive faster than real time: a recording, or segments of a live stream."""
         return (
             self._source.kind is SourceKind.FILE
             or self._container.format.name.startswith("hls")
@@ -159,26 +159,26 @@ class LiveSource:
 
     @property
     def interval(self) -> float:
-        """Seconds between two pictures as far as the source says, else 1/25."""
+        """Seconds between pictures as stated by the source, else 1/25."""
         return float(1 / self.rate) if self.rate else 0.04
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames a second as far as the source says, not FFmpeg."""
+        """Frames per second as stated by the source (not invented by FFmpeg), or None."""
         rate = self._stream.average_rate or self._stream.guessed_rate
         return rate if rate and 1 <= rate <= 1000 and not self._invented_times else None
 
     def close(self) -> None:
-        """Leave the source; may be called twice."""
+        """Close the connection. May be called twice."""
         self._container.close()
 
     def __iter__(self) -> Iterator[LivePicture]:
-        """Its pictures, in the order they are to be shown."""
+        """Yield the pictures in presentation order."""
         newest = time.monotonic()
         for packet, lossy in self._packets():
             for picture in self._decoded(packet, lossy):
                 yield picture
-                newest = time.monotonic()  # not before: the consumer may have slept
+                newest = time.monotonic()  # after the yield: the consumer may have slept
             if time.monotonic() - newest > max(_NO_PICTURE, self._config.read_timeout):
                 raise SourceError(f"it sends data but no picture for {_NO_PICTURE:g} s")
         yield from self._decoded(None, False)
@@ -193,34 +193,34 @@ class LiveSource:
         began = time.monotonic()
         try:
             try:
-                return self._connected(opening(source, config, thorough, sound=self._on_sound is not None))
+                return self._connected(open_options(source, config, thorough, audio=self._on_audio is not None))
             except (InvalidDataError, HTTPError):
-                if source.kind is not SourceKind.RTSP or self._on_sound is None:
+                if source.kind is not SourceKind.RTSP or self._on_audio is None:
                     raise
-                # A camera may refuse its sound: that is no reason to go without the picture.
-                return self._connected(opening(source, config, thorough))
+                # A camera may refuse to send audio; connect without it rather than have no picture.
+                return self._connected(open_options(source, config, thorough))
         except FFmpegError as error:
-            # Never chained: the text of FFmpeg's error quotes the address.
-            told = self._told(error, time.monotonic() - began, config.open_timeout, "no answer")
+            # Not chained: the text of FFmpeg's error quotes the address.
+            failure = self._as_source_error(error, time.monotonic() - began, config.open_timeout, "no answer")
             moved = None if isinstance(error, (HTTPError, TimeoutError)) else self._redirected()
         if moved is None:
-            raise told from None
+            raise failure from None
         began = time.monotonic()
         try:
-            return self._connected(opening(source, config, thorough), moved)
+            return self._connected(open_options(source, config, thorough), moved)
         except FFmpegError as error:
-            raise self._told(error, time.monotonic() - began, config.open_timeout, "no answer") from None
+            raise self._as_source_error(error, time.monotonic() - began, config.open_timeout, "no answer") from None
 
     def _redirected(self) -> str | None:
-        """Where a source leads that FFmpeg was kept from following; None where it does not."""
+        """The target of a redirect that FFmpeg was not allowed to follow; None if there is none."""
         if self._source.kind is not SourceKind.HTTP or self._config.redirects == "any" or self._interrupt.is_set():
             return None
         try:
-            return followed(self._source.url, self._config.open_timeout, self._interrupt)
+            return resolve_redirects(self._source.url, self._config.open_timeout, self._interrupt)
         except RedirectError as error:
             raise SourceError(str(error), refused=True) from None
 
-    def _connected(self, how: Opening, url: str | None = None) -> InputContainer:
+    def _connected(self, how: OpenOptions, url: str | None = None) -> InputContainer:
         with interruptible(self._interrupt):
             return av.open(
                 url or self._source.url,
@@ -238,59 +238,65 @@ class LiveSource:
             except InputError as error:
                 raise SourceError(error.cause) from None
         found = [s for s in self._container.streams if isinstance(s, VideoStream) and not is_still(s)]
-        contexts: list[tuple[VideoStream, object]] = [(s, s.codec_context) for s in found]  # None without a decoder
+        contexts: list[tuple[VideoStream, object]] = [
+            (s, s.codec_context) for s in found
+        ]  # context is None without a decoder
         usable = [stream for stream, context in contexts if context is not None]
         return max(usable, key=lambda s: s.codec_context.width * s.codec_context.height, default=None)
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
-        """Packets of the picture, and whether FFmpeg missed something on the way to each."""
-        sound = self._sound
-        packets = self._container.demux(*([self._stream] if sound is None else [self._stream, sound.stream]))
+        """Yield video packets, each with whether FFmpeg reported a loss before it."""
+        audio = self._audio
+        streams = [self._stream] if audio is None else [self._stream, audio.stream]
+        packets = self._container.demux(*streams)
         silence = self._source.silence(self._config)
         lossy, newest = False, time.monotonic()
         while not self._interrupt.is_set():
             began = time.monotonic()
             try:
-                with interruptible(self._interrupt), capture() as said:
+                with interruptible(self._interrupt), capture() as log_lines:
                     packet = next(packets, None)
             except FFmpegError as error:
                 if self._interrupt.is_set():
                     return
-                raise self._told(error, time.monotonic() - began, silence, "nothing was sent") from None
+                raise self._as_source_error(error, time.monotonic() - began, silence, "nothing was sent") from None
+            except IndexError:  # the packet of a track that begins only now, which PyAV has no stream for
+                packets = self._container.demux(*streams)
+                continue
             if packet is None:
                 return
-            # Sound may come between a loss and the picture that it tore.
-            lossy = lossy or tells_of_loss(said)
+            # Keep the flag across audio packets between a loss and the damaged picture.
+            lossy = lossy or reports_loss(log_lines)
             if time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE:
-                # Interrupted, FFmpeg first hands over what it has of the newest picture: old by now, whole or not.
-                raise SourceError(f"{'nothing' if sound is None else 'no picture'} was sent for {silence:g} s")
-            if sound is not None and packet.stream_index == sound.stream.index:
-                self._hear(sound, packet)
-            elif packet.size:  # an empty packet would tell the decoder that the stream is over
+                # When its read times out, FFmpeg first returns the last picture it has, old and maybe incomplete.
+                raise SourceError(f"{'nothing' if audio is None else 'no picture'} was sent for {silence:g} s")
+            if audio is not None and packet.stream_index == audio.stream.index:
+                self._pass_on(audio, packet)
+            elif packet.size:  # an empty packet would signal the end of the stream to the decoder
                 yield cast("Packet[VideoStream]", packet), lossy
-                lossy, newest = False, time.monotonic()  # not before: the consumer may have slept
+                lossy, newest = False, time.monotonic()  # after the yield: the consumer may have slept
 
-    def _hear(self, sound: LiveAudioTrack, packet: Packet[Stream]) -> None:
-        heard = sound.take(packet)
-        if heard is not None and self._on_sound is not None:
-            self._on_sound(heard)
+    def _pass_on(self, audio: LiveAudioTrack, packet: Packet[Stream]) -> None:
+        live = audio.take(packet)
+        if live is not None and self._on_audio is not None:
+            self._on_audio(live)
 
     def _decoded(self, packet: Packet[VideoStream] | None, lossy: bool) -> Iterator[LivePicture]:
-        arrived = time.monotonic()  # decoding it is our delay, not the camera's
+        arrived = time.monotonic()  # before decoding, which is our delay and not the camera's
         if packet is not None:
             self._ordinal += 1
             packet.opaque = self._ordinal
             gap = self._frame_numbers is not None and self._frame_numbers.gap(bytes(packet))
             self._damage.packet(self._ordinal, packet.is_keyframe, lossy or gap or packet.is_corrupt)
         try:
-            with capture() as said:
+            with capture() as log_lines:
                 frames = self._context.decode(packet)
         except EndOfStream:
             return
         except FFmpegError:
             self._damage.decode_failed(self._ordinal)
             return
-        if tells_of_loss(said):
+        if reports_loss(log_lines):
             self._damage.decode_failed(self._ordinal)
         for video in frames:
             yield self._picture(video, arrived)
@@ -304,7 +310,7 @@ class LiveSource:
         seconds = None if self._invented_times else self._unwrapper.seconds(pts, base)
         return LivePicture(video, arrived, trusted, self._connection, self._orientation, seconds)
 
-    def _told(self, error: FFmpegError, took: float, limit: float, silent: str) -> SourceError:
+    def _as_source_error(self, error: FFmpegError, took: float, limit: float, silent: str) -> SourceError:
         if self._interrupt.is_set():
             return SourceError("interrupted")
         if took >= 0.95 * limit or isinstance(error, TimeoutError):
@@ -314,21 +320,21 @@ class LiveSource:
         if isinstance(error, HTTPForbiddenError):
             return SourceError("it refuses access (403)", refused=True)
         if isinstance(error, HTTPNotFoundError):
-            return SourceError("there is no such stream at this address (404)")
+            return SourceError("there is no stream at this address (404)")
         if isinstance(error, ConnectionRefusedError):
-            return SourceError("the connection was refused: nothing listens at this port")
+            return SourceError("the connection was refused: nothing is listening on this port")
         if error.errno == errno.EIO and self._source.host is not None and not _is_known(self._source.host):
-            return SourceError(f"the host name is not known: {self._source.host}")
+            return SourceError(f"unknown host name: {self._source.host}")
         return SourceError(redacted(f"it cannot be read ({(error.strerror or 'unknown error').lower()})"))
 
 
 def _is_annex_b(extradata: bytes | None) -> bool:
-    """Whether NAL units come behind start codes, not lengths (avcC begins with its version, 1)."""
+    """Whether NAL units have start codes, not length prefixes (avcC starts with its version, 1)."""
     return not extradata or extradata[0] == 0
 
 
 def _is_known(host: str) -> bool:
-    """Whether the host has an address; asked after FFmpeg, which says no more than that something went wrong."""
+    """Whether the host name resolves. Checked after a failure, since FFmpeg only reports a generic I/O error."""
     try:
         socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):

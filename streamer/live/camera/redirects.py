@@ -1,4 +1,4 @@
-"""Where a web address leads: redirects are looked at before FFmpeg, which would follow them to any host, goes there."""
+"""Resolves HTTP redirects before FFmpeg connects, because FFmpeg would follow them to any host."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 _MOVED: Final = (301, 302, 303, 307, 308)
-_HEAD: Final = 16_384  # bytes of an answer's head
+_HEAD: Final = 16_384  # most bytes of a response's head
 _MOST: Final = 5  # redirects in a row
-_SLICE: Final = 0.2  # seconds between looks at the interrupt
+_SLICE: Final = 0.2  # seconds between checks of the interrupt
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 class RedirectError(Exception):
-    """A redirect that must not be followed; says why in one line without credentials."""
+    """A redirect that must not be followed; the text says why in one line without credentials."""
 
 
-def followed(url: str, timeout: float, interrupt: threading.Event) -> str | None:
-    """Where `url` leads on its own host; None where it is no redirect, or cannot be asked.
+def resolve_redirects(url: str, timeout: float, interrupt: threading.Event) -> str | None:
+    """Where `url` redirects to on its own host; None if it does not redirect or cannot be reached.
 
-    Credentials are not sent, but stay in the address on the same port and from http to https. Ends within `timeout`
-    seconds, or once `interrupt` is set. Raises RedirectError for other hosts, other protocols, a step from https to
-    http, and too many redirects.
+    Credentials are not sent, but are kept in the address for the same port and for http to https. Ends within `timeout`
+    seconds, or once `interrupt` is set. Raises RedirectError for redirects to other hosts or protocols, from https to
+    http, and for too many of them.
     """
     end, start = time.monotonic() + timeout, url
     for _ in range(_MOST):
@@ -45,7 +45,7 @@ def _next(url: str, location: str) -> str:
         here, there = urlsplit(url), urlsplit(urljoin(url, location))
         host, port = there.hostname, there.port or _PORTS.get(there.scheme)
     except ValueError:
-        raise RedirectError("it redirects to an address that cannot be read") from None
+        raise RedirectError("it redirects to an invalid address") from None
     if there.scheme not in _PORTS or any(not " " < char < "\x7f" for char in location):
         raise RedirectError("it redirects to an address that is not http or https")
     if host != here.hostname:
@@ -60,7 +60,7 @@ def _next(url: str, location: str) -> str:
 
 
 def _location(url: SplitResult, end: float, interrupt: threading.Event) -> str | None:
-    """What a redirect says; only the head of the answer is read. Raises OSError and ValueError."""
+    """The Location of a redirect, or None; reads only the response's head. Raises OSError and ValueError."""
     host, port = url.hostname or "", url.port or _PORTS[url.scheme]
     with socket.create_connection((host, port), max(0.1, end - time.monotonic())) as plain:
         connection = _secured(plain, host) if url.scheme == "https" else plain
@@ -85,7 +85,7 @@ def _location(url: SplitResult, end: float, interrupt: threading.Event) -> str |
 
 
 def _secured(plain: socket.socket, host: str) -> ssl.SSLSocket:
-    # As FFmpeg does: cameras sign their own certificates.
+    # No verification, like FFmpeg: cameras use self-signed certificates.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(plain, server_hostname=host)

@@ -1,4 +1,4 @@
-"""What kind of source an address is, and how FFmpeg is to open it. No I/O."""
+"""Parses source addresses and chooses FFmpeg's options for them. No I/O."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from streamer.settings.source import SourceConfig
 
 _KNOWN: Final = "a source is rtsp://, rtsps://, http://, https://, a webcam (/dev/video0) or a file"
 _DEVICE = re.compile(r"/dev/(video\d+|v4l/\S+)")
-_REORDERED: Final = 64  # RTP packets that may wait for a late one; without such a queue FFmpeg tells of no loss
-_REORDER_DELAY: Final = 100_000  # us that they may wait
-_SOCKET_BUFFER: Final = 2 << 20  # bytes; a key frame comes as one burst
-_SEGMENTS: Final = 3  # read time-outs that a playlist of segments may be silent for: they come in bursts
+_REORDERED: Final = 64  # RTP packets that may wait for a late one; without this queue FFmpeg reports no losses
+_REORDER_DELAY: Final = 100_000  # most microseconds they may wait
+_SOCKET_BUFFER: Final = 2 << 20  # bytes; a key frame arrives as one burst
+_SEGMENTS: Final = 3  # read timeouts for which segmented streams may be silent: they arrive in bursts
 
 
 class SourceKind(StrEnum):
-    """What is at the other end."""
+    """The kind of source."""
 
     RTSP = "rtsp"
-    HTTP = "http"  # MJPEG, HLS, or whatever else FFmpeg finds there
+    HTTP = "http"  # MJPEG, HLS, or any other supported format
     WEBCAM = "webcam"
     FILE = "file"
 
 
 class SourceUrlError(ValueError):
-    """An address that cannot be meant; says why in one line that holds no credential."""
+    """An invalid source address; the text says why in one line without credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceUrl:
-    """A source. `url` is what FFmpeg opens and may hold credentials; `shown` may be shown to anyone."""
+    """A source. `url` is what FFmpeg opens and may contain credentials; `shown` has none."""
 
     kind: SourceKind
     url: str = field(repr=False)
@@ -51,29 +51,29 @@ class SourceUrl:
 
     @property
     def segmented(self) -> bool:
-        """Whether it comes in segments of several seconds (HLS, RFC 8216)."""
+        """Whether it arrives in segments of several seconds (HLS, RFC 8216)."""
         return self.kind is SourceKind.HTTP and urlsplit(self.url).path.lower().endswith((".m3u8", ".m3u"))
 
     def silence(self, config: SourceConfig) -> float:
-        """Seconds without any data after which it counts as gone."""
+        """Seconds without data after which the source counts as lost."""
         return config.read_timeout * (_SEGMENTS if self.segmented else 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """How FFmpeg opens a source: name of the demuxer, or None to find out, and its options."""
+class OpenOptions:
+    """How FFmpeg opens a source: demuxer name (None to probe) and options."""
 
     format: str | None
     options: dict[str, str]
 
 
 def parse_source(text: str) -> SourceUrl:
-    """The source that `text` names. Raises SourceUrlError."""
+    """Parse a source address. Raises SourceUrlError."""
     text = text.strip()
     if not text:
         raise SourceUrlError("the source is empty")
     if "\0" in text or "\n" in text:
-        raise SourceUrlError("the source has a control character in it")
+        raise SourceUrlError("the source contains a control character")
     device = text.removeprefix("v4l2:") if text.startswith("v4l2:") else text
     if _DEVICE.fullmatch(device):
         return SourceUrl(SourceKind.WEBCAM, device, device)
@@ -95,52 +95,54 @@ def _network_source(text: str, kind: SourceKind) -> SourceUrl:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        # What Python says quotes the address, and with it a password that was not escaped.
+        # Python's error text quotes the address, and with it a password that was not escaped.
         raise SourceUrlError(
-            "host or port of the source cannot be read (write / ? # @ in a password as %2F %3F %23 %40)"
+            "the host or port of the source is invalid (write / ? # @ in a password as %2F %3F %23 %40)"
         ) from None
     if not host:
         raise SourceUrlError("the source has no host name")
     if any(char.isspace() for char in text):
-        raise SourceUrlError("the source has a blank in it (write it as %20)")
+        raise SourceUrlError("the source contains a space (write it as %20)")
     default = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}[parts.scheme.lower()]
     return SourceUrl(kind, text, redacted(text), host, port or default)
 
 
-def opening(source: SourceUrl, config: SourceConfig, thorough: bool = False, sound: bool = False) -> Opening:
-    """How to open the source; `thorough` looks longer at what comes, for streams that do not say what they are.
+def open_options(source: SourceUrl, config: SourceConfig, thorough: bool = False, audio: bool = False) -> OpenOptions:
+    """How to open the source. `thorough` probes for longer, for streams that do not describe themselves.
 
-    With `sound` a camera is asked for its sound too.
+    With `audio`, audio is requested from a camera as well.
     """
     probing = {"fpsprobesize": "0"}
     if thorough:
         probing |= {"probesize": "2000000", "analyzeduration": "3000000"}
     match source.kind:
         case SourceKind.FILE:
-            return Opening(None, {"protocol_whitelist": "file"})
+            return OpenOptions(None, {"protocol_whitelist": "file"})
         case SourceKind.WEBCAM:
-            return Opening("v4l2", probing)
+            return OpenOptions("v4l2", probing)
         case SourceKind.HTTP:
             probing = {"probesize": "500000", "analyzeduration": "1000000"} | probing
             whitelist = "http,https,tcp,tls,crypto,httpproxy,data"
-            # Formats from a list: what a server sends must not be a playlist of the kinds that read anything.
-            # FFmpeg itself follows to any host.
+            # Whitelist formats, because some playlist formats can read any file. Forbid redirects, because FFmpeg
+            # would follow them to any host.
             most = {} if config.redirects == "any" else {"max_redirects": "0"}
-            return Opening(None, probing | most | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS})
+            return OpenOptions(
+                None, probing | most | {"protocol_whitelist": whitelist, "format_whitelist": HTTP_FORMATS}
+            )
         case SourceKind.RTSP:
-            # The description names the codec: looking at a single packet is enough, and no picture waits for it.
+            # The SDP names the codec, so probing one packet is enough and delays no picture.
             probing = {"probesize": "32", "analyzeduration": "100000"} | probing
             transport = {
                 "auto": {"rtsp_transport": "udp+tcp", "rtsp_flags": "prefer_tcp"},
                 "tcp": {"rtsp_transport": "tcp"},
                 "udp": {"rtsp_transport": "udp"},
             }[config.transport]
-            return Opening(
+            return OpenOptions(
                 "rtsp",
                 probing
                 | transport
                 | {
-                    "allowed_media_types": "video+audio" if sound else "video",
+                    "allowed_media_types": "video+audio" if audio else "video",
                     "reorder_queue_size": str(_REORDERED),
                     "max_delay": str(_REORDER_DELAY),
                     "buffer_size": str(_SOCKET_BUFFER),

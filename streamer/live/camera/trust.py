@@ -6,10 +6,10 @@ from streamer.media.damage import DamageLog
 
 
 class LiveDamage:
-    """A `DamageLog` for a stream whose pictures may also be renewed bit by bit (periodic intra refresh).
+    """A `DamageLog` for streams that may use periodic intra refresh instead of key frames.
 
-    After damage, a key frame makes trust; so does the second packet that a refresh starts at, because a whole round
-    of refresh lies between the first and it. Packets are numbered in decoding order. `patience` is that of `DamageLog`.
+    After damage, a key frame restores trust. So does the second packet that starts a refresh, because a complete
+    refresh lies between the first one and it. Packets are numbered in decoding order. `patience` is `DamageLog`'s.
     """
 
     def __init__(self, patience: int = 0) -> None:
@@ -19,7 +19,7 @@ class LiveDamage:
         self.losses = 0
 
     def packet(self, ordinal: int, key: bool, damaged: bool) -> None:
-        """Packet `ordinal` was read; `damaged` when it was flagged or something was lost on the way to it."""
+        """Packet `ordinal` was read; `damaged` if it was flagged or something before it was lost."""
         if key:
             self._log.key_packet(ordinal)
             if ordinal > self._seen_at:
@@ -28,12 +28,12 @@ class LiveDamage:
             self._note(ordinal)
 
     def decode_failed(self, ordinal: int) -> None:
-        """The decoder refused packet `ordinal` or found a picture missing that it refers to."""
+        """The decoder failed on packet `ordinal` or reported that a reference picture is missing."""
         self._log.decode_failed(ordinal)
         self._note(ordinal)
 
     def is_trusted(self, ordinal: int, key_frame: bool, corrupt: bool) -> bool:
-        """Whether the frame of packet `ordinal` shows what the camera saw; frames as the decoder emits them."""
+        """Whether the frame of packet `ordinal` shows what the camera saw. Call it in decoder output order."""
         if corrupt:
             self._note(ordinal)
         renewed = len(self._rounds) == 2 and ordinal >= self._rounds[1]
@@ -42,7 +42,7 @@ class LiveDamage:
     def _note(self, ordinal: int) -> None:
         self.losses += 1
         self._log.packet_damaged(ordinal)
-        # Packets are cut where the next one begins, so the hole may as well be in the one that comes next.
+        # A packet ends where the next one starts, so the loss may also affect the next packet.
         self._log.packet_damaged(ordinal + 1)
         self._seen_at = max(self._seen_at, ordinal + 1)
         self._rounds = []

@@ -1,1 +1,1 @@
-"""Limits for clients of any server: connections, time, guesses at passwords."""
+"""Limits on the clients of every server: connections, time, password guesses."""

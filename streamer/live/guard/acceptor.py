@@ -1,6 +1,6 @@
-"""Takes in connections for any asyncio protocol: so many in all and from one address.
+"""Accepts connections for any asyncio protocol, with a cap in total and per client address.
 
-asyncio's own servers know no cap, and where descriptors run out they ask for the next connection without a pause.
+asyncio's own servers have no such cap, and when file descriptors run out they retry `accept` in a busy loop.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import socket
 import time
 from collections.abc import Callable
 
-from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
+from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 
 _log = logging.getLogger("veilcast.network")
 
 _BACKLOG = 128
-_AT_ONCE = 32  # connections before others have their turn
-_BACK_OFF = 0.5  # seconds without accepting when the system has no more descriptors
-_LOOK = 0.5  # seconds between two looks after clients that keep us waiting
-_REPEAT = 5.0  # seconds: no more often than this the same trouble is told
+_BATCH = 32  # connections accepted before the event loop gets to do anything else
+_BACK_OFF = 0.5  # seconds to stop accepting when the process is out of file descriptors
+_CHECK = 0.5  # seconds between checks for clients that keep the server waiting
+_REPEAT = 5.0  # seconds between two warnings
 
 
-class Guest(asyncio.Protocol):
-    """One connection; passes on to the protocol that serves it."""
+class ClientConnection(asyncio.Protocol):
+    """One accepted connection; forwards to the protocol that serves it."""
 
     def __init__(self, inner: asyncio.Protocol) -> None:
         self.inner = inner
         self.transport: asyncio.Transport | None = None
-        self.left: Callable[[], None] = lambda: None
-        """Called, once, when the connection is gone."""
+        self.on_closed: Callable[[], None] = lambda: None
+        """Called once, when the connection is closed."""
         self._since = time.monotonic()
 
     @property
     def idle_since(self) -> float | None:
-        """Since when nothing of use happens on it, in seconds of `time.monotonic()`; None while it is of use."""
+        """Since when it has been idle, in seconds of `time.monotonic()`; None while it is in use."""
         return self._since
 
-    def look_after(self, now: float) -> None:
-        """Close it if the client keeps the server waiting."""
+    def check_timeouts(self, now: float) -> None:
+        """Close it if the client has kept the server waiting for too long."""
 
-    def give_way(self) -> None:
-        """Close it at once, for somebody else."""
+    def evict(self) -> None:
+        """Close it at once to make room for another client."""
         if self.transport is not None:
             self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It begins."""
+        """The connection is open."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.inner.connection_made(transport)
@@ -57,12 +57,12 @@ class Guest(asyncio.Protocol):
         self.inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """The client sends no more."""
+        """The client has stopped sending."""
         return self.inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
-        self.left()
+        """The connection is closed."""
+        self.on_closed()
         self.inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -70,31 +70,32 @@ class Guest(asyncio.Protocol):
         self.inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """The client has caught up."""
         self.inner.resume_writing()
 
 
 class Acceptor:
-    """Listens, and makes a guest with `welcome` of every connection that there is a place for.
+    """Listens, and wraps every accepted socket in a `ClientConnection` made by `make`, within `caps`.
 
-    Others are sent `refusal` and closed. `name` is for the log. All methods are for the thread of one event loop.
+    Sockets beyond the caps are sent `refusal` and closed. `name` is for the log. Not thread-safe: call all methods from
+    the event loop's thread.
     """
 
-    def __init__(self, name: str, welcome: Callable[[], Guest], caps: Caps, refusal: bytes) -> None:
-        self._name, self._welcome, self._caps, self._refusal = name, welcome, caps, refusal
+    def __init__(self, name: str, make: Callable[[], ClientConnection], caps: Caps, refusal: bytes) -> None:
+        self._name, self._make, self._caps, self._refusal = name, make, caps, refusal
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
-        self._guests: dict[Guest, str] = {}
+        self._connections: dict[ClientConnection, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[object, asyncio.TimerHandle] = {}
-        self._told = float("-inf")
+        self._warned = float("-inf")
 
     def __len__(self) -> int:
-        return len(self._guests)
+        return len(self._connections)
 
     @property
     def port(self) -> int:
-        """The port that is listened on. Raises RuntimeError when it is none."""
+        """The port that it listens on. Raises RuntimeError while it does not listen."""
         if not self._sockets:
             raise RuntimeError("the server has not been started")
         name: tuple[str, int] = self._sockets[0].getsockname()
@@ -102,11 +103,11 @@ class Acceptor:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The addresses that are listened on."""
+        """The addresses that it listens on."""
         return tuple(str(listening.getsockname()[0]) for listening in self._sockets)
 
     async def listen(self, host: str, port: int) -> None:
-        """Listen on `host`, on any free port for 0. Raises OSError that says what is wrong with the address."""
+        """Listen on `host`; port 0 picks any free port. Raises OSError if the address cannot be used."""
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
@@ -115,11 +116,11 @@ class Acceptor:
             self.close()
             raise
         for listening in self._sockets:
-            self._loop.add_reader(listening, self._take_some, listening)
-        self._look()
+            self._loop.add_reader(listening, self._accept_some, listening)
+        self._check_all()
 
     def close(self) -> None:
-        """Take in nobody any more; those who are in stay. May be called twice."""
+        """Stop accepting; open connections stay open. May be called twice."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -131,69 +132,68 @@ class Acceptor:
     def _some_port(self) -> int:
         return self.port if self._sockets else 0
 
-    def _take_some(self, listening: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+    def _accept_some(self, listening: socket.socket) -> None:
+        for _ in range(_BATCH):
             try:
-                connection, address = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # The connection stays in the queue, and the socket readable: ask again later, not at once.
-                self._tell(f"{self._name}: no new connections for now: {error.strerror or error}")
+                # The connection stays in the backlog and the socket readable: try again later, not at once.
+                self._warn(f"{self._name}: cannot accept connections for now: {error.strerror or error}")
                 self._loop.remove_reader(listening)
                 self._timers[listening] = self._loop.call_later(_BACK_OFF, self._resume, listening)
                 return
-            connection.setblocking(False)
-            self._take(connection, party_of(str(address[0])))
+            accepted.setblocking(False)
+            self._admit(accepted, client_key(str(address[0])))
 
     def _resume(self, listening: socket.socket) -> None:
         del self._timers[listening]
-        self._loop.add_reader(listening, self._take_some, listening)
+        self._loop.add_reader(listening, self._accept_some, listening)
 
-    def _take(self, connection: socket.socket, party: str) -> None:
+    def _admit(self, accepted: socket.socket, client: str) -> None:
+        slots = (Slot(held, by, held.idle_since) for held, by in self._connections.items())
         try:
-            leaves = make_room(
-                (Place(guest, whose, guest.idle_since) for guest, whose in self._guests.items()), party, self._caps
-            )
+            evicted = pick_eviction(slots, client, self._caps)
         except FullError:
-            self._tell(f"{self._name}: too many clients: one more is turned away")
-            _refuse(connection, self._refusal)
+            self._warn(f"{self._name}: too many clients: a new connection was refused")
+            _refuse(accepted, self._refusal)
             return
-        if leaves is not None:
-            self._tell(f"{self._name}: too many clients: one that does nothing gives way")
-            self._forget(leaves)
-            leaves.give_way()
-        guest = self._welcome()
-        guest.left = lambda: self._forget(guest)
-        self._guests[guest] = party
-        task = self._loop.create_task(self._begin(connection, guest), name="veilcast-accept")
+        if evicted is not None:
+            self._warn(f"{self._name}: too many clients: an idle connection was closed to make room")
+            self._forget(evicted)
+            evicted.evict()
+        connection = self._make()
+        connection.on_closed = lambda: self._forget(connection)
+        self._connections[connection] = client
+        task = self._loop.create_task(self._begin(accepted, connection), name="veilcast-accept")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, connection: socket.socket, guest: Guest) -> None:
+    async def _begin(self, accepted: socket.socket, connection: ClientConnection) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: guest, connection)
+            await self._loop.connect_accepted_socket(lambda: connection, accepted)
         except OSError:
-            connection.close()
+            accepted.close()
         finally:
-            if guest.transport is None:
-                self._forget(guest)
-            elif guest not in self._guests:
-                guest.give_way()  # it had to before it was there
+            if connection.transport is None:
+                self._forget(connection)
+            elif connection not in self._connections:
+                connection.evict()  # it was chosen for eviction before it had a transport
 
-    def _forget(self, guest: Guest) -> None:
-        self._guests.pop(guest, None)
+    def _forget(self, connection: ClientConnection) -> None:
+        self._connections.pop(connection, None)
 
-    def _look(self) -> None:
-        self._timers[self] = self._loop.call_later(_LOOK, self._look)
+    def _check_all(self) -> None:
+        self._timers[self] = self._loop.call_later(_CHECK, self._check_all)
         now = time.monotonic()
-        for guest in list(self._guests):
-            guest.look_after(now)
+        for connection in list(self._connections):
+            connection.check_timeouts(now)
 
-    def _tell(self, trouble: str) -> None:
+    def _warn(self, trouble: str) -> None:
         now = time.monotonic()
-        if now - self._told >= _REPEAT:
-            self._told = now
+        if now - self._warned >= _REPEAT:
+            self._warned = now
             _log.warning(trouble)
 
 
@@ -214,7 +214,7 @@ def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
 
 def _refuse(connection: socket.socket, refusal: bytes) -> None:
     with contextlib.suppress(OSError):
-        # What is left unread when a socket is closed has the system reset it, and the refusal would be lost.
+        # Closing a socket with unread data makes the kernel send a reset, and the refusal would be lost.
         connection.recv(65536)
     with contextlib.suppress(OSError):
         connection.send(refusal)

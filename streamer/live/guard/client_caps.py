@@ -1,31 +1,31 @@
-"""Caps of clients, so that they leave cameras and recorders their file descriptors."""
+"""Lowers client caps so that cameras and recorders always have enough file descriptors."""
 
 from __future__ import annotations
 
 import logging
 import socket
 
-from streamer.runtime.descriptors import Wish, available, share_out
+from streamer.runtime.descriptors import ClientDemand, allocate, available
 from streamer.settings.listen import parse_listen
 from streamer.settings.live import LiveConfig
 
 _log = logging.getLogger("veilcast.live")
 
 
-def within_limit(live: LiveConfig, limit: int) -> LiveConfig:
-    """The same with fewer clients where a process with `limit` descriptors cannot have as many."""
+def fit_descriptor_limit(live: LiveConfig, limit: int) -> LiveConfig:
+    """`live` with client caps that fit into `limit` file descriptors; unchanged if they fit already."""
     rtsp, web = live.rtsp_access, live.web
-    wishes = {
-        "RTSP clients": Wish(rtsp.max_clients if live.rtsp else 0, 3),  # a connection and, over UDP, two ports
-        "HTTP connections": Wish(web.max_connections if live.webrtc else 0, 1),
-        "WebRTC viewers": Wish(web.max_viewers if live.webrtc else 0, _udp_ports(live) + len(web.turn)),
+    demands = {
+        "RTSP clients": ClientDemand(rtsp.max_clients if live.rtsp else 0, 3),  # a connection and, over UDP, two ports
+        "HTTP connections": ClientDemand(web.max_connections if live.webrtc else 0, 1),
+        "WebRTC viewers": ClientDemand(web.max_viewers if live.webrtc else 0, _udp_ports(live) + len(web.turn)),
     }
     left = available(limit, len(live.streams))
-    clients, connections, viewers = share_out(left, list(wishes.values()))
-    if sum(wish.clients * wish.cost for wish in wishes.values()) <= left:
+    clients, connections, viewers = allocate(left, list(demands.values()))
+    if sum(demand.clients * demand.cost for demand in demands.values()) <= left:
         return live
-    fewer = ", ".join(f"{count} {name}" for name, count in zip(wishes, (clients, connections, viewers), strict=True))
-    _log.warning("the limit of open files (ulimit -n) is %d: no more than %s at a time", limit, fewer)
+    fewer = ", ".join(f"{count} {name}" for name, count in zip(demands, (clients, connections, viewers), strict=True))
+    _log.warning("the open file limit (ulimit -n) is %d, which allows at most %s at a time", limit, fewer)
     rtsp_part = {
         "max_clients": clients,
         "max_clients_per_address": _of(rtsp.max_clients_per_address, clients, rtsp.max_clients),
@@ -45,7 +45,7 @@ def _of(per_address: int, now: int, before: int) -> int:
 
 
 def _udp_ports(live: LiveConfig) -> int:
-    """Of one WebRTC viewer: one for every address that is served, which is about one for every network interface."""
+    """UDP ports per WebRTC viewer: one per served address, which is about one per network interface."""
     if live.web.udp_host is not None or live.webrtc is None:
         return 1
     everywhere = parse_listen(live.webrtc).host in ("0.0.0.0", "::")

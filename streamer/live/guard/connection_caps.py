@@ -1,4 +1,4 @@
-"""Who may have one of a limited number of places, and who gives way when all are taken. No sockets here."""
+"""Who gets one of a limited number of slots, and who is evicted when all are taken. No sockets here."""
 
 from __future__ import annotations
 
@@ -8,57 +8,57 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-G = TypeVar("G")
+H = TypeVar("H")
 
 
 class FullError(Exception):
-    """There is no place, and nobody who could give way."""
+    """All slots are taken and none of the holders is idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many there may be in all, and of one party."""
+    """The most slots in total, and per client."""
 
-    in_all: int
-    per_party: int
+    total: int
+    per_client: int
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Generic[G]):
-    """A place that is taken: by whom, for which party, and since when (seconds) idly; None: it is of use just now."""
+class Slot(Generic[H]):
+    """A taken slot: its holder, the client it counts for, and since when it has been idle (seconds; None: in use)."""
 
-    guest: G
-    party: str
+    holder: H
+    client: str
     idle_since: float | None
 
 
-def make_room(places: Iterable[Place[G]], party: str, caps: Caps) -> G | None:
-    """Who has to leave before one more of `party` may come in; None when nobody has to.
+def pick_eviction(slots: Iterable[Slot[H]], client: str, caps: Caps) -> H | None:
+    """Which holder must be evicted before `client` may take another slot; None if there is room.
 
-    A party that has all it may have loses its own longest idle one. When all places are taken, the party that has the
-    most of them loses one: whoever takes many places only drives out himself. Raises FullError.
+    A client at its own cap loses its longest idle slot. When all slots are taken, the client with the most slots loses
+    its longest idle one, so a client that grabs many slots only evicts itself. Raises FullError.
     """
-    taken = list(places)
-    counts = Counter(place.party for place in taken)
-    counts[party] += 1
-    if counts[party] > caps.per_party:
-        return _longest_idle(place for place in taken if place.party == party)
-    if len(taken) < caps.in_all:
+    taken = list(slots)
+    counts = Counter(slot.client for slot in taken)
+    counts[client] += 1
+    if counts[client] > caps.per_client:
+        return _longest_idle(slot for slot in taken if slot.client == client)
+    if len(taken) < caps.total:
         return None
-    idle = [place for place in taken if place.idle_since is not None]
-    most = max((counts[place.party] for place in idle), default=0)
-    return _longest_idle(place for place in idle if counts[place.party] == most)
+    idle = [slot for slot in taken if slot.idle_since is not None]
+    most = max((counts[slot.client] for slot in idle), default=0)
+    return _longest_idle(slot for slot in idle if counts[slot.client] == most)
 
 
-def _longest_idle(places: Iterable[Place[G]]) -> G:
-    idle = [(place.idle_since, number, place) for number, place in enumerate(places) if place.idle_since is not None]
+def _longest_idle(slots: Iterable[Slot[H]]) -> H:
+    idle = [(slot.idle_since, number, slot) for number, slot in enumerate(slots) if slot.idle_since is not None]
     if not idle:
         raise FullError
-    return min(idle)[2].guest
+    return min(idle)[2].holder
 
 
-def party_of(address: str) -> str:
-    """Whom an address is counted for: itself, but for IPv6 its network, whose owner has as many as he likes."""
+def client_key(address: str) -> str:
+    """What an address counts as: IPv4 as itself, IPv6 as its /64 network, whose owner can use any address in it."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

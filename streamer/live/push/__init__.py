@@ -1,1 +1,1 @@
-"""Publishing a stream to another RTSP server."""
+"""Publishes a stream to another RTSP server."""

@@ -10,16 +10,16 @@ from core.owned_thread import POLL, OwnedThread
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import CLOCK, VideoFormat, VideoPacket
 from streamer.live.push.process import PushProcess
-from streamer.live.push.worker import Order
+from streamer.live.push.worker import PushJob
 from streamer.live.stream_output import StreamOutput
 from streamer.redact import redacted
 from streamer.runtime.backoff import Backoff
 from streamer.settings.push import PushConfig
 
 _LOG = logging.getLogger("veilcast.push")
-_DEPTH = 100  # packets: what a server may hesitate, 4 s at 25 frames a second
-_RETRY = (0.5, 3.0)  # seconds, first and longest: a server that is back is found soon
-_LASTING = 5.0  # seconds that a connection must have held to be called good
+_DEPTH = 100  # packets: how far a server may lag, 4 s at 25 frames per second
+_RETRY = (0.5, 3.0)  # seconds, first and longest: short, so that a server that comes back is found soon
+_LASTING = 5.0  # seconds that a connection must last for the backoff to be reset
 _GOODBYE = 2.0  # seconds for TEARDOWN before the process is killed
 
 
@@ -28,19 +28,19 @@ class PushError(Exception):
 
 
 class Pusher:
-    """Publishes what `output` offers to `url`, in a thread and a process of its own; connects again for ever.
+    """Publishes `output` to `url`, in a thread and a process of its own, and reconnects forever.
 
-    Every connection begins at a key frame. `url` may have credentials; nothing that can be read here shows them.
-    Raises ValueError for an address that is none.
+    Every connection starts at a key frame. `url` may contain credentials; no attribute or message shows them. Raises
+    ValueError if `url` is not an RTSP address.
     """
 
     def __init__(self, output: StreamOutput, url: str, config: PushConfig) -> None:
         if not re.fullmatch(r"rtsps?://\S+", url):
-            raise ValueError(f"a stream is pushed to rtsp:// or rtsps://, not to {redacted(url)!r}")
+            raise ValueError(f"a push address must begin with rtsp:// or rtsps://, unlike {redacted(url)!r}")
         self.target = redacted(url)
         """The address without credentials."""
         self.connected_since: float | None = None
-        """When the server began to take the stream, in seconds of `time.time()`; None while it does not."""
+        """Since when the server has been accepting the stream, in seconds of `time.time()`; None while disconnected."""
         self.reconnects = 0
         """Connections after the first one."""
         self._output, self._url, self._config = output, url, config
@@ -52,7 +52,7 @@ class Pusher:
 
     @property
     def drops(self) -> int:
-        """Packets lost because the server was slow; those published while there was no connection do not count."""
+        """Packets lost because the server was slow; packets published while disconnected do not count."""
         subscription = self._subscription
         return self._dropped + (0 if subscription is None else subscription.dropped)
 
@@ -60,15 +60,15 @@ class Pusher:
     def trouble(self) -> str | None:
         """Why nothing is being pushed, or None."""
         if self._thread.error is not None:
-            return redacted(f"pushing to {self.target} ended: {self._thread.error}")
+            return redacted(f"pushing to {self.target} failed: {self._thread.error}")
         return self._trouble
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._thread.start()
 
     def close(self, timeout: float = 3.0) -> bool:
-        """Say goodbye to the server and end; False if that took longer than `timeout` seconds."""
+        """Disconnect (TEARDOWN) and stop; False if that took longer than `timeout` seconds."""
         return self._thread.close(timeout)
 
     def _run(self) -> None:
@@ -89,11 +89,11 @@ class Pusher:
                 self.connected_since = None
 
     def _session(self) -> None:
-        """One connection, until the stream changes its format, all is over (ClosedError) or it fails."""
+        """One connection, until the stream's format changes, it is closed (ClosedError) or it fails."""
         first = self._next_of(self._subscribe())
-        process = PushProcess(self._order(first.format))
+        process = PushProcess(self._job(first.format))
         try:
-            # It gives the description of the stream; what is published while the server is being asked, is not sent.
+            # The first packet supplies the SDP. Packets published while the connection is set up are not sent.
             process.offer(first, 0)
             self._unsubscribe()
             while not process.connected:
@@ -110,10 +110,10 @@ class Pusher:
         while True:
             packet = self._next_of(subscription, process)
             if packet.format != format:
-                # Only a new connection can tell the server.
+                # The server can only learn of the new format from a new connection.
                 return
             if base is None:
-                # RTCP says that pts 0 was when the connection was made (RFC 3550, 6.4.1).
+                # FFmpeg's RTCP sender reports map pts 0 to the time of connecting (RFC 3550, 6.4.1).
                 base = packet.pts - max(1, round((time.monotonic() - begun) * CLOCK))
             process.offer(packet, packet.pts - base)
             while process.pending:
@@ -150,14 +150,14 @@ class Pusher:
             subscription.close()
             self._dropped += subscription.dropped
 
-    def _order(self, format: VideoFormat) -> Order:
+    def _job(self, format: VideoFormat) -> PushJob:
         return {
             "url": self._url,
             "transport": self._config.transport,
             "width": format.width,
             "height": format.height,
             "rate": str(format.rate),
-            "patience": self._config.timeout,
+            "timeout": self._config.timeout,
         }
 
     def _connected(self) -> None:

@@ -1,4 +1,4 @@
-"""Which recorded files have had their time."""
+"""Which recorded files have expired."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A finished or growing segment: its name, bytes, and when it was last written to in seconds of `time.time()`."""
+    """A segment, finished or growing: its name, size in bytes, and last change in seconds of `time.time()`."""
 
     name: str
     size: int
@@ -24,14 +24,14 @@ def expired(
     keep_seconds: float | None = None,
     keep_bytes: int | None = None,
 ) -> list[str]:
-    """Names of the files to delete, oldest first; `writing` counts but is never among them.
+    """Names of the files to delete, oldest first. `writing` counts towards the size but is never deleted.
 
-    A file goes when its end is more than `keep_seconds` ago, or while all files together have more than `keep_bytes`;
-    None stands for no such limit.
+    A file expires when it ended more than `keep_seconds` ago, or while all files together exceed `keep_bytes`. None
+    means no limit.
     """
 
     def age(file: StoredFile) -> tuple[float, str]:
-        # Written under a clock that was far ahead: such a file would otherwise outlive everything recorded since.
+        # Written while the clock was far ahead: otherwise it would outlive everything recorded since.
         ahead = file.modified > now + _DAY
         return (float("-inf") if ahead else file.modified, file.name)
 

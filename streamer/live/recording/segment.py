@@ -1,4 +1,4 @@
-"""One recorded file while it is being written."""
+"""One recorded file that is being written."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from streamer.live.packet import TIME_BASE, VideoPacket
 from streamer.settings.recording import ContainerName
 
 FORMATS: Final = {"mp4": "mp4", "mkv": "matroska"}
-"""FFmpeg's names."""
+"""FFmpeg's muxer names."""
 
 
 class SegmentError(Exception):
-    """The file cannot be made or written to; the text says why. What was complete in it is kept."""
+    """The file cannot be created or written; the text says why. Complete fragments in it are kept."""
 
 
 class AudioError(SegmentError):
-    """The file cannot be made with this sound; without it, perhaps."""
+    """The file cannot be created with this audio; it may work without."""
 
 
 class _File:
-    """What FFmpeg writes to. Python's own writing, for PyAV's would hold the GIL while a disk is slow."""
+    """The file object that FFmpeg writes to. It writes from Python, because PyAV would hold the GIL on a slow disk."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
@@ -42,13 +42,13 @@ class _File:
         self._at = 0
 
     def write(self, data: bytes) -> int:
-        """All of it: FFmpeg takes a short write for a whole one."""
+        """Write all of `data`: FFmpeg does not check for short writes."""
         rest = memoryview(data)
         while rest and self.error is None:
             try:
                 count = os.pwrite(self.fd, rest, self._at)
             except OSError as error:
-                # From here on nothing is written: FFmpeg's trailer would only add to the damage.
+                # Write nothing from now on: FFmpeg's trailer would only do more damage.
                 self.error = error
                 raise
             rest = rest[count:]
@@ -67,11 +67,11 @@ class _File:
 
 
 class Segment:
-    """Writes packets, the first of them a key frame, to a new file that can be played at any moment.
+    """Writes packets, starting with a key frame, to a new file that can be played at any moment.
 
-    What was written up to the last fragment (mp4) or cluster (mkv), of `fragment` seconds each, survives the process.
-    pts count from the first packet's. With `sound` the file has room for sound of that format. Raises FileExistsError
-    when there is such a file, SegmentError, and AudioError.
+    Everything up to the last fragment (mp4) or cluster (mkv), of `fragment` seconds each, survives a crash. pts are
+    relative to the first packet. With `audio`, the file gets an audio track of that format. Raises FileExistsError if
+    the file exists, SegmentError if it cannot be written, AudioError if that may be due to the audio.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class Segment:
         first: VideoPacket,
         container: ContainerName,
         fragment: float,
-        sound: AudioFormat | None = None,
+        audio: AudioFormat | None = None,
     ) -> None:
         if not first.keyframe:
             raise ValueError("a segment begins with a key frame")
-        self.path, self.format, self.sound = path, first.format, sound
+        self.path, self.format, self.audio = path, first.format, audio
         self._first_pts = first.pts
-        self._complete = 0  # bytes that end with a whole fragment
+        self._complete = 0  # bytes up to the end of the last complete fragment
         self._header = 0
         self._taken = 0
-        self._sound_stream: AudioStream | None = None
+        self._audio_stream: AudioStream | None = None
         try:
             self._file = _File(path)
         except FileExistsError:
@@ -104,7 +104,7 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """Bytes in the file, or on their way."""
+        """Bytes written, or waiting to be written."""
         return max(self._file.end, self._taken)
 
     @property
@@ -114,25 +114,25 @@ class Segment:
 
     @property
     def removed(self) -> bool:
-        """Whether someone deleted the file, so that what is written to it is lost."""
+        """Whether the file was deleted, so that further writes would be lost."""
         try:
             return os.fstat(self._file.fd).st_nlink == 0
         except OSError:
-            # A network disk that has forgotten the file.
+            # A network file system that no longer knows the file.
             return True
 
     def seconds(self, pts: int) -> float:
-        """Time from the segment's start to `pts`."""
+        """Seconds from the segment's start to `pts`."""
         return float((pts - self._first_pts) * TIME_BASE)
 
     def add(self, packet: VideoPacket) -> None:
-        """Write a packet of the segment's own format. Raises SegmentError; then the segment is closed."""
+        """Write a packet of the segment's format. On SegmentError, the segment has been closed."""
         self._mux(self._stream, packet.data, packet.pts, packet.duration, packet.keyframe)
 
-    def add_sound(self, packet: AudioPacket) -> None:
-        """Write sound; what is of another format or from before the first picture is left out. Raises as `add` does."""
-        if self._sound_stream is not None and packet.format == self.sound and packet.pts >= self._first_pts:
-            self._mux(self._sound_stream, packet.data, packet.pts, packet.duration, True)
+    def add_audio(self, packet: AudioPacket) -> None:
+        """Write audio, unless it has another format or is older than the first picture. Raises as `add` does."""
+        if self._audio_stream is not None and packet.format == self.audio and packet.pts >= self._first_pts:
+            self._mux(self._audio_stream, packet.data, packet.pts, packet.duration, True)
 
     def _mux(self, stream: Stream, data: bytes, pts: int, duration: int, key: bool) -> None:
         mux = Packet(data)
@@ -151,7 +151,7 @@ class Segment:
             self._header = self._complete
 
     def close(self) -> None:
-        """Write what is still held, and wait until the disk has it. Raises SegmentError; then the tail is missing."""
+        """Flush everything to disk and close the file. On SegmentError, the end of the recording is missing."""
         try:
             self._container.close()
             os.fsync(self._file.fd)
@@ -169,28 +169,28 @@ class Segment:
             }
         else:
             options = {"cluster_time_limit": str(round(fragment * 1000))}
-        if self.sound is not None:
-            # No stream waits for the other; sound that begins late keeps its time.
+        if self.audio is not None:
+            # Neither track waits for the other, and audio that starts late keeps its timestamps.
             options |= {"max_interleave_delta": "1", "avoid_negative_ts": "disabled"}
             if container == "mp4":
                 options["movflags"] += "+frag_discont"
-        # Bit-exact: no name and version of the muxer in the file.
+        # Bit-exact keeps the muxer's name and version out of the file.
         options |= {"fflags": "+flush_packets+bitexact"}
         opened = av.open(self._file, "w", format=FORMATS[container], container_options=options)
         begin = datetime.fromtimestamp(captured, UTC)
         opened.metadata["creation_time"] = begin.isoformat(timespec="microseconds").replace("+00:00", "Z")
         video = self.format
-        # Its description (avcC) is taken from the SPS and PPS of the first packet.
+        # The muxer builds the avcC from the SPS and PPS of the first packet.
         self._stream = opened.add_mux_stream(
             "h264", rate=Fraction(video.rate), width=video.width, height=video.height, time_base=TIME_BASE
         )
-        if self.sound is not None:
-            with described(self.sound) as template:
-                self._sound_stream = opened.add_stream_from_template(template)
+        if self.audio is not None:
+            with described(self.audio) as template:
+                self._audio_stream = opened.add_stream_from_template(template)
         return opened
 
     def _given_up(self, error: Exception) -> SegmentError:
-        kind = AudioError if self.sound is not None and not self.begun and self._file.error is None else SegmentError
+        kind = AudioError if self.audio is not None and not self.begun and self._file.error is None else SegmentError
         cause = self._cause(error)
         self._discard_tail()
         return kind(cause)
@@ -200,7 +200,7 @@ class Segment:
         return str(getattr(known, "strerror", None) or known)
 
     def _discard_tail(self) -> None:
-        """Leave nothing but whole fragments, or no file at all where there is none."""
+        """Truncate the file to complete fragments, or delete it if there are none."""
         self._file.error = self._file.error or OSError("closed")
         container = getattr(self, "_container", None)
         with suppress(OSError, av.FFmpegError, ValueError):

@@ -1,4 +1,4 @@
-"""Basic and Digest authentication, MD5 as RTSP clients speak it (RFC 2617, RFC 7616)."""
+"""Basic and Digest authentication, with MD5 as RTSP clients use it (RFC 2617, RFC 7616)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from streamer.live.rtsp.message import Address, Request
 
 REALM: Final = "veilcast"
 NONCE_LIFE: Final = 300.0
-"""Seconds for which a nonce is taken; a client that has the password gets over its end unnoticed."""
+"""Seconds a nonce is valid; a client that has the password renews it without the user noticing."""
 
 
 class LoginVerdict(Enum):
-    """What a request's credentials are worth; `STALE`: right, but for an old nonce."""
+    """The result of checking a request's credentials; `STALE`: correct, but with an expired nonce."""
 
     GRANTED = "granted"
     MISSING = "missing"
@@ -28,22 +28,22 @@ class LoginVerdict(Enum):
 
 
 class Authenticator:
-    """Judges requests by one user's name and password. Keeps nothing: a nonce carries its own time and proof."""
+    """Checks requests against one user name and password. Stateless: a nonce carries its own time and signature."""
 
     def __init__(self, user: str, password: str) -> None:
-        # Hashes are of one length: comparing them does not even tell that of what is right.
+        # Hashes all have the same length, so comparing them does not reveal the length of the secret.
         self._basic = _sha256(f"{user}:{password}")
         self._named = _sha256(user)
         self._ha1 = _md5(f"{user}:{REALM}:{password}")
         self._key = secrets.token_bytes(32)
 
     def challenges(self, now: float, *, stale: bool = False) -> tuple[str, ...]:
-        """Values of the WWW-Authenticate headers of a 401, best first. `now` in seconds of any steady clock."""
+        """Values of a 401's WWW-Authenticate headers, strongest first. `now` is in seconds of any monotonic clock."""
         digest = f'Digest realm="{REALM}", nonce="{self._nonce(now)}", algorithm=MD5'
         return (digest + (", stale=true" if stale else ""), f'Basic realm="{REALM}"')
 
     def check(self, request: Request, now: float) -> LoginVerdict:
-        """What the request's Authorization header is worth; never raises."""
+        """Check the request's Authorization header; never raises."""
         scheme, _, rest = request.headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "":
@@ -83,7 +83,7 @@ class Authenticator:
         return f"{head}.{self._seal(head)}"
 
     def _age(self, nonce: str, now: float) -> float | None:
-        """Seconds since the nonce was given out, or None when it was not given out here."""
+        """Seconds since the nonce was issued, or None if it was not issued by this server."""
         head, _, seal = nonce.rpartition(".")
         if not hmac.compare_digest(seal.encode(), self._seal(head).encode()):
             return None

@@ -1,18 +1,18 @@
-"""The parameters of a Digest Authorization header (RFC 7235, 2.1), read once from left to right."""
+"""Parses the parameters of a Digest Authorization header (RFC 7235, 2.1) in one pass."""
 
 from __future__ import annotations
 
 from typing import Final
 
-MOST: Final = 32  # parameters; Digest knows a dozen
+MOST: Final = 32  # parameters; Digest defines a dozen
 _NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _BLANK: Final = " \t"
 
 
 def auth_parameters(text: str) -> dict[str, str]:
-    """`name=value` and `name="value"`, separated by commas or blanks; names in lower case, the last of a name counts.
+    """Parse `name=value` and `name="value"`, separated by commas or blanks. Lower-cases names; the last duplicate wins.
 
-    Reads up to the first thing that is none of it, and takes time in proportion to the length of `text`. Never raises.
+    Stops at the first thing that does not match. Takes time proportional to the length of `text`. Never raises.
     """
     found: dict[str, str] = {}
     at = 0
@@ -47,7 +47,7 @@ def _bare(text: str, at: int) -> tuple[str | None, int]:
 
 
 def _quoted(text: str, at: int) -> tuple[str | None, int]:
-    """The string that begins behind a quote, without its backslashes; None when it does not end."""
+    """The quoted string that starts at `at`, unescaped; None if the closing quote is missing."""
     characters: list[str] = []
     while at < len(text):
         if text[at] == '"':

@@ -1,4 +1,4 @@
-"""One client's connection: its bytes to requests, answers to bytes, and sessions to packets that flow."""
+"""One client's connection: parses requests, sends responses, and connects sessions to the media."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.login_brake import LoginBrake
+from streamer.live.guard.login_throttle import LoginThrottle
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.feed import Feed
@@ -20,28 +20,28 @@ from streamer.live.stream_output import StreamOutput
 _log = logging.getLogger("veilcast.rtsp")
 
 _CHUNK = 65536
-_POLL = 0.05  # seconds between two looks whether a stream has its first packet
-_MOST_UNREAD = 8 * 1024 * 1024  # bytes of packets and answers that nobody reads: such a client is hung up on
+_POLL = 0.05  # seconds between checks whether a stream has its first packet
+_MOST_UNREAD = 8 * 1024 * 1024  # bytes of unread packets and responses; a client with more is disconnected
 
 
 @dataclass(frozen=True)
 class RtspLimits:
-    """What clients may use up. Times in seconds."""
+    """Limits on clients. Times in seconds."""
 
     clients: Caps = field(default_factory=lambda: Caps(128, 64))
-    """Connections, and sessions, in all and of one address. Where there are more, those that play nothing give way."""
+    """Connections, and sessions, in total and per client address. Beyond that, those that do not play are evicted."""
     request: float = 10.0
-    """Until a request that has begun, or a connection's first one, must be complete."""
+    """For a request, once begun, or a connection's first request, to be complete."""
     until_play: float = 10.0
-    """From a connection's beginning until it plays something; one that has played may be idle for longer."""
+    """From connecting until the client plays something; one that has played may be idle for longer."""
     first_packet: float = 5.0
-    """That DESCRIBE and PLAY wait for the stream."""
+    """For which DESCRIBE and PLAY wait for the stream's first packet."""
     stall: float = 15.0
-    """Without any progress until a client that does not read is hung up on."""
+    """Without progress until a client that does not read is disconnected."""
 
 
 class Hub:
-    """What the connections of one server share. For the event loop's thread alone."""
+    """State shared by all connections of one server. For the event loop's thread only."""
 
     def __init__(
         self,
@@ -52,40 +52,40 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.auth, self.sessions, self.limits = auth, sessions, limits
-        self.brake = LoginBrake()
+        self.throttle = LoginThrottle()
         self.feeds = {name: Feed(output, loop) for name, output in streams.items()}
         self.viewers: dict[Session, RtspViewer] = {}
 
     def close(self, session: Session) -> None:
-        """Stop sending and let go of the session's ports."""
+        """Stop sending and release the session's ports."""
         viewer = self.viewers.pop(session, None)
         if viewer is not None:
             self.feeds[session.stream].remove(viewer)
             viewer.wire.close()
 
-    def look_after(self, now: float) -> None:
-        """Hang up on clients that have stopped reading, end sessions whose time is up."""
+    def check_timeouts(self, now: float) -> None:
+        """Disconnect clients that have stopped reading, and end sessions that have timed out."""
         for session, viewer in list(self.viewers.items()):
             wire = viewer.wire
-            if viewer.lag.standstill(wire.written, wire.buffered, now) > self.limits.stall:
-                _log.warning("%s does not read: its connection is closed", viewer.name)
+            if viewer.lag.stalled_for(wire.written, wire.buffered, now) > self.limits.stall:
+                _log.warning("%s has stopped reading: closing its connection", viewer.name)
                 viewer.hang_up(True)
                 if self.sessions.remove(session):
                     self.close(session)
         for session in self.sessions.expired():
             self.sessions.remove(session)
             self.close(session)
-            _log.info("a session of %s on %r has timed out", session.peer, session.stream)
+            _log.info("session of %s on %r timed out", session.peer, session.stream)
 
 
 class Connection:
-    """Serves one client until it leaves; the media that its `Control` asks for."""
+    """Serves one client until it disconnects. Implements `Media` for its `Control`."""
 
     def __init__(self, hub: Hub, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._hub, self._reader, self._writer = hub, reader, writer
         self.peer, self._peer_port = _address(writer, "peername")
         self._host, port = _address(writer, "sockname")
-        self._control = Control(hub.sessions, self, hub.auth, hub.brake, self.peer, self._host, port)
+        self._control = Control(hub.sessions, self, hub.auth, hub.throttle, self.peer, self._host, port)
         self._messages = MessageReader()
         self._connected = self._last_request = self._begun = hub.sessions.clock()
         self._opened: list[Session] = []
@@ -94,13 +94,13 @@ class Connection:
 
     @property
     def idle_since(self) -> float | None:
-        """Since when it plays nothing; None while it does."""
+        """Since when it has not been playing; None while it plays."""
         self._opened = [session for session in self._opened if session in self._hub.viewers]
         playing = any(session.state is SessionState.PLAYING for session in self._opened)
         return None if playing else self._last_request
 
     async def serve(self) -> None:
-        """Answer requests until the client leaves or is hung up on; never raises but CancelledError."""
+        """Answer requests until either side disconnects. Raises nothing but CancelledError."""
         try:
             while data := await self._reader.read(_CHUNK):
                 if not self._messages.pending:
@@ -111,16 +111,16 @@ class Connection:
                     if self._writer.transport.is_closing():
                         return
         except RtspParseError as error:
-            _log.debug("%s sends no RTSP: %s", self.peer, error)
+            _log.debug("%s does not speak RTSP: %s", self.peer, error)
             self._send(Response(error.status, (("Connection", "close"),)))
         except OSError:
-            pass  # the client has left in its own way
+            pass  # the client disconnected
         finally:
             self._control.end()
             self.hang_up(False)
 
-    def look_after(self, now: float) -> None:
-        """Hang up on a client that keeps the server waiting, or comes to nothing."""
+    def check_timeouts(self, now: float) -> None:
+        """Disconnect a client that keeps the server waiting or never plays anything."""
         sessions, limits = self._hub.sessions, self._hub.limits
         patience = limits.until_play + (limits.first_packet if self._busy else 0)
         if not self._control.has_played and now - self._connected > patience:
@@ -136,7 +136,7 @@ class Connection:
             self.hang_up(False)
 
     def hang_up(self, at_once: bool) -> None:
-        """Close the connection, at once or when all is sent."""
+        """Close the connection, at once or after sending what is buffered."""
         if at_once:
             self._writer.transport.abort()
         else:
@@ -152,10 +152,10 @@ class Connection:
             await self._control.handle(message, self._send)
         finally:
             self._busy = False
-        if self._control.hopeless:
-            _log.warning("%s is hung up on: wrong credentials came from there again and again", self.peer)
+        if self._control.should_disconnect:
+            _log.warning("disconnecting %s: too many wrong credentials from its address", self.peer)
             self.hang_up(False)
-        # Requests that are already there must not keep the packets of others waiting.
+        # Give other clients' packets a turn before handling the next pipelined request.
         await asyncio.sleep(0)
 
     def _send(self, response: Response) -> None:
@@ -171,11 +171,11 @@ class Connection:
         return stream in self._hub.feeds
 
     def ssrc(self, stream: str) -> int:
-        """The stream's synchronisation source."""
+        """The stream's synchronization source (SSRC)."""
         return self._hub.feeds[stream].rtp.ssrc
 
     async def format(self, stream: str) -> VideoFormat | None:
-        """What the stream consists of; None when that is not known in time."""
+        """The stream's format; None if it is not known in time."""
         output, clock = self._hub.feeds[stream].output, self._hub.sessions.clock
         deadline = clock() + self._hub.limits.first_packet
         while (video := output.format) is None and clock() < deadline:
@@ -183,7 +183,7 @@ class Connection:
         return video
 
     async def open(self, session: Session) -> tuple[int, int] | None:
-        """Make ready for sending; the server's ports for UDP. Raises OSError when there are none."""
+        """Prepare to send. Returns the server's UDP ports, or None over TCP. Raises OSError if no ports are free."""
         wire: Wire
         ports = None
         if session.transport.tcp:
@@ -196,7 +196,7 @@ class Connection:
         return ports
 
     async def play(self, session: Session, started: Callable[[Start | None], None]) -> None:
-        """Send packets; `started` is called once, before the first of them, or with None when none comes in time."""
+        """Send packets. `started` is called once, before the first packet, or with None if none comes in time."""
         viewer = self._hub.viewers[session]
         begun = asyncio.Event()
 
@@ -215,11 +215,11 @@ class Connection:
                 started(None)
 
     def pause(self, session: Session) -> None:
-        """Send no more packets."""
+        """Stop sending packets."""
         self._hub.feeds[session.stream].remove(self._hub.viewers[session])
 
     def close(self, session: Session) -> None:
-        """Let go of what `open` made."""
+        """Release what `open` allocated."""
         self._hub.close(session)
 
     def _alive(self, session: Session) -> None:
@@ -227,6 +227,6 @@ class Connection:
 
 
 def _address(writer: asyncio.StreamWriter, which: str) -> tuple[str, int]:
-    """Host and port of one end; a client that is gone already has none."""
+    """Host and port of one end; empty for a client that is already gone."""
     name: tuple[str, int] = writer.get_extra_info(which) or ("", 0)
     return name[0], name[1]

@@ -1,4 +1,4 @@
-"""One stream's packets, taken once and sent to all clients that play it."""
+"""Takes one stream's packets and sends them to all clients that play it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from streamer.live.rtsp.viewer import RtspViewer
 from streamer.live.stream_output import StreamOutput
 
 REPORT_INTERVAL: Final = 3.0
-"""Seconds between two sender reports."""
+"""Seconds between sender reports."""
 
-_DEPTH = 64  # pictures: what the event loop may be late by
-_LAG = 2 * CLOCK  # ticks' worth of packets that a client may lag by ...
+_DEPTH = 64  # pictures by which the event loop may lag
+_LAG = 2 * CLOCK  # ticks by which a client may lag, converted to bytes ...
 _LEAST_LAG, _MOST_LAG = 512 * 1024, 4 * 1024 * 1024  # ... within these bounds, in bytes
 
 
 class Feed:
-    """Subscribes to the stream's packets while somebody plays. For the event loop's thread alone."""
+    """Subscribes to the stream's packets while any client plays. For the event loop's thread only."""
 
     def __init__(self, output: StreamOutput, loop: asyncio.AbstractEventLoop) -> None:
         self.output = output
@@ -42,18 +42,18 @@ class Feed:
 
     @property
     def drops(self) -> dict[str, int]:
-        """Packets lost by each client that lagged, by clients no longer there, and by all because the loop was late."""
+        """Packets lost by each lagging client, by departed clients, and by everyone because the event loop lagged."""
         drops = {viewer.name: viewer.lag.dropped for viewer in self._viewers}
         late = self._late + (self._subscription.dropped if self._subscription else 0)
         return {name: lost for name, lost in (drops | {"departed": self._departed, "server": late}).items() if lost}
 
     @property
     def bound(self) -> int:
-        """Bytes by which a client may lag: two seconds' worth."""
+        """Bytes by which a client may lag: about two seconds of stream."""
         return min(max(self._lately_size, _LEAST_LAG), _MOST_LAG)
 
     def add(self, viewer: RtspViewer) -> None:
-        """Send to this client too, from the next key frame on."""
+        """Start sending to this client at the next key frame."""
         viewer.lag.restart()
         self._viewers[viewer] = None
         if self._subscription is None:
@@ -62,7 +62,7 @@ class Feed:
             self.output.packets.request_key()
 
     def remove(self, viewer: RtspViewer) -> None:
-        """Send no more to this client."""
+        """Stop sending to this client."""
         if viewer in self._viewers:
             del self._viewers[viewer]
             self._departed += viewer.lag.dropped
@@ -71,7 +71,7 @@ class Feed:
             self._end()
 
     def close(self) -> None:
-        """Say goodbye to everybody."""
+        """Send RTCP BYE to all clients and disconnect them."""
         for viewer in list(self._viewers):
             viewer.wire.control(self.rtp.bye())
             viewer.hang_up(False)
@@ -85,10 +85,10 @@ class Feed:
             self._subscription = None
 
     def _notify(self) -> None:
-        # In the producer's thread. One call in the loop is enough for whatever came in before it ran.
+        # Runs in the producer's thread. One scheduled call handles everything that arrives before it runs.
         if not self._scheduled:
             self._scheduled = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to send to
+            with contextlib.suppress(RuntimeError):  # the loop is closed: there are no clients left
                 self._loop.call_soon_threadsafe(self._pump)
 
     def _pump(self) -> None:

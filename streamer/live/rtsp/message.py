@@ -1,4 +1,4 @@
-"""RTSP 1.0 messages and interleaved frames, as bytes and as objects (RFC 2326)."""
+"""Parses and serializes RTSP 1.0 messages and interleaved frames (RFC 2326)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 from yarl import URL
 
 MAX_HEAD: Final = 8192  # bytes of request line and headers together
-MAX_FIELD: Final = 2048  # bytes of one header's value, folded and repeated lines included; the longest are credentials
-MAX_BODY: Final = 4096  # bytes; nothing that is served takes a body of any size
+MAX_FIELD: Final = 2048  # bytes of one header value, folded and repeated lines included; credentials are the longest
+MAX_BODY: Final = 4096  # bytes; no supported method needs a body of any size
 _MAX_FIELDS = 64
 _MAX_CSEQ = 2**32 - 1
 TRACK: Final = "trackID=0"
@@ -44,7 +44,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class RtspParseError(Exception):
-    """What came in is no RTSP; `status` is the answer to give before closing. Never shows the input."""
+    """The input is not RTSP. `status` is the response to send before closing. The text never quotes the input."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class RtspParseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A client's request; names of `headers` are in lower case, repeated ones joined by commas."""
+    """A client's request. Header names are in lower case; repeated headers are joined by commas."""
 
     method: str
     uri: str
@@ -75,14 +75,14 @@ class Interleaved:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer; `bytes()` of it is what goes on the wire."""
+    """A response; `bytes(response)` is its wire format."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 
     def with_headers(self, *headers: tuple[str, str]) -> Response:
-        """The same with `headers` in front of its own."""
+        """A copy with `headers` in front of its own."""
         return Response(self.status, headers + self.headers, self.body)
 
     def __bytes__(self) -> bytes:
@@ -97,22 +97,19 @@ class Response:
 
 
 class MessageReader:
-    """Bytes in any pieces in, whole requests and interleaved frames out; holds no more than one message's worth.
-
-    `pending` tells that the beginning of a message is there and its end is not.
-    """
+    """Turns a byte stream into requests and interleaved frames; buffers at most one message."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._searched = 0  # bytes in which no head ends: whoever sends byte by byte has none looked at twice
+        self._searched = 0  # bytes already searched for the end of a head, so that slow senders cost no rescans
 
     @property
     def pending(self) -> bool:
-        """Whether a message has begun and is not complete."""
+        """Whether an incomplete message is buffered."""
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[Request | Interleaved]:
-        """The messages that `data` completes. Raises RtspParseError, after which the reader is of no more use."""
+        """Yield the messages that `data` completes. After RtspParseError the reader cannot be used any more."""
         self._buffer += data
         while (message := self._next()) is not None:
             yield message
@@ -121,7 +118,7 @@ class MessageReader:
         buffer = self._buffer
         if buffer[:1] == b"$":
             return self._next_interleaved()
-        # Empty lines before a message are to be ignored, as in HTTP.
+        # Ignore empty lines before a message, as in HTTP.
         blank = len(buffer) - len(buffer.lstrip(b"\r\n"))
         del buffer[:blank]
         if buffer[:1] == b"$":
@@ -129,7 +126,7 @@ class MessageReader:
         end = _HEAD_END.search(buffer, max(0, self._searched - blank - len(b"\r\n\r")), MAX_HEAD)
         if end is None:
             if len(buffer) >= MAX_HEAD:
-                raise RtspParseError(400, "a header without end")
+                raise RtspParseError(400, "the header is too long")
             self._searched = len(buffer)
             return None
         request, length = _parse_head(bytes(buffer[: end.start()]))
@@ -151,15 +148,15 @@ class MessageReader:
 
 
 def _parse_head(head: bytes) -> tuple[Request, int]:
-    """The request without its body, and the length of that in bytes."""
+    """The request without its body, and the body's length in bytes."""
     try:
         text = head.decode()
     except UnicodeDecodeError:
-        raise RtspParseError(400, "a header that is not UTF-8") from None
+        raise RtspParseError(400, "the header is not UTF-8") from None
     first, *lines = re.split(r"\r?\n", text)
     line = _REQUEST_LINE.fullmatch(first)
     if line is None:
-        raise RtspParseError(400, "no RTSP request line")
+        raise RtspParseError(400, "not an RTSP request line")
     method, uri, version = line.groups()
     if version != "1.0":
         raise RtspParseError(505, f"RTSP version {version}")
@@ -186,13 +183,13 @@ def _parse_fields(lines: list[str]) -> dict[str, str]:
         name, value = match[1].lower(), match[2].strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if any(len(value.encode()) > MAX_FIELD for value in headers.values()):
-        raise RtspParseError(413, "a header field that is too long")
+        raise RtspParseError(413, "a header field is too long")
     return headers
 
 
 def _number(text: str | None, name: str, most: int, status: int) -> int:
     if text is None or not re.fullmatch(r"[0-9]{1,10}", text):
-        raise RtspParseError(400, f"{name} is missing or no number")
+        raise RtspParseError(400, f"{name} is missing or not a number")
     if int(text) > most:
         raise RtspParseError(status, f"{name} is too large")
     return int(text)
@@ -200,9 +197,9 @@ def _number(text: str | None, name: str, most: int, status: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a request's URI names: the stream, percent-decoded, and whether its track was named.
+    """What a request's URI refers to: the stream's name, percent-decoded, and whether the URI names its track.
 
-    `base` is the stream's absolute URI ending in a slash, without credentials or query, or empty when the URI has no
+    `base` is the stream's absolute URI with a trailing slash, without credentials or query; empty if the URI has no
     host.
     """
 
@@ -212,7 +209,7 @@ class Address:
 
     @staticmethod
     def parse(uri: str) -> Address:
-        """Any URI; one that cannot be understood names the stream "", which there never is."""
+        """Parse any URI. An invalid one gets the stream name "", which never exists."""
         try:
             url = URL(uri)
             path = url.path.strip("/")

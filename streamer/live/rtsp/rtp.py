@@ -1,4 +1,4 @@
-"""RTP packets and RTCP reports of one H.264 stream (RFC 3550, RFC 6184). aiortc does the packetising."""
+"""RTP packets and RTCP reports of one H.264 stream (RFC 3550, RFC 6184). aiortc does the packetizing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from streamer.live.rtsp.sdp import PAYLOAD_TYPE
 
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 _CNAME = 1
-_LONGEST_LAG = 10.0  # seconds; a report further from its picture than this would only repeat a clock's jump
-_HEADER = 12  # bytes of an RTP header: not counted as payload
+_LONGEST_LAG = 10.0  # seconds; a larger difference between report and picture is a clock jump
+_HEADER = 12  # bytes of an RTP header, which do not count as payload
 WRAP: Final = 2**32
 
 
 @dataclass(frozen=True)
 class Burst:
-    """The RTP packets of one picture. `seq` and `timestamp` are those of its first packet."""
+    """The RTP packets of one picture. `seq` and `timestamp` belong to its first packet."""
 
     packets: tuple[bytes, ...]
     keyframe: bool
@@ -41,29 +41,29 @@ class Burst:
 
     @cached_property
     def size(self) -> int:
-        """Bytes of all packets."""
+        """Total bytes of the packets."""
         return sum(map(len, self.packets))
 
     def interleaved(self, channel: int) -> bytes:
-        """All packets as one run of interleaved frames (RFC 2326, 10.12), made once for each channel."""
+        """All packets as consecutive interleaved frames (RFC 2326, 10.12), built once per channel."""
         if channel not in self._framed:
             self._framed[channel] = b"".join([bytes(Interleaved(channel, packet)) for packet in self.packets])
         return self._framed[channel]
 
 
 class RtpStream:
-    """Numbers and serialises the packets of one stream, once for all who get them."""
+    """Numbers and serializes the packets of one stream, once for all clients."""
 
     def __init__(self) -> None:
         self.ssrc = secrets.randbits(32)
-        self._payloads = H264Encoder()  # only packetises: libx264 is opened on the first picture to encode
+        self._payloads = H264Encoder()  # used only to packetize: it would open libx264 only when encoding
         self._seq = secrets.randbits(16)
         self._offset = secrets.randbits(32)
         self._packets = self._octets = 0
         self._last: VideoPacket | None = None
 
     def packetize(self, packet: VideoPacket) -> Burst:
-        """The RTP packets of a picture, at most some 1,300 bytes each, the last one marked."""
+        """The RTP packets of a picture, about 1,300 bytes each at most; the last one has the marker bit."""
         carrier = av.Packet(packet.data)
         carrier.pts, carrier.time_base = packet.pts, TIME_BASE
         payloads, _ = self._payloads.pack(carrier)
@@ -80,10 +80,10 @@ class RtpStream:
         return burst
 
     def report(self, now: float) -> bytes | None:
-        """A sender report and the source's name, for `now` in seconds of `time.time()`; None before any packet."""
+        """A sender report with SDES for `now`, in seconds of `time.time()`; None before the first packet."""
         if self._last is None:
             return None
-        # Both times of a report are of one moment; that of the newest picture leads there.
+        # NTP and RTP time must describe the same moment: extrapolate both from the newest picture.
         lag = min(max(now - self._last.captured, -_LONGEST_LAG), _LONGEST_LAG)
         info = RtcpSenderInfo(
             ntp_timestamp=int((self._last.captured + lag + _NTP_EPOCH) * WRAP) % 2**64,
@@ -94,7 +94,7 @@ class RtpStream:
         return bytes(RtcpSrPacket(self.ssrc, info)) + self._source()
 
     def bye(self) -> bytes:
-        """The packet that says that the stream is over, behind the report that has to come before it."""
+        """An RTCP BYE, preceded by the report that RFC 3550 requires."""
         report = self.report(self._last.captured) if self._last else None
         return (report or b"") + bytes(RtcpByePacket([self.ssrc]))
 

@@ -1,4 +1,4 @@
-"""The session description of a stream, as RTSP's DESCRIBE gives it (RFC 8866, RFC 6184)."""
+"""The SDP that RTSP's DESCRIBE returns for a stream (RFC 8866, RFC 6184)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from streamer.live.packet import CLOCK, VideoFormat
 
 PAYLOAD_TYPE: Final = 96
-"""The first of the dynamic ones: what everybody takes for H.264 (RFC 3551)."""
+"""The first dynamic payload type (RFC 3551), which everybody uses for H.264."""
 
 
 def describe(name: str, video: VideoFormat, host: str, ident: int, control: str) -> bytes:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from streamer.live.guard.acceptor import Acceptor, Guest
+from streamer.live.guard.acceptor import Acceptor, ClientConnection
 from streamer.live.guard.connection_caps import Caps
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.connection import Connection, Hub, RtspLimits
@@ -19,38 +19,38 @@ from streamer.settings.rtsp import RtspConfig
 
 _log = logging.getLogger("veilcast.rtsp")
 
-_LOOK = 0.5  # seconds between two looks after clients that keep us waiting
-_GOODBYE = 0.5  # seconds for what is still unsent when the server closes
+_CHECK = 0.5  # seconds between checks for clients that keep the server waiting
+_GOODBYE = 0.5  # seconds to send buffered data when the server closes
 
 
 class RtspServer:
-    """Serves each of `streams` at the path /NAME to any number of clients, sending the same packets to all.
+    """Serves each of `streams` at the path /NAME to any number of clients, all of which get the same packets.
 
-    All methods are for the thread of one event loop. A client that lags loses its own packets and resumes at a key
-    frame; nobody else notices.
+    Not thread-safe: call all methods from the event loop's thread. A client that lags loses its own packets and resumes
+    at a key frame; the others are not affected.
     """
 
     def __init__(
         self, streams: Mapping[str, StreamOutput], config: RtspConfig, limits: RtspLimits | None = None
     ) -> None:
-        """`limits` in place of those of `config`."""
+        """`limits` overrides the limits from `config`."""
         own = RtspLimits(clients=Caps(config.max_clients, config.max_clients_per_address))
         self._streams, self._config, self._limits = streams, config, limits or own
         self._acceptor: Acceptor | None = None
         self._hub: Hub | None = None
         self._connections: dict[Connection, asyncio.Task[None]] = {}
-        self._caretaker: asyncio.Task[None] | None = None
+        self._timeout_task: asyncio.Task[None] | None = None
         self._closing = False
 
     @property
     def port(self) -> int:
-        """The port that is listened on. Raises RuntimeError before `start`."""
+        """The port that it listens on. Raises RuntimeError before `start`."""
         if self._acceptor is None:
             raise RuntimeError("the RTSP server has not been started")
         return self._acceptor.port
 
     async def start(self, host: str, port: int) -> None:
-        """Listen on `host`, on any free port for 0. Raises OSError that says what is wrong with the address."""
+        """Listen on `host`; port 0 picks any free port. Raises OSError if the address cannot be used."""
         config = self._config
         auth = None
         if config.user is not None and config.password is not None:
@@ -58,21 +58,21 @@ class RtspServer:
         sessions = Sessions(config.session_timeout, self._limits.clients, time.monotonic)
         hub = self._hub = Hub(self._streams, auth, sessions, self._limits, asyncio.get_running_loop())
         refusal = bytes(Response(503, (("Connection", "close"),)))
-        acceptor = Acceptor("RTSP", lambda: _RtspGuest(hub, self._serve), self._limits.clients, refusal)
+        acceptor = Acceptor("RTSP", lambda: _RtspClientConnection(hub, self._serve), self._limits.clients, refusal)
         await acceptor.listen(host, port)
         self._acceptor = acceptor
-        self._caretaker = asyncio.create_task(self._look_after(self._hub), name="veilcast-rtsp-caretaker")
+        self._timeout_task = asyncio.create_task(self._check_timeouts(self._hub), name="veilcast-rtsp-timeouts")
         _log.info("RTSP on %s:%d for %s", host, self.port, ", ".join(sorted(self._streams)))
 
     async def close(self) -> None:
-        """Say goodbye to all clients and close their connections, within two seconds. May be called twice."""
+        """Send BYE to all clients and close their connections, within two seconds. May be called twice."""
         self._closing = True
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None:
             acceptor.close()
-        if self._caretaker is not None:
-            self._caretaker.cancel()
-            await asyncio.wait([self._caretaker], timeout=_GOODBYE)
+        if self._timeout_task is not None:
+            self._timeout_task.cancel()
+            await asyncio.wait([self._timeout_task], timeout=_GOODBYE)
         if self._hub is not None:
             for feed in self._hub.feeds.values():
                 feed.close()
@@ -92,12 +92,12 @@ class RtspServer:
                 self._hub.close(session)
 
     def viewers(self, name: str) -> int:
-        """How many clients play the stream now; 0 for a stream that does not exist."""
+        """How many clients are playing the stream; 0 for an unknown stream."""
         feed = self._hub.feeds.get(name) if self._hub else None
         return len(feed) if feed else 0
 
     def drops(self, name: str) -> dict[str, int]:
-        """Packets lost by each client of the stream that lagged; see `Feed.drops`."""
+        """Packets lost by lagging clients of the stream; see `Feed.drops`."""
         feed = self._hub.feeds.get(name) if self._hub else None
         return feed.drops if feed is not None else {}
 
@@ -113,23 +113,23 @@ class RtspServer:
             await connection.serve()
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), _GOODBYE)
-        except Exception:  # noqa: BLE001 - a fault of ours ends this connection and no other
-            _log.exception("an RTSP connection has failed")
+        except Exception:  # noqa: BLE001 - a bug must end only this connection
+            _log.exception("an RTSP connection failed")
         finally:
             del self._connections[connection]
             connection.hang_up(True)
 
-    async def _look_after(self, hub: Hub) -> None:
+    async def _check_timeouts(self, hub: Hub) -> None:
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_CHECK)
             now = hub.sessions.clock()
-            hub.look_after(now)
+            hub.check_timeouts(now)
             for connection in list(self._connections):
-                connection.look_after(now)
+                connection.check_timeouts(now)
 
 
-class _RtspGuest(Guest):
-    """A connection among others."""
+class _RtspClientConnection(ClientConnection):
+    """Serves an accepted connection as RTSP."""
 
     def __init__(self, hub: Hub, serve: Callable[[Connection, asyncio.StreamWriter], None]) -> None:
         super().__init__(asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._begin))
@@ -138,7 +138,7 @@ class _RtspGuest(Guest):
 
     @property
     def idle_since(self) -> float | None:
-        """Since when it plays nothing."""
+        """Since when it has not been playing; None while it plays."""
         return super().idle_since if self._connection is None else self._connection.idle_since
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

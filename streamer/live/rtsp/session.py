@@ -1,4 +1,4 @@
-"""What a client's requests mean: sessions, their states and the answers (RFC 2326, appendix A). No sockets here."""
+"""RTSP sessions, their states, and the responses to requests (RFC 2326, appendix A). No sockets here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from yarl import URL
 
-from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
-from streamer.live.guard.login_brake import LoginBrake
+from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
+from streamer.live.guard.login_throttle import LoginThrottle
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator, LoginVerdict
 from streamer.live.rtsp.message import TRACK, Address, Request, Response
@@ -21,13 +21,13 @@ from streamer.live.rtsp.sdp import describe
 from streamer.live.rtsp.transport import Transport, choose
 
 METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN")
-_REFUSED = ("ANNOUNCE", "RECORD", "REDIRECT")  # known, and not for a server that only plays
-_WRONG_TRIES = 5  # credentials a connection may get wrong
-_SILENT = 15.0  # seconds without a request or a receiver report, which come every five: there may be nobody
+_REFUSED = ("ANNOUNCE", "RECORD", "REDIRECT")  # known methods that a play-only server does not support
+_WRONG_TRIES = 5  # wrong credentials after which a connection is closed
+_SILENT = 15.0  # seconds without a request or receiver report (sent every five): the client may be gone
 
 
 class SessionState(Enum):
-    """Of a session; there is none in RTSP's state `Init`."""
+    """State of a session. RTSP's state `Init` is missing: there is no session in it."""
 
     READY = "ready"
     PLAYING = "playing"
@@ -35,7 +35,7 @@ class SessionState(Enum):
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One client's use of one stream. `seen` is when it last showed life, `owner` the connection it was set up on."""
+    """One client's use of one stream. `seen` is the last sign of life, `owner` the connection that set it up."""
 
     id: str
     stream: str
@@ -48,40 +48,41 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a client's packets begin: the first one's sequence number and RTP timestamp."""
+    """Sequence number and RTP timestamp of a client's first packet."""
 
     seq: int
     timestamp: int
 
 
 class Media(Protocol):
-    """What the control of a connection asks of whoever has streams and sockets."""
+    """What `Control` needs from the owner of the streams and sockets."""
 
     def has(self, stream: str) -> bool:
         """Whether there is such a stream."""
 
     def ssrc(self, stream: str) -> int:
-        """The stream's synchronisation source."""
+        """The stream's synchronization source (SSRC)."""
 
     async def format(self, stream: str) -> VideoFormat | None:
-        """What the stream consists of; None when that is not known in time."""
+        """The stream's format; None if it is not known in time."""
 
     async def open(self, session: Session) -> tuple[int, int] | None:
-        """Make ready for sending; the server's ports for UDP. Raises OSError when there are none."""
+        """Prepare to send. Returns the server's UDP ports, or None over TCP. Raises OSError if no ports are free."""
 
     async def play(self, session: Session, started: Callable[[Start | None], None]) -> None:
-        """Send packets; `started` is called once, before the first of them, or with None when none comes in time."""
+        """Send packets. `started` is called once, before the first packet, or with None if none comes in time."""
 
     def pause(self, session: Session) -> None:
-        """Send no more packets."""
+        """Stop sending packets."""
 
     def close(self, session: Session) -> None:
-        """Let go of what `open` made."""
+        """Release what `open` allocated."""
 
 
 class Sessions:
-    """The sessions of all clients: as many as `caps` has room for, each ended `timeout` seconds after the last sign of
-    life. Kept by the hash of their names, so that how long it takes to find none tells nothing of any.
+    """The sessions of all clients, within `caps`; each expires `timeout` seconds after its last sign of life.
+
+    Sessions are keyed by a hash of their ID, so that the time a failed lookup takes reveals nothing about valid IDs.
     """
 
     def __init__(self, timeout: float, caps: Caps, clock: Callable[[], float]) -> None:
@@ -93,19 +94,19 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def in_the_way(self, peer: str) -> Session | None:
-        """The session that must be ended before `peer` may have one more, if any. Raises FullError."""
-        places = (Place(each, party_of(each.peer), self._idle_since(each)) for each in self._sessions.values())
-        return make_room(places, party_of(peer), self._caps)
+    def eviction_for(self, peer: str) -> Session | None:
+        """The session to end before `peer` may open another one, or None. Raises FullError."""
+        slots = (Slot(each, client_key(each.peer), self._idle_since(each)) for each in self._sessions.values())
+        return pick_eviction(slots, client_key(peer), self._caps)
 
     def add(self, stream: str, peer: str, owner: object, transport: Transport) -> Session:
-        """A new session."""
+        """Create a session."""
         session = Session(secrets.token_hex(12), stream, peer, owner, transport, self.clock())
         self._sessions[_hashed(session.id)] = session
         return session
 
     def find(self, ident: str, peer: str, owner: object) -> Session | None:
-        """The session for a request from this connection; one over UDP may also be used from a new connection."""
+        """The session, if this connection may use it. A UDP session may also be used from a new connection."""
         session = self._sessions.get(_hashed(ident))
         if session is None or session.peer != peer or (session.transport.tcp and session.owner is not owner):
             return None
@@ -113,20 +114,20 @@ class Sessions:
         return session
 
     def remove(self, session: Session) -> bool:
-        """Forget the session; False when it was forgotten already."""
+        """Remove the session; False if it was already removed."""
         return self._sessions.pop(_hashed(session.id), None) is not None
 
     def of(self, owner: object) -> list[Session]:
-        """Sessions that were set up on this connection."""
+        """The sessions that were set up on this connection."""
         return [session for session in self._sessions.values() if session.owner is owner]
 
     def touch(self, owner: object) -> None:
-        """The client on this connection is alive."""
+        """Note a sign of life from the client on this connection."""
         for session in self.of(owner):
             session.seen = self.clock()
 
     def expired(self) -> list[Session]:
-        """Those whose time is up. Over TCP a playing client shows life by reading, which is seen elsewhere."""
+        """The sessions that have timed out. A client that plays over TCP is checked elsewhere, by whether it reads."""
         oldest = self.clock() - self.timeout
         return [
             session
@@ -137,7 +138,7 @@ class Sessions:
     def _idle_since(self, session: Session) -> float | None:
         if session.state is not SessionState.PLAYING:
             return session.seen
-        # Over UDP there may be nobody left who receives it.
+        # Over UDP the receiver may be gone.
         return session.seen if not session.transport.tcp and self.clock() - session.seen > _SILENT else None
 
 
@@ -155,22 +156,22 @@ class Control:
         sessions: Sessions,
         media: Media,
         auth: Authenticator | None,
-        brake: LoginBrake,
+        throttle: LoginThrottle,
         peer: str,
         host: str,
         port: int,
     ) -> None:
-        self.hopeless = False
-        """Whether the client has been wrong so often that it is best hung up on."""
+        self.should_disconnect = False
+        """Whether the client sent wrong credentials so often that it should be disconnected."""
         self.has_played = False
-        """Whether it has ever played something, or kept alive what plays."""
-        self._sessions, self._media, self._auth, self._brake = sessions, media, auth, brake
+        """Whether it has ever played something, or used a session that was playing."""
+        self._sessions, self._media, self._auth, self._throttle = sessions, media, auth, throttle
         self._peer, self._host, self._port = peer, host, port
         self._wrong = 0
         self._known = False
 
     async def handle(self, request: Request, send: Callable[[Response], None]) -> None:
-        """Do what is asked and call `send` with the answer, once; for PLAY before the first packet is sent."""
+        """Handle the request and call `send` with the response, once; for PLAY, before the first packet is sent."""
 
         def answer(response: Response) -> None:
             send(response.with_headers(("CSeq", str(request.cseq)), ("Server", "veilcast")))
@@ -184,7 +185,7 @@ class Control:
             answer(refused.response)
 
     def end(self) -> None:
-        """The connection is gone, and with it what was sent over it; sessions over UDP live on until they time out."""
+        """The connection is closed: end its TCP sessions. UDP sessions live on until they time out."""
         for session in self._sessions.of(self):
             if session.transport.tcp:
                 self._remove(session)
@@ -202,7 +203,7 @@ class Control:
                 session = self._session(request)
                 self._remove(session)
                 return Response(200)
-        # What is left keeps a session alive; no parameter is known by name.
+        # The remaining methods keep a session alive; no parameter is supported.
         if request.method != "OPTIONS" and request.body.strip():
             return Response(451)
         headers = _headers(self._session(request)) if request.headers.get("session") else ()
@@ -219,22 +220,22 @@ class Control:
             self._sessions.touch(self)
             return
         now, given = self._sessions.clock(), request.headers.get("authorization")
-        party, kind = party_of(self._peer), request.headers.get("user-agent", "")
-        # Who was right once on this connection knows the password, and is not held up by others at his address.
-        wait = self._brake.wait(party, kind, now) if given and not self._known else 0.0
+        client, kind = client_key(self._peer), request.headers.get("user-agent", "")
+        # A client that has logged in on this connection is not slowed down by others at its address.
+        wait = self._throttle.wait(client, kind, now) if given and not self._known else 0.0
         if wait:
-            self.hopeless = True
+            self.should_disconnect = True
             raise _RefusedError(503, ("Retry-After", str(math.ceil(wait))))
         verdict = self._auth.check(request, now)
         if verdict is LoginVerdict.GRANTED:
             self._known = True
-            self._brake.granted(party, kind)
+            self._throttle.granted(client, kind)
             self._sessions.touch(self)
             return
         if verdict is LoginVerdict.WRONG:
-            self._brake.failed(party, kind, (given or "").encode(), now)
+            self._throttle.failed(client, kind, (given or "").encode(), now)
             self._wrong += 1
-            self.hopeless = self._wrong >= _WRONG_TRIES
+            self.should_disconnect = self._wrong >= _WRONG_TRIES
         challenges = self._auth.challenges(now, stale=verdict is LoginVerdict.STALE)
         raise _RefusedError(401, *(("WWW-Authenticate", challenge) for challenge in challenges))
 
@@ -290,11 +291,11 @@ class Control:
             if any(session.transport.tcp for session in self._sessions.of(self)) and transport.tcp:
                 raise _RefusedError(455, ("Allow", ", ".join(METHODS)))
             try:
-                leaves = self._sessions.in_the_way(self._peer)
+                evicted = self._sessions.eviction_for(self._peer)
             except FullError:
                 raise _RefusedError(503) from None
-            if leaves is not None:
-                self._remove(leaves)
+            if evicted is not None:
+                self._remove(evicted)
             session = self._sessions.add(address.stream, self._peer, self, transport)
         try:
             ports = await self._media.open(session)

@@ -1,4 +1,4 @@
-"""How a session's packets travel: the Transport header (RFC 2326, 12.39)."""
+"""How a session's packets are transported: the Transport header (RFC 2326, 12.39)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PAIR = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """One way, as the client names it: over its own connection, or as UDP to its own address.
+    """A transport requested by the client: interleaved in its RTSP connection (TCP), or UDP to its own address.
 
-    `pair` is for RTP and RTCP: channels of the connection, or the client's ports.
+    `pair` is for RTP and RTCP: channels of the connection, or the client's UDP ports.
     """
 
     profile: str
@@ -20,18 +20,19 @@ class Transport:
     pair: tuple[int, int]
 
     def header(self, ssrc: int, server_ports: tuple[int, int] | None = None) -> str:
-        """The answer's Transport header; `server_ports` for UDP."""
+        """The response's Transport header; `server_ports` for UDP."""
         way = "interleaved" if self.tcp else "client_port"
         ports = "" if server_ports is None else f";server_port={server_ports[0]}-{server_ports[1]}"
         return f'{self.profile};unicast;{way}={self.pair[0]}-{self.pair[1]}{ports};ssrc={ssrc:08X};mode="PLAY"'
 
 
 def choose(header: str, peer: str) -> Transport | None:
-    """The first of the client's wishes that can be met, or None.
+    """The first requested transport that is supported, or None.
 
-    Multicast, recording, other profiles than RTP/AVP, and any destination but the client's own address `peer` cannot.
+    Not supported: multicast, recording, profiles other than RTP/AVP, and destinations other than the client's address
+    `peer`.
     """
-    return next((wish for text in header.split(",")[:16] if (wish := _parse(text, peer))), None)
+    return next((transport for text in header.split(",")[:16] if (transport := _parse(text, peer))), None)
 
 
 def _parse(text: str, peer: str) -> Transport | None:

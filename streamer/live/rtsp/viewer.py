@@ -1,4 +1,4 @@
-"""One playing client: the way its packets take, and what becomes of them when it does not keep up."""
+"""One playing client: how its packets are sent, and which ones are dropped when it lags."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from streamer.live.rtsp.rtp import Burst
 from streamer.live.rtsp.session import Start
 
 _BLOCKED: Final = 2**40
-"""Bytes that a UDP port counts as holding back while the system takes no more from it."""
+"""Buffered bytes reported for a UDP port while its socket buffer is full."""
 
 
 class Lag:
-    """Which pictures a client gets: none before a key frame, none between falling behind and having caught up."""
+    """Decides which pictures a client gets: none before a key frame, and none while it has fallen behind."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -29,7 +29,7 @@ class Lag:
         self._progress: float | None = None
 
     def admit(self, keyframe: bool, packets: int, buffered: int, bound: int) -> bool:
-        """Whether a picture of so many packets is to be sent, with `buffered` of at most `bound` bytes still unsent."""
+        """Whether to send a picture of `packets` packets while `buffered` bytes are unsent, of `bound` allowed."""
         if self._behind:
             self._behind = buffered > bound // 8
         elif buffered > bound:
@@ -41,23 +41,23 @@ class Lag:
         return True
 
     def restart(self) -> None:
-        """The next PLAY begins: nothing before a key frame again, and that is no loss."""
+        """A new PLAY: wait for a key frame again, without counting that as loss."""
         self._begun, self._waits = False, True
 
     @property
     def wants_key(self) -> bool:
-        """Whether a key frame is all that the client waits for."""
+        """Whether the client only waits for a key frame."""
         return self._waits and not self._behind
 
-    def standstill(self, written: int, buffered: int, now: float) -> float:
-        """Seconds for which nothing has moved, with so many bytes handed over so far and so many still unsent."""
+    def stalled_for(self, written: int, buffered: int, now: float) -> float:
+        """Seconds without progress, given the bytes written so far and those still buffered."""
         if self._progress is None or not buffered or written - buffered > self._drained:
             self._drained, self._progress = written - buffered, now
         return now - self._progress
 
 
 class Wire(Protocol):
-    """A way to one client that never waits; `written` counts bytes handed over, `buffered` those unsent."""
+    """Sends to one client without blocking; `written` counts bytes accepted, `buffered` bytes not sent yet."""
 
     written: int
 
@@ -66,17 +66,17 @@ class Wire(Protocol):
         """Bytes not sent yet."""
 
     def send(self, burst: Burst) -> None:
-        """The packets of a picture."""
+        """Send the packets of a picture."""
 
     def control(self, data: bytes) -> None:
-        """An RTCP packet."""
+        """Send an RTCP packet."""
 
     def close(self) -> None:
-        """No more of either."""
+        """Stop sending."""
 
 
 class TcpWire:
-    """Frames between the messages of the client's own connection, which stays open when this is closed."""
+    """Sends interleaved frames on the client's RTSP connection, which stays open when this is closed."""
 
     def __init__(self, transport: asyncio.WriteTransport, channels: tuple[int, int]) -> None:
         self.written = 0
@@ -84,19 +84,19 @@ class TcpWire:
 
     @property
     def buffered(self) -> int:
-        """Bytes not sent yet, answers to requests included."""
+        """Bytes not sent yet, including responses to requests."""
         return self._transport.get_write_buffer_size()
 
     def send(self, burst: Burst) -> None:
-        """The packets of a picture, as one write."""
+        """Send the packets of a picture in one write."""
         self._write(burst.interleaved(self._channels[0]))
 
     def control(self, data: bytes) -> None:
-        """An RTCP packet."""
+        """Send an RTCP packet."""
         self._write(bytes(Interleaved(self._channels[1], data)))
 
     def close(self) -> None:
-        """Nothing to be done."""
+        """Do nothing: the connection stays open."""
 
     def _write(self, data: bytes) -> None:
         if not self._transport.is_closing():
@@ -105,14 +105,14 @@ class TcpWire:
 
 
 class UdpPort(asyncio.DatagramProtocol):
-    """One of the server's two ports for a client; `received` is called for every RTCP packet from `peer`."""
+    """One of the server's two UDP ports for a client; calls `received` for every RTCP packet from `peer`."""
 
     def __init__(self, peer: str, received: Callable[[], None]) -> None:
         self.blocked = False
         self._peer, self._received = peer, received
 
     def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
-        """A receiver report is a sign of life, whatever it says."""
+        """Any receiver report is a sign of life."""
         if addr[0] == self._peer and is_rtcp(data):
             self._received()
 
@@ -120,16 +120,16 @@ class UdpPort(asyncio.DatagramProtocol):
         """The client's port is closed or unreachable: its session will end or time out."""
 
     def pause_writing(self) -> None:
-        """The system takes no more at present."""
+        """The socket buffer is full."""
         self.blocked = True
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The socket buffer has room again."""
         self.blocked = False
 
 
 class UdpWire:
-    """A pair of UDP ports for one client, an even one for RTP and the next for RTCP (RFC 3550, 11)."""
+    """A pair of UDP ports for one client: an even one for RTP, the next one for RTCP (RFC 3550, 11)."""
 
     def __init__(
         self, rtp: asyncio.DatagramTransport, rtcp: asyncio.DatagramTransport, peer: str, client_ports: tuple[int, int]
@@ -140,7 +140,7 @@ class UdpWire:
 
     @staticmethod
     async def open(host: str, peer: str, client_ports: tuple[int, int], received: Callable[[], None]) -> UdpWire:
-        """Ports on the address `host` for the client at `peer`. Raises OSError when no pair is free."""
+        """Open a pair of ports on `host` for the client at `peer`. Raises OSError if no pair is free."""
         loop = asyncio.get_running_loop()
         error = OSError("no pair of UDP ports is free")
         for _ in range(32):
@@ -163,45 +163,45 @@ class UdpWire:
 
     @property
     def buffered(self) -> int:
-        """Nothing, or more than is ever allowed."""
+        """0, or more than any bound while the socket buffer is full."""
         protocol = self._rtp.get_protocol()
         return _BLOCKED if isinstance(protocol, UdpPort) and protocol.blocked else 0
 
     def send(self, burst: Burst) -> None:
-        """The packets of a picture."""
+        """Send the packets of a picture."""
         if not self._rtp.is_closing():
             for packet in burst.packets:
                 self._rtp.sendto(packet, (self._peer, self._client_ports[0]))
             self.written += burst.size
 
     def control(self, data: bytes) -> None:
-        """An RTCP packet."""
+        """Send an RTCP packet."""
         if not self._rtcp.is_closing():
             self._rtcp.sendto(data, (self._peer, self._client_ports[1]))
 
     def close(self) -> None:
-        """Give the ports back."""
+        """Release the ports."""
         self._rtp.close()
         self._rtcp.close()
 
 
 class RtspViewer:
-    """A client that is set up to play; `hang_up` closes its connection, at once or when all is sent."""
+    """A client that is set up to play. `hang_up(at_once)` closes its connection, at once or after sending the rest."""
 
     def __init__(self, name: str, wire: Wire, hang_up: Callable[[bool], None]) -> None:
         self.name, self.wire, self.hang_up = name, wire, hang_up
         self.lag = Lag()
         self.started: Callable[[Start], None] | None = None
-        """Called, once, before the first packet of a PLAY."""
+        """Called once, before the first packet of a PLAY."""
 
     def offer(self, burst: Burst, bound: int, report: Callable[[], bytes | None]) -> bool:
-        """Send the picture unless the client lags by more than `bound` bytes; the first one with a report."""
+        """Send the picture unless the client lags by more than `bound` bytes; the first one follows a sender report."""
         if not self.lag.admit(burst.keyframe, len(burst.packets), self.wire.buffered, bound):
             return False
         if self.started is not None:
             started, self.started = self.started, None
             started(Start(burst.seq, burst.timestamp))
-            # A client that has the report first can tell the time of every picture.
+            # With the report first, a client knows the wall-clock time of every picture.
             if (data := report()) is not None:
                 self.wire.control(data)
         self.wire.send(burst)

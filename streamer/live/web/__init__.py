@@ -1,1 +1,1 @@
-"""WebRTC (WHEP), the preview page, and the pages for monitoring."""
+"""WebRTC (WHEP), the preview page, health checks and metrics."""

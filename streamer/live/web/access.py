@@ -1,4 +1,4 @@
-"""Who may see what over HTTP: names of this machine, the token, and what guessing at it costs. No sockets here."""
+"""HTTP access control: allowed host names, the token, and throttling of token guesses. No sockets here."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.live.guard.connection_caps import party_of
-from streamer.live.guard.login_brake import LoginBrake
+from streamer.live.guard.connection_caps import client_key
+from streamer.live.guard.login_throttle import LoginThrottle
 from streamer.live.web.host_names import HostNames
 
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""For monitoring, which calls this machine by any name; nothing secret is in them."""
+"""Open to monitoring under any host name; they contain nothing secret."""
 _COOKIE: Final = "veilcast-known"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What counts of a request. `host` to `agent` are headers, None where there are none."""
+class AccessRequest:
+    """The parts of a request that access depends on. `host` to `agent` are headers, None if missing."""
 
     path: str
     host: str | None
@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The answer to a request that is not let in."""
+    """The response to a request that is refused."""
 
     status: int
     text: str
@@ -42,47 +42,47 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """It is let in; `cookie` is to be set, if any."""
+    """The request is allowed; `cookie` is the Set-Cookie value to send, if any."""
 
     cookie: str | None = None
 
 
 class WebAccess:
-    """Judges requests. Without a `token`, by the name that this machine is called by; with one, by that alone.
+    """Decides which requests are allowed: without a `token`, by the host name; with one, by the token alone.
 
-    Clients of the same address, of a proxy's above all, are told apart by their `User-Agent`; browsers better. One
-    that had the token right gets a cookie that proves it, and does not wait when others at its address guess. The
-    cookie opens nothing: the token is asked for all the same.
+    Clients behind one address, such as a proxy, are told apart by their `User-Agent`, browsers by a cookie. A browser
+    that has sent the right token gets the cookie, and is then not slowed down when others at its address guess. The
+    cookie grants no access: the token is still required.
     """
 
     def __init__(self, token: str | None, names: HostNames) -> None:
         self._token = None if token is None else _hashed(token.encode())
         self._names = names
-        self._brake = LoginBrake()
+        self._throttle = LoginThrottle()
         self._key = secrets.token_bytes(32)
 
-    def judge(self, asked: Asked, now: float) -> Admitted | Refused:
-        """Whether the request is let in, `now` in seconds of any steady clock. Never raises."""
+    def check(self, asked: AccessRequest, now: float) -> Admitted | Refused:
+        """Whether the request is allowed; `now` is in seconds of any monotonic clock. Never raises."""
         if self._token is None:
             if asked.path in _OPEN or self._names.allows(asked.host):
                 return Admitted()
-            return Refused(421, "this host name is not known here: add it to live.web.hosts, or set a token\n")
+            return Refused(421, "unknown host name: add it to live.web.hosts, or set a token\n")
         if not asked.path.startswith(("/whep/", "/api/")):
             return Admitted()
-        missing = Refused(401, "a token is needed\n", (("WWW-Authenticate", 'Bearer realm="veilcast"'),))
+        missing = Refused(401, "a token is required\n", (("WWW-Authenticate", 'Bearer realm="veilcast"'),))
         if asked.authorization is None:
             return missing
         known = next(filter(self._is_ours, _cookies(asked.cookies or "")), None)
-        party, kind = (party_of(asked.address), asked.agent or "") if known is None else (f"cookie {known}", "")
-        wait = self._brake.wait(party, kind, now)
+        client, kind = (client_key(asked.address), asked.agent or "") if known is None else (f"cookie {known}", "")
+        wait = self._throttle.wait(client, kind, now)
         if wait:
             return Refused(429, "too many wrong tokens\n", (("Retry-After", str(math.ceil(wait))),))
         given = asked.authorization.encode("utf-8", "surrogateescape")
         scheme, _, token = given.partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(_hashed(token.strip()), self._token):
-            self._brake.granted(party, kind)
+            self._throttle.granted(client, kind)
             return Admitted(f"{_COOKIE}={self._new()}; Path=/; HttpOnly; SameSite=Strict" if known is None else None)
-        self._brake.failed(party, kind, given, now)
+        self._throttle.failed(client, kind, given, now)
         return missing
 
     def _new(self) -> str:
@@ -98,7 +98,7 @@ class WebAccess:
 
 
 def _cookies(header: str) -> Iterator[str]:
-    """Values of the cookie that is ours."""
+    """Values of our cookie."""
     for part in header.split(";")[:64]:
         name, _, value = part.strip().partition("=")
         if name == _COOKIE and len(value) <= 128:
@@ -106,5 +106,5 @@ def _cookies(header: str) -> Iterator[str]:
 
 
 def _hashed(secret: bytes) -> bytes:
-    """Of one length, whatever the secret's is."""
+    """A hash of fixed length, so that a comparison does not reveal the secret's length."""
     return hashlib.sha256(secret).digest()

@@ -1,7 +1,7 @@
-"""Which names this machine may be called by in a browser: without a token, they keep strange pages out.
+"""Which host names a browser may use for this machine. Without a token, this keeps foreign web pages out.
 
-A page from elsewhere can have its own name lead to an address in this network, and then counts as of the same origin:
-DNS rebinding. Its requests carry its name, and no browser lets it change that.
+A foreign page can point its own host name at an address in this network, and then counts as same-origin: DNS rebinding.
+But its requests carry that name in the Host header, and no browser lets a page change it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 
 class HostNames:
-    """Addresses, localhost, this machine's own name, the name that is listened on, and those in `configured`."""
+    """Allows IP addresses, localhost, this machine's name, the name it listens on, and the names in `configured`."""
 
     def __init__(self, configured: Iterable[str], listening: str) -> None:
         own = socket.gethostname().lower().rstrip(".")
@@ -20,7 +20,7 @@ class HostNames:
         self._names |= {name.lower().rstrip(".") for name in configured}
 
     def allows(self, host: str | None) -> bool:
-        """Whether a Host header, a port in it or not, names this machine. None: no browser asks without one."""
+        """Whether a Host header, with or without a port, is allowed. None is: every browser sends one."""
         if host is None:
             return True
         name = _without_port(host.strip().lower())
@@ -29,7 +29,7 @@ class HostNames:
         if name in self._names or name.endswith(".localhost"):
             return True
         try:
-            # Nobody's name: what leads to an address by itself cannot be led elsewhere.
+            # An IP address is safe: DNS cannot point it anywhere else.
             ipaddress.ip_address(name)
         except ValueError:
             return False

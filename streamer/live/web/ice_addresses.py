@@ -1,4 +1,4 @@
-"""Which addresses WebRTC's UDP ports are on: those that the page is served at, and no others."""
+"""Restricts WebRTC's UDP ports to the addresses that the page is served on."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UdpHosts:
-    """`bound`: where the server listens; `reached`: the address of this machine that a viewer's request came in at."""
+    """`bound`: addresses the server listens on; `reached`: the local address that received the viewer's request."""
 
     bound: tuple[str, ...]
     reached: str
 
     def choose(self, found: Sequence[str]) -> list[str]:
-        """Where to open ports, of this machine's addresses `found`, which lack those of the loopback.
+        """Which addresses to open ports on. `found` are this machine's addresses without loopback.
 
-        For 0.0.0.0 and :: it is all of their kind, and the one that the viewer got through to already: on a machine
-        without a network, or for a browser on the same machine, that is the loopback.
+        0.0.0.0 and :: stand for all addresses of their IP version, plus the one that the viewer has already reached:
+        for a browser on the same machine, or without a network, that is loopback.
         """
         chosen: list[str] = []
         for host in self.bound:
@@ -37,11 +37,11 @@ class UdpHosts:
         return list(dict.fromkeys(chosen))
 
 
-def keep_to(peer: RTCPeerConnection, hosts: UdpHosts) -> None:
-    """Have the peer, which has its offer and has not gathered yet, use these addresses only.
+def restrict_to(peer: RTCPeerConnection, hosts: UdpHosts) -> None:
+    """Make the peer gather candidates on these addresses only. Call it after the offer is set, before gathering.
 
-    aiortc cannot be told: it takes all addresses but those of the loopback. Raises ValueError when the offer asks for
-    more than one set of ports.
+    aiortc has no option for it and uses all addresses except loopback. Raises ValueError if the offer is not bundled
+    and would need more than one set of ports.
     """
     transports = {transceiver.sender.transport for transceiver in peer.getTransceivers()}
     if peer.sctp is not None:
@@ -62,16 +62,16 @@ async def _gather(
     addresses: list[str],
     timeout: int = 5,
 ) -> list[Candidate]:
-    """In place of the connection's own way to open ports, which is `gather`."""
+    """Replaces the connection's own method `gather`, which opens the ports."""
     candidates = await gather(component, hosts.choose(addresses), timeout)
     if connection._closing:
-        await connection.close()  # once more, for ports that were opened meanwhile: aioice forgets them
+        await connection.close()  # close again: aioice forgets ports that were opened meanwhile
         return []
     return candidates
 
 
 def _version(address: str) -> int | None:
-    """4 or 6; None for what cannot be bound to by its text alone."""
+    """4 or 6; None for addresses that cannot be bound without more information (names, link-local IPv6)."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

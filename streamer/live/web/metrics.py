@@ -1,4 +1,4 @@
-"""What the streams are doing, as Prometheus reads it."""
+"""Prometheus metrics of the streams."""
 
 from __future__ import annotations
 
@@ -32,30 +32,40 @@ class _Plain:
 
 
 _PLAIN = (
-    _Plain("input_frames_per_second", "Pictures from the source, lately.", lambda s: s.fps_in, counter=False),
-    _Plain("output_frames_per_second", "Pictures published, lately.", lambda s: s.fps_out, counter=False),
+    _Plain(
+        "input_frames_per_second",
+        "Frames per second from the source, over the last seconds.",
+        lambda s: s.fps_in,
+        counter=False,
+    ),
+    _Plain(
+        "output_frames_per_second",
+        "Frames per second published, over the last seconds.",
+        lambda s: s.fps_out,
+        counter=False,
+    ),
     _Plain("width_pixels", "Width of the published picture.", lambda s: s.width, counter=False),
     _Plain("height_pixels", "Height of the published picture.", lambda s: s.height, counter=False),
-    _Plain("faces", "Faces masked on the newest picture.", lambda s: s.faces, counter=False),
+    _Plain("faces", "Faces masked in the newest frame.", lambda s: s.faces, counter=False),
     _Plain(
         "mask_age_seconds",
-        "From the newest detector verdict to the newest picture.",
+        "Time from the newest detector verdict to the newest frame.",
         lambda s: s.mask_age,
         counter=False,
     ),
-    _Plain("input_frames", "Pictures from the source.", lambda s: s.frames_in),
-    _Plain("late_frames", "Pictures published more than 40 ms after their deadline.", lambda s: s.frames_late),
-    _Plain("skipped_frames", "Pictures left out because the machine did not keep up.", lambda s: s.frames_skipped),
-    _Plain("samples", "Pictures that the detector was given.", lambda s: s.samples),
-    _Plain("failed_samples", "Pictures on which the detector failed.", lambda s: s.samples_failed),
-    _Plain("skipped_samples", "Pictures that the detector had no time for.", lambda s: s.samples_skipped),
-    _Plain("reconnects", "Times that the source was opened anew.", lambda s: s.reconnects),
-    _Plain("encoder_errors", "Failures of the encoder.", lambda s: s.encoder_errors),
+    _Plain("input_frames", "Frames from the source.", lambda s: s.frames_in),
+    _Plain("late_frames", "Frames published more than 40 ms after their deadline.", lambda s: s.frames_late),
+    _Plain("skipped_frames", "Frames skipped because the machine did not keep up.", lambda s: s.frames_skipped),
+    _Plain("samples", "Frames given to the detector.", lambda s: s.samples),
+    _Plain("failed_samples", "Frames on which the detector failed.", lambda s: s.samples_failed),
+    _Plain("skipped_samples", "Frames skipped because the detector was busy.", lambda s: s.samples_skipped),
+    _Plain("reconnects", "Reconnections to the source.", lambda s: s.reconnects),
+    _Plain("encoder_errors", "Encoder failures.", lambda s: s.encoder_errors),
 )
 
 
 class StreamCollector(Collector):
-    """Reads every stream's snapshot when it is asked. No label holds an address or a credential."""
+    """Reads every stream's snapshot on each scrape. No label contains an address or a credential."""
 
     def __init__(self, streams: Mapping[str, StreamOutput], viewers: Viewers, drops: Drops) -> None:
         self._streams, self._viewers, self._drops = streams, viewers, drops
@@ -69,35 +79,35 @@ class StreamCollector(Collector):
             )
         yield _family(
             "frames",
-            "Pictures published, by how they were covered.",
+            "Frames published, by cover.",
             True,
             ("cover",),
             (((name, cover), count) for name, s in snapshots.items() for cover, count in s.frames.items()),
         )
         yield _family(
             "state",
-            "1 for what the newest picture is, 0 for what it is not.",
+            "1 for the current state, 0 for the others.",
             False,
             ("state",),
             (((name, state), s.state == state) for name, s in snapshots.items() for state in get_args(StreamState)),
         )
         yield _family(
             "delay_seconds",
-            "Time that pictures spent in the engine and the encoder, lately.",
+            "Time that recent frames spent in the engine and the encoder.",
             False,
             ("quantile",),
             (((name, q), value) for name, s in snapshots.items() for q, value in zip(_QUANTILES, s.delay, strict=True)),
         )
         yield _family(
             "queue_depth",
-            "Items that wait in a queue.",
+            "Items waiting in a queue.",
             False,
             ("queue",),
             (((name, queue), depth) for name, s in snapshots.items() for queue, depth in s.queue_depths.items()),
         )
         yield _family(
             "dropped_packets",
-            "Packets that a sink lost because it lagged.",
+            "Packets lost by a sink because it lagged.",
             True,
             ("sink",),
             (
@@ -108,7 +118,7 @@ class StreamCollector(Collector):
         )
         yield _family(
             "viewers",
-            "Who is watching, over all sinks.",
+            "Viewers, over all sinks.",
             False,
             (),
             (((name,), max(s.viewers, self._viewers(name))) for name, s in snapshots.items()),
@@ -116,7 +126,7 @@ class StreamCollector(Collector):
 
 
 def registry(streams: Mapping[str, StreamOutput], viewers: Viewers, drops: Drops) -> CollectorRegistry:
-    """The metrics of these streams and of this process, and nothing from other registries."""
+    """A registry with the metrics of these streams and of this process only."""
     metrics = CollectorRegistry()
     metrics.register(StreamCollector(streams, viewers, drops))
     ProcessCollector(registry=metrics)

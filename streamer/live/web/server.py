@@ -1,4 +1,4 @@
-"""HTTP: the preview page, WHEP, and the pages for monitoring, on the event loop that it is started in."""
+"""The HTTP server: preview page, WHEP, health checks and metrics, on the event loop it is started in."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from streamer.live.guard.acceptor import Acceptor
 from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.http_guest import REFUSAL, HttpGuest
+from streamer.live.guard.http_connection import REFUSAL, HttpConnection
 from streamer.live.guard.http_pace import PaceLimits
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web import metrics
-from streamer.live.web.access import Admitted, Asked, WebAccess
+from streamer.live.web.access import AccessRequest, Admitted, WebAccess
 from streamer.live.web.health import readiness
 from streamer.live.web.host_names import HostNames
 from streamer.live.web.whep import Whep
@@ -53,7 +53,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WebServer:
-    """Serves `streams`, by name. Without a token in `config` everybody may watch."""
+    """Serves `streams` by name. Without a token in `config`, everybody may watch."""
 
     def __init__(
         self, streams: Mapping[str, StreamOutput], config: WebConfig, limits: PaceLimits | None = None
@@ -68,13 +68,13 @@ class WebServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on, also where 0 was asked for. Raises RuntimeError before the start."""
+        """The port that it listens on. Raises RuntimeError before `start`."""
         if self._acceptor is None:
             raise RuntimeError("the server has not been started")
         return self._acceptor.port
 
     async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 stands for any that is free. Raises OSError."""
+        """Listen on `host`; port 0 picks any free port. Raises OSError if an address cannot be used."""
         config, limits = self._config, self._limits
         if config.udp_host is not None:
             _check_udp(str(config.udp_host))
@@ -86,7 +86,7 @@ class WebServer:
         assert make is not None
         self._access = self._access_at(host)
         caps = Caps(config.max_connections, config.max_connections_per_address)
-        acceptor = Acceptor("web", lambda: HttpGuest(make(), limits), caps, REFUSAL)
+        acceptor = Acceptor("web", lambda: HttpConnection(make(), limits), caps, REFUSAL)
         try:
             await acceptor.listen(host, port)
         except OSError:
@@ -96,7 +96,7 @@ class WebServer:
         self._runner, self._acceptor = runner, acceptor
 
     async def close(self) -> None:
-        """Tell the viewers, stop listening; within three seconds. May be called twice."""
+        """Stop listening and disconnect the viewers, within three seconds. May be called twice."""
         runner, self._runner = self._runner, None
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None:
@@ -106,15 +106,15 @@ class WebServer:
             await runner.cleanup()
 
     def viewers(self, name: str) -> int:
-        """WebRTC viewers of that stream. For any thread."""
+        """The number of WebRTC viewers of a stream. Thread-safe."""
         return self._whep.viewers(name)
 
     def drops(self, name: str) -> dict[str, int]:
-        """Packets lost since the start by who lagged: `webrtc` viewers, and pictures by the `vp8` encoder."""
+        """Losses since the start: packets by lagging `webrtc` viewers, pictures by a lagging `vp8` encoder."""
         return self._whep.drops(name)
 
     def vp8_encodes(self, name: str) -> int:
-        """Pictures that were encoded once more, for viewers that cannot take H.264. For any thread."""
+        """Pictures also encoded as VP8, for viewers without H.264. Thread-safe."""
         return self._whep.vp8_encodes(name)
 
     def _application(self) -> web.Application:
@@ -135,7 +135,7 @@ class WebServer:
 
     @web.middleware
     async def _finish(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Headers for every response, errors included, and a line in the log: no query, no header, no session."""
+        """Add headers to every response, errors included, and log the request without query, headers or session ID."""
         begun = time.monotonic()
         response: web.StreamResponse
         try:
@@ -145,7 +145,7 @@ class WebServer:
             for name in ("Allow", "Retry-After", "WWW-Authenticate"):
                 if name in error.headers:
                     response.headers[name] = error.headers[name]
-        except Exception as error:  # noqa: BLE001 - told by its kind alone: its text may hold anything
+        except Exception as error:  # noqa: BLE001 - only its type is logged: its text may contain anything
             _log.error("a request failed: %s", type(error).__name__)
             response = web.Response(status=500, text="internal error")
         response.headers.update(_HEADERS)
@@ -162,11 +162,11 @@ class WebServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets in who may see what there is."""
+        """Refuse requests that are not allowed."""
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            return web.Response(status=204)  # a browser's question, which carries no token
+            return web.Response(status=204)  # a CORS preflight, which carries no token
         given = request.headers
-        asked = Asked(
+        asked = AccessRequest(
             path=request.path,
             host=given.get("Host"),
             authorization=given.get("Authorization"),
@@ -174,7 +174,7 @@ class WebServer:
             agent=given.get("User-Agent"),
             address=request.remote or "",
         )
-        verdict = self._access.judge(asked, time.monotonic())
+        verdict = self._access.check(asked, time.monotonic())
         if not isinstance(verdict, Admitted):
             return web.Response(status=verdict.status, text=verdict.text, headers=dict(verdict.headers))
         response = await handler(request)
@@ -187,7 +187,7 @@ class WebServer:
         return WebAccess(None if token is None else token.get_secret_value(), HostNames(self._config.hosts, host))
 
     def _allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Without a token other pages are kept out: one that is open in a browser nearby could watch along."""
+        """Add CORS headers. Without a token foreign origins get none: any page in a local browser could watch."""
         origin = request.headers.get("Origin")
         if origin is None or not request.path.startswith(("/whep/", "/api/")):
             return
@@ -216,8 +216,8 @@ class WebServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         state = readiness(self._streams, time.monotonic())
-        said = {"ready": state.ready, "silent": state.silent, "unrecorded": state.unrecorded}
-        return web.json_response(said, status=200 if state.ready else 503)
+        body = {"ready": state.ready, "silent": state.silent, "unrecorded": state.unrecorded}
+        return web.json_response(body, status=200 if state.ready else 503)
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(self._metrics), headers={"Content-Type": metrics.CONTENT_TYPE})
@@ -235,7 +235,7 @@ class WebServer:
 
 
 def _check_udp(host: str) -> None:
-    """Raises OSError where WebRTC could have no ports: nobody would notice before the first viewer."""
+    """Raises OSError if WebRTC could not open ports; otherwise only the first viewer would notice."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as tried:
             tried.bind((host, 0))
@@ -244,7 +244,7 @@ def _check_udp(host: str) -> None:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether it is about a fault of the program: bad requests must not fill the log, nor be quoted in it."""
+    """Whether the record is about a bug here: bad requests must neither flood the log nor be quoted in it."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 

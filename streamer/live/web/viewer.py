@@ -1,4 +1,4 @@
-"""One WebRTC viewer: its peer connection and the track that hands it packets which are encoded already."""
+"""One WebRTC viewer: its peer connection and a track of packets that are already encoded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from av.stream import Stream
 from streamer.live.fanout import ClosedError, Subscription
 from streamer.live.packet import TIME_BASE, VideoPacket
 from streamer.live.stream_output import StreamOutput
-from streamer.live.web.ice_addresses import UdpHosts, keep_to
+from streamer.live.web.ice_addresses import UdpHosts, restrict_to
 from streamer.live.web.key_request import on_key_request
 from streamer.live.web.vp8 import SharedVp8, Vp8Packet
 from streamer.live.web.whep_sdp import MAX_CANDIDATES, Fragment, OfferError, codec_of, offered_ufrags, usable_offer
@@ -42,7 +42,7 @@ ViewerCodec = Literal["H264", "VP8"]
 
 
 def video_preferences() -> list[RTCRtpCodecCapability]:
-    """What to agree on: H.264, constrained baseline before baseline, then VP8; with retransmission."""
+    """Codec preferences: H.264 (constrained baseline before baseline), then VP8, both with retransmission."""
     codecs = RTCRtpSender.getCapabilities("video").codecs
     h264 = [codec for codec in codecs if codec.mimeType == "video/H264"]
     h264.sort(key=lambda codec: codec.parameters.get("profile-level-id") != "42e01f")
@@ -54,9 +54,10 @@ def video_preferences() -> list[RTCRtpCodecCapability]:
 
 
 class PacketTrack(MediaStreamTrack):
-    """Hands the packets of a stream to aiortc, which packetises them without encoding; begins at a key frame.
+    """Gives a stream's packets to aiortc, which packetizes them without encoding; starts at a key frame.
 
-    Subscribes when aiortc first asks, that is when the viewer is connected: who never connects costs nothing.
+    Subscribes when aiortc first calls `recv`, which is when the viewer is connected: a viewer that never connects
+    costs nothing.
     """
 
     kind = "video"
@@ -76,7 +77,7 @@ class PacketTrack(MediaStreamTrack):
         return sum(packets.dropped for packets in (self._h264_packets, self._vp8_packets) if packets is not None)
 
     async def recv(self) -> Packet[Stream]:
-        """The next packet. Raises MediaStreamError when the stream or the track is over."""
+        """The next packet. Raises MediaStreamError when the stream or the track has ended."""
         if self.readyState != "live":
             raise MediaStreamError
         packets = self._subscription()
@@ -94,14 +95,14 @@ class PacketTrack(MediaStreamTrack):
         return packet
 
     def request_key(self) -> None:
-        """Ask the encoder that this viewer watches for a key frame."""
+        """Request a key frame from this viewer's encoder."""
         if self.codec == "H264":
             self._output.packets.request_key()
         else:
             self._vp8.request_key()
 
     def stop(self) -> None:
-        """No more packets."""
+        """End the track."""
         if self._h264_packets is not None:
             self._h264_packets.close()
         if self._vp8_packets is not None and self.readyState == "live":
@@ -118,16 +119,16 @@ class PacketTrack(MediaStreamTrack):
         return self._vp8_packets
 
     def _notify(self) -> None:
-        # The loop is closed where the server was torn down without notice; that is not the producer's trouble.
+        # If the server was torn down abruptly the loop is closed; that must not disturb the producer.
         with contextlib.suppress(RuntimeError):
             self._network.call_soon_threadsafe(self._ready.set)
 
 
 class WebViewer:
-    """A WHEP session. `ended` is called, once and from the event loop, when the viewer is gone or the stream is over.
+    """A WHEP session. `ended` is called once, from the event loop, when the viewer is gone or the stream has ended.
 
-    `id` names the session and is hard to guess, `etag` its ICE session, `party` whom it is counted for; it began at
-    `since`, in seconds of `time.monotonic()`. Its UDP ports are on `hosts`.
+    `id` identifies the session and cannot be guessed, `etag` identifies its ICE session, `client` is the key for caps.
+    It started at `since`, in seconds of `time.monotonic()`. Its UDP ports are on `hosts`.
     """
 
     def __init__(
@@ -136,19 +137,19 @@ class WebViewer:
         vp8: SharedVp8,
         servers: Sequence[RTCIceServer],
         hosts: UdpHosts,
-        party: str,
+        client: str,
         ended: Callable[[WebViewer], None],
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.etag = f'"{secrets.token_urlsafe(8)}"'
-        self.stream, self.party = output.name, party
+        self.stream, self.client = output.name, client
         self.since = time.monotonic()
         self._hosts = hosts
         self._ended: Callable[[WebViewer], None] | None = ended
         self._candidates = 0
         self._ufrags: frozenset[str] = frozenset()
         self._track = PacketTrack(output, vp8, f"webrtc-{self.id[:6]}")
-        # An empty list, since None would stand for aiortc's own list of public servers.
+        # An explicit list, even if empty: None would select aiortc's default public servers.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(servers)))
         transceiver = self._peer.addTransceiver(self._track, "sendonly")
         transceiver.setCodecPreferences(video_preferences())
@@ -159,12 +160,12 @@ class WebViewer:
 
     @property
     def connected(self) -> bool:
-        """Whether packets can reach the viewer."""
+        """Whether the peer connection is established."""
         return self._peer.connectionState == "connected"
 
     @property
     def codec(self) -> ViewerCodec:
-        """What the viewer gets, once there is an answer."""
+        """The codec in use, once the offer is answered."""
         return self._track.codec
 
     @property
@@ -173,25 +174,25 @@ class WebViewer:
         return self._track.dropped
 
     async def answer(self, offer: str) -> str:
-        """The SDP answer, all candidates in it. Raises SdpError, OfferError."""
+        """The SDP answer with all candidates. Raises SdpError, OfferError."""
         text = usable_offer(offer)
         self._ufrags = offered_ufrags(text)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(text, "offer"))
-            keep_to(self._peer, self._hosts)
+            restrict_to(self._peer, self._hosts)
             answer = await self._peer.createAnswer()
             codec = codec_of(answer.sdp)
             self._track.codec = "H264" if codec == "H264" else "VP8"
             await self._peer.setLocalDescription(answer)
         except (OperationError, ValueError, KeyError, AssertionError) as error:
             raise OfferError(str(error) or "the offer cannot be answered") from error
-        except Exception as error:  # aiortc takes more of an offer for granted than a stranger's may have
+        except Exception as error:  # aiortc assumes more about an offer than a hostile one provides
             _log.debug("an offer cannot be answered: %s", type(error).__name__)
             raise OfferError("the offer cannot be answered") from error
         return self._peer.localDescription.sdp
 
     async def trickle(self, fragment: Fragment) -> None:
-        """Take in candidates. Raises OfferError where the fragment is for another ICE session: a restart."""
+        """Add candidates. Raises OfferError if the fragment belongs to another ICE session (an ICE restart)."""
         if fragment.ufrag is not None and fragment.ufrag not in self._ufrags:
             raise OfferError("ICE restarts are not supported")
         for candidate in fragment.candidates:
@@ -201,11 +202,11 @@ class WebViewer:
             try:
                 await self._peer.addIceCandidate(candidate)
             except Exception as error:
-                _log.debug("a candidate cannot be taken: %s", type(error).__name__)
+                _log.debug("a candidate was rejected: %s", type(error).__name__)
                 raise OfferError("a candidate cannot be used") from error
 
     async def close(self) -> None:
-        """Tell the viewer (RTCP BYE, DTLS close) and let go of everything."""
+        """Disconnect the viewer (RTCP BYE, DTLS close) and release everything."""
         self._ended = None
         self._deadline.cancel()
         self._track.stop()

@@ -1,4 +1,4 @@
-"""The one VP8 encode of a stream, for all viewers that cannot take H.264."""
+"""The shared VP8 encode of a stream, for all viewers that cannot play H.264."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from streamer.media.shell import Shells
 from streamer.runtime.ffmpeg_log import MUTED
 
 _PIXELS = "yuv420p"
-_QUEUE = 8  # pictures; when libvpx does not keep up it skips rather than lags
-_MAX_STEP = 10.0  # seconds; a longer leap of the source's clock is a jump, not a pause
+_QUEUE = 8  # pictures; if libvpx does not keep up, pictures are skipped rather than delayed
+_MAX_STEP = 10.0  # seconds; a longer step of the source's clock is a jump, not a pause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ class Vp8Packet:
 
 
 class Vp8Encoder:
-    """Masked frames in, a packet each out, in real time. Follows changes of the picture's size."""
+    """Encodes masked frames in real time, one packet each. Follows changes of the picture size."""
 
     def __init__(self) -> None:
         self._context: VideoCodecContext | None = None
@@ -43,9 +43,9 @@ class Vp8Encoder:
         self._last: tuple[float, float] | None = None
 
     def encode(self, masked: MaskedFrame, arrived: float, *, key: bool = False) -> list[Vp8Packet]:
-        """The packet of this picture, a key frame if `key`; `arrived` in seconds of any steady clock.
+        """Encode a picture, as a key frame if `key`; `arrived` is in seconds of any monotonic clock.
 
-        Raises TypeError for any other kind of frame, av.FFmpegError when libvpx fails.
+        Raises TypeError for anything but a MaskedFrame, av.FFmpegError if libvpx fails.
         """
         if not isinstance(masked, MaskedFrame):
             raise TypeError(f"only a MaskedFrame may be encoded, not {type(masked).__name__}")
@@ -60,7 +60,7 @@ class Vp8Encoder:
         return [Vp8Packet(bytes(packet), packet.pts or 0, packet.is_keyframe) for packet in context.encode(video)]
 
     def _step(self, at: float, arrived: float) -> int:
-        """Ticks since the picture before; by the clock on the wall where the source's clock jumps."""
+        """Ticks since the previous picture; by arrival time where the source's clock jumps."""
         last, self._last = self._last, (at, arrived)
         if last is None:
             return 1
@@ -96,10 +96,9 @@ class Vp8Encoder:
 
 
 class SharedVp8:
-    """Encodes `output.frames` in a thread of its own while there is a subscription, and not otherwise.
+    """Encodes `output.frames` in its own thread, but only while there are subscribers.
 
-    To be used from one thread, but for the counters: `encoded` pictures, and those `dropped` because libvpx did not
-    keep up.
+    Not thread-safe, except for its counters: `encoded` pictures, and pictures `dropped` because libvpx lagged.
     """
 
     def __init__(self, output: StreamOutput, failed: Callable[[BaseException], None] = lambda _: None) -> None:
@@ -114,17 +113,17 @@ class SharedVp8:
 
     @property
     def dropped(self) -> int:
-        """Pictures skipped since the start."""
+        """Pictures skipped since the start because libvpx lagged."""
         frames = self._frames
         return self._dropped + (frames.dropped if frames is not None else 0)
 
     @property
     def running(self) -> bool:
-        """Whether there is a thread that encodes."""
+        """Whether the encoding thread is running."""
         return self._thread is not None and self._thread.alive
 
     def subscribe(self, name: str, depth: int, notify: Callable[[], None]) -> Subscription[Vp8Packet]:
-        """See `Fanout.subscribe`; give it back with `release`."""
+        """See `Fanout.subscribe`. End the subscription with `release`."""
         if not self.running:
             self._stop()
             self._start()
@@ -133,14 +132,14 @@ class SharedVp8:
         return self._packets.subscribe(name, depth, notify)
 
     def release(self, subscription: Subscription[Vp8Packet]) -> None:
-        """End a subscription; with the last one the thread ends, within one picture's encode."""
+        """End a subscription. After the last one, the thread stops as soon as it has encoded its current picture."""
         subscription.close()
         self._users -= 1
         if self._users <= 0:
             self._stop()
 
     def request_key(self) -> None:
-        """Ask for a key frame."""
+        """Request a key frame."""
         self._key_wanted = True
 
     def _start(self) -> None:

@@ -1,4 +1,4 @@
-"""WHEP, WebRTC-HTTP egress (draft-ietf-wish-whep, on the model of RFC 9725): an offer in, a masked stream out."""
+"""WHEP, the WebRTC-HTTP Egress Protocol (draft-ietf-wish-whep, modelled on RFC 9725): streams to WebRTC viewers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from aiohttp import web
 from aiortc import RTCIceServer
 
-from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
+from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.ice_addresses import UdpHosts
 from streamer.live.web.viewer import WebViewer
@@ -21,13 +21,13 @@ from streamer.settings.web import WebConfig
 _log = logging.getLogger("veilcast.whep")
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
-_CLOSE_TIME = 2.5  # seconds for all viewers together
+_CLOSE_TIME = 2.5  # seconds to close all viewers
 _RETRY = "5"  # seconds
-_PENDING = Caps(24, 12)  # offers whose viewer has not come yet, in all and of one address
+_PENDING = Caps(24, 12)  # sessions not connected yet, in total and per client address
 
 
 class Whep:
-    """The sessions of all viewers of `streams`. To be used from the event loop, but for `viewers` and `drops`."""
+    """All WHEP sessions. Use it from the event loop only, except for `viewers`, `drops` and `vp8_encodes`."""
 
     def __init__(self, streams: Mapping[str, StreamOutput], config: WebConfig) -> None:
         self._streams = streams
@@ -35,8 +35,8 @@ class Whep:
         self._servers = ice_servers(config)
         self._links = ice_links(config)
         self.hosts: tuple[str, ...] = ("0.0.0.0",)
-        """Addresses that UDP ports are on."""
-        # By the hash of its name, so that how long it takes to find none tells nothing of any.
+        """Addresses to open UDP ports on."""
+        # Keyed by a hash of the ID, so that the time a failed lookup takes reveals nothing about valid IDs.
         self._viewers: dict[bytes, WebViewer] = {}
         self._vp8 = {name: SharedVp8(output, _vp8_failed) for name, output in streams.items()}
         self._lost = dict.fromkeys(streams, 0)
@@ -44,7 +44,7 @@ class Whep:
         self._closing = False
 
     def routes(self) -> list[web.RouteDef]:
-        """Endpoint and sessions; whoever mounts them asks for the token."""
+        """Routes of endpoint and sessions. The caller is responsible for checking the token."""
         endpoint, session = "/whep/{name}", "/whep/{name}/{id}"
         return [
             web.post(endpoint, self._post),
@@ -55,20 +55,20 @@ class Whep:
         ]
 
     def viewers(self, name: str) -> int:
-        """Viewers of that stream that are connected. For any thread."""
+        """The number of connected viewers of a stream. Thread-safe."""
         return sum(viewer.connected for viewer in list(self._viewers.values()) if viewer.stream == name)
 
     def drops(self, name: str) -> dict[str, int]:
-        """Packets of that stream lost by viewers that lagged, and pictures skipped by the VP8 encoder. Any thread."""
+        """A stream's packets lost by lagging viewers, and pictures skipped by the VP8 encoder. Thread-safe."""
         lost = sum(viewer.dropped for viewer in list(self._viewers.values()) if viewer.stream == name)
         return {"webrtc": self._lost[name] + lost, "vp8": self._vp8[name].dropped}
 
     def vp8_encodes(self, name: str) -> int:
-        """Pictures of that stream that were encoded as VP8. For any thread."""
+        """How many pictures of a stream were encoded as VP8. Thread-safe."""
         return self._vp8[name].encoded
 
     async def close(self) -> None:
-        """End all sessions; within three seconds."""
+        """End all sessions, within three seconds."""
         self._closing = True
         for viewer in list(self._viewers.values()):
             self._ended(viewer)
@@ -79,16 +79,16 @@ class Whep:
         output = self._stream(request)
         _expect(request, SDP)
         offer = await _text(request)
-        party = party_of(request.remote or "")
-        self._make_room(party)
+        client = client_key(request.remote or "")
+        self._make_room(client)
         hosts = UdpHosts(self.hosts, _reached(request))
-        viewer = WebViewer(output, self._vp8[output.name], self._servers, hosts, party, self._ended)
+        viewer = WebViewer(output, self._vp8[output.name], self._servers, hosts, client, self._ended)
         self._viewers[_hashed(viewer.id)] = viewer
         try:
             answer = await viewer.answer(offer)
         except BaseException as error:
             if isinstance(error, OfferError) and _hashed(viewer.id) not in self._viewers:
-                raise _busy() from error  # it has had to give way while it was answered
+                raise _busy() from error  # it was evicted while its offer was being answered
             self._ended(viewer)
             if isinstance(error, SdpError):
                 raise web.HTTPBadRequest(text=str(error)) from error
@@ -112,7 +112,7 @@ class Whep:
         _expect(request, FRAGMENT)
         match = request.headers.get("If-Match", "*")
         if match != "*" and viewer.etag not in [tag.strip() for tag in match.split(",")]:
-            raise web.HTTPPreconditionFailed(text="that ICE session is over")
+            raise web.HTTPPreconditionFailed(text="that ICE session has ended")
         try:
             await viewer.trickle(parse_fragment(await _text(request)))
         except SdpError as error:
@@ -147,19 +147,19 @@ class Whep:
             raise web.HTTPNotFound(text="no such session")
         return viewer
 
-    def _make_room(self, party: str) -> None:
-        """Have the oldest offer that came to nothing give way, where there are too many. Raises HTTPException."""
+    def _make_room(self, client: str) -> None:
+        """Evict the oldest session that never connected if there are too many. Raises HTTPException if none can go."""
         if self._closing:
             raise _busy()
         for caps in (_PENDING, Caps(self._limit, self._limit)):
             viewers = [viewer for viewer in self._viewers.values() if caps is not _PENDING or not viewer.connected]
-            places = [Place(each, each.party, None if each.connected else each.since) for each in viewers]
+            slots = [Slot(each, each.client, None if each.connected else each.since) for each in viewers]
             try:
-                leaves = make_room(places, party, caps)
+                evicted = pick_eviction(slots, client, caps)
             except FullError:
                 raise _busy() from None
-            if leaves is not None:
-                self._ended(leaves)
+            if evicted is not None:
+                self._ended(evicted)
 
     def _ended(self, viewer: WebViewer) -> None:
         if self._viewers.pop(_hashed(viewer.id), None) is not None:
@@ -173,14 +173,14 @@ class Whep:
 
 
 def ice_servers(config: WebConfig) -> list[RTCIceServer]:
-    """What aiortc is to use: the configured servers and no others."""
+    """The configured STUN and TURN servers, for aiortc."""
     stun = [RTCIceServer(url) for url in config.stun]
     turn = [RTCIceServer(relay.url, relay.user, relay.password.get_secret_value()) for relay in config.turn]
     return stun + turn
 
 
 def ice_links(config: WebConfig) -> list[str]:
-    """The same for the viewer, as values of `Link` headers (RFC 9725, 4.6)."""
+    """The configured servers for the viewer, as values of `Link` headers (RFC 9725, 4.6)."""
     stun = [f'<{url}>; rel="ice-server"' for url in config.stun]
     turn = [
         f'<{relay.url}>; rel="ice-server"; username={_quoted(relay.user)}; '
@@ -195,7 +195,7 @@ def _busy() -> web.HTTPException:
 
 
 def _reached(request: web.Request) -> str:
-    """The address of this machine that the request came in at."""
+    """The local address that received the request."""
     name: tuple[str, int] | None = request.get_extra_info("sockname")
     return name[0] if name else ""
 
@@ -210,7 +210,7 @@ def _quoted(text: str) -> str:
 
 def _expect(request: web.Request, content_type: str) -> None:
     if request.content_type != content_type:
-        raise web.HTTPUnsupportedMediaType(text=f"{content_type} is expected")
+        raise web.HTTPUnsupportedMediaType(text=f"the content type must be {content_type}")
 
 
 async def _text(request: web.Request) -> str:

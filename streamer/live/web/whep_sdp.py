@@ -1,4 +1,4 @@
-"""The SDP that WHEP carries: offers, answers and trickled candidates. Text in, facts out."""
+"""Parses the SDP of WHEP: offers, answers and trickled candidates. No I/O."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from aiortc import RTCIceCandidate
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-MAX_CANDIDATES = 64  # of one viewer; browsers send about ten
-MAX_MEDIA = 8  # sections of an offer
+MAX_CANDIDATES = 64  # per viewer; browsers send about ten
+MAX_MEDIA = 8  # media sections per offer
 
 
 class SdpError(ValueError):
@@ -18,23 +18,23 @@ class SdpError(ValueError):
 
 
 class OfferError(ValueError):
-    """SDP, but nothing that this server can answer with a picture."""
+    """Valid SDP, but not an offer that this server can answer with video."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Trickled candidates (RFC 8840, `application/trickle-ice-sdpfrag`); `ufrag` tells the ICE session they are for."""
+    """Trickled candidates (RFC 8840, `application/trickle-ice-sdpfrag`); `ufrag` identifies the ICE session."""
 
     ufrag: str | None
     candidates: tuple[RTCIceCandidate, ...]
 
 
 def usable_offer(text: str) -> str:
-    """The offer, without candidates that are of no use here and without the end of candidates.
+    """The offer without unusable candidates and without its end-of-candidates line.
 
-    Browsers hide their address behind an mDNS name. Asking the network for it would send packets to who is no peer,
-    and is not needed: the browser's own checks tell its address. They may come after the end of candidates, which
-    would have aioice give up at once. Raises SdpError, OfferError.
+    Browsers hide their address behind an mDNS name. Resolving it would send packets to machines that are not the peer,
+    and is not needed: the browser's own connectivity checks reveal its address. Those checks may arrive after the end
+    of candidates, at which aioice would give up, so that line is removed. Raises SdpError, OfferError.
     """
     if not text.startswith("v=0"):
         raise SdpError("the offer is not SDP")
@@ -65,7 +65,7 @@ def usable_offer(text: str) -> str:
 
 
 def codec_of(answer: str) -> str:
-    """Name of the codec that the answer agrees on for the first video: `H264` or `VP8`. Raises OfferError."""
+    """The codec that the answer selects for the first video section: `H264` or `VP8`. Raises OfferError."""
     for media in SessionDescription.parse(answer).media:
         if media.kind == "video" and media.rtp.codecs and media.direction == "sendonly":
             return media.rtp.codecs[0].name.upper()
@@ -73,7 +73,7 @@ def codec_of(answer: str) -> str:
 
 
 def parse_fragment(text: str) -> Fragment:
-    """The candidates that are of use here, at most `MAX_CANDIDATES`. Raises SdpError."""
+    """Parse a fragment; keeps at most `MAX_CANDIDATES` usable candidates. Raises SdpError."""
     ufrag: str | None = None
     candidates: list[RTCIceCandidate] = []
     index, mid = -1, None
@@ -94,7 +94,7 @@ def parse_fragment(text: str) -> Fragment:
 
 
 def offered_ufrags(offer: str) -> frozenset[str]:
-    """ICE user name fragments of an offer."""
+    """The ICE username fragments in an offer."""
     media = SessionDescription.parse(offer).media
     return frozenset(m.ice.usernameFragment for m in media if m.ice and m.ice.usernameFragment)
 

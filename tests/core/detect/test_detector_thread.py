@@ -66,7 +66,7 @@ def test_no_more_than_depth_are_under_way(gate: Gate) -> None:
     with DetectorThread(lambda: gate, depth=3) as thread:
         assert [thread.try_submit(sample(index)) for index in range(5)] == [True, True, True, False, False]
         assert gate.entered.wait(WAIT)
-        assert not thread.try_submit(sample(3)), "the sample being looked at is under way, too"
+        assert not thread.try_submit(sample(3)), "the sample being scanned is in flight, too"
         gate.open.set()
         get(thread)
         assert thread.try_submit(sample(3)), "a verdict that was taken makes room"

@@ -1,4 +1,4 @@
-"""The sampler looks often while the picture moves, seldom while it stands, and always where a scene begins."""
+"""The sampler samples often while the picture moves, rarely while it is still, and always where a scene starts."""
 
 from __future__ import annotations
 

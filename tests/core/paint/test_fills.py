@@ -1,4 +1,4 @@
-"""Averages are kept for a while, and never for longer or for something else."""
+"""Averages are kept for a while, never longer, and never for another region."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_region_without_a_name_is_never_kept() -> None:
     assert averages.taken == 2
 
 
-def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
+def test_a_region_that_was_absent_for_a_frame_starts_over() -> None:
     fills, averages = Fills(1.0, smooth=True), _Averages()
     list(_run(fills, averages, [0.0]))
     fills.begin(0.1)
@@ -61,7 +61,7 @@ def test_a_region_that_was_away_for_a_frame_begins_anew() -> None:
     assert averages.taken == 2
 
 
-def test_averages_of_other_parts_are_taken_anew() -> None:
+def test_other_parts_get_new_averages() -> None:
     fills = Fills(1.0, smooth=True)
     list(_run(fills, _Averages(), [0.0]))
     fills.begin(0.1)

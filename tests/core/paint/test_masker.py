@@ -125,7 +125,7 @@ BAD = [
 
 @pytest.mark.parametrize("cover", [Cover.SETTLED, Cover.HELD])
 @pytest.mark.parametrize("bad", BAD, ids=str)
-def test_a_box_that_makes_no_sense_covers_the_whole_frame(bad: Box, cover: Cover) -> None:
+def test_an_invalid_box_covers_the_whole_frame(bad: Box, cover: Cover) -> None:
     frame = checkered()
     verdict = Verdict(cover, (Region(Box(10, 10, 20, 20)), Region(bad)), 0.25)
     masked = Masker(mask_config()).mask(frame, verdict)

@@ -51,7 +51,7 @@ def test_averages_of_one_track_are_not_shown_for_another() -> None:
         assert copies(masked)[0][125, 227] == level
 
 
-def test_a_face_that_trembles_is_painted_in_one_place() -> None:
+def test_a_face_that_jitters_is_painted_in_one_place() -> None:
     masker = Masker(mask_config(style="solid", shape="box", soft_edge=0))
     painted = []
     for i, dx in enumerate((0, 1, 0, -1, 1, 0)):
@@ -73,7 +73,7 @@ def test_a_large_face_that_moves_a_little_aslant_is_covered_whole() -> None:
         assert not (is_raw(plane) & touched(plane, box, "ellipse")).any()
 
 
-def test_a_track_that_was_away_behind_a_blanket_begins_anew() -> None:
+def test_a_track_that_was_absent_behind_a_blanket_starts_over() -> None:
     masker = Masker(mask_config())
     shown = []
     for time, level, verdict in ((0.0, 60, _tracked(FACE)), (0.1, 90, BLANKET), (0.2, 180, _tracked(FACE))):

@@ -38,7 +38,7 @@ def painted(masker: Masker, videos: Sequence[av.VideoFrame], verdicts: Sequence[
 def covered(
     config: MaskConfig, zones: Sequence[ZoneConfig], pixels: str, verdicts: Sequence[Verdict], turn: int
 ) -> list[list[Samples]]:
-    """For every frame and plane, where nothing of the raw picture is left: white stays white where black stays black."""
+    """For every frame and plane, the samples in which nothing of the raw picture is left: black and white agree."""
     whole = []
     for value in (0, 1):
         videos = [av.VideoFrame(*SIZE, pixels) for _ in verdicts]

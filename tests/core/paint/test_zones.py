@@ -145,6 +145,6 @@ def test_zones_are_drawn_once_for_each_picture_and_few_are_kept(monkeypatch: pyt
         ({"points": ((0, 0), (1, 0), (0, 1)), "unit": "percent"}, "unit"),
     ],
 )
-def test_zones_that_cannot_be_meant_are_refused(zone: dict[str, object], message: str) -> None:
+def test_invalid_zones_are_rejected(zone: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=f"(?s){message}"):
         ZoneConfig.model_validate(zone)

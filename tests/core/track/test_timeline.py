@@ -1,4 +1,4 @@
-"""The timeline: what each frame's cover rests on, and that memory stays flat."""
+"""The timeline: how each frame is covered, and that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from core.track.timeline import Timeline
 from tests.rigs.fakes import found, numbered
 
 CONFIG = TrackConfig(
-    birth_score=0.5, keep_score=0.3, hold=0.2, bridge=0.6, back_fill=0.1, margin=1.2, growth=0.5, sure_score=0.6
+    new_track_score=0.5,
+    min_score=0.3,
+    hold=0.2,
+    max_gap=0.6,
+    back_fill=0.1,
+    margin=1.2,
+    growth=0.5,
+    confident_score=0.6,
 )
 STEP = 0.1
 MAX_AGE = 0.35
@@ -76,14 +83,14 @@ def test_mask_age_is_the_time_since_the_newest_verdict() -> None:
     [
         pytest.param(None, id="failed"),
         pytest.param([found(math.nan, 0, 10, 10)], id="box that is no number"),
-        pytest.param([FACE, found(0, 0, math.inf, 10)], id="infinite box beside a sound one"),
+        pytest.param([FACE, found(0, 0, math.inf, 10)], id="infinite box beside a valid one"),
         pytest.param([found(10, 10, 10, 40)], id="empty box"),
         pytest.param([found(0, 0, 10, 10, math.nan)], id="score that is no number"),
         pytest.param([found(0, 0, 10, 10, 1.5)], id="score above 1"),
         pytest.param([found(0, 0, 10, 10, -0.1)], id="score below 0"),
     ],
 )
-def test_what_cannot_be_believed_is_no_verdict(detections: list[Detection] | None) -> None:
+def test_an_invalid_answer_is_no_verdict(detections: list[Detection] | None) -> None:
     timeline = timeline_of(3)
     assert not timeline.observe(moment(0), detections)
     assert [(v.cover, v.regions) for _, v in timeline.release(math.inf)] == [(B, ())] * 3
@@ -133,7 +140,7 @@ def test_boxes_between_two_verdicts_lie_between() -> None:
 
 
 def test_late_release_forgets_nothing_that_early_release_knew() -> None:
-    """Frames given out one by one get the same regions as all at once, when all verdicts were there."""
+    """Frames released one by one get the same regions as frames released together, if all verdicts were there."""
     path = [found(20 * i, 50, 20 * i + 40, 100) for i in range(60)]
 
     def told() -> Timeline:

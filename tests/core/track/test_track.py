@@ -1,4 +1,4 @@
-"""One track: what it paints at every instant, and what it may forget."""
+"""One track: what it paints at every instant, and what it may drop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.frame import Origin, Region
 from core.geometry import Box
 from core.track.track import Observation, Track
 
-CONFIG = TrackConfig(margin=1.2, growth=0.5, hold=0.3, back_fill=0.1, bridge=1.0, sure_score=0.6, bend=0.15)
+CONFIG = TrackConfig(margin=1.2, growth=0.5, hold=0.3, back_fill=0.1, max_gap=1.0, confident_score=0.6, bend=0.15)
 FAR = 500.0  # from every edge
 
 
@@ -21,8 +21,8 @@ def seen(time: float, x: float = FAR, side: float = 40.0, score: float = 0.9) ->
     return Observation(time, Box(x, FAR, x + side, FAR + side), score)
 
 
-def track_of(*observations: Observation, born_after: float | None = None) -> Track:
-    return Track(0, "face", list(observations), observations[0].time, born_after)
+def track_of(*observations: Observation, last_absent: float | None = None) -> Track:
+    return Track(0, "face", list(observations), observations[0].time, last_absent)
 
 
 def holds(regions: list[Region], face: Box) -> bool:
@@ -37,13 +37,13 @@ def test_first_last_and_score() -> None:
 
 
 def test_adding_at_both_ends() -> None:
-    track = track_of(seen(1.0), born_after=0.8)
+    track = track_of(seen(1.0), last_absent=0.8)
     track.add(seen(1.2, score=0.4), strong=False)
     assert track.strong_time == 1.0
     track.add(seen(1.4), strong=True)
     assert track.strong_time == 1.4
     track.prepend(seen(0.8), 0.6)
-    assert [o.time for o in track.observations] == [0.8, 1.0, 1.2, 1.4] and track.born_after == 0.6
+    assert [o.time for o in track.observations] == [0.8, 1.0, 1.2, 1.4] and track.last_absent == 0.6
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_life_of_a_single_sighting(time: float, painted: bool) -> None:
 
 @pytest.mark.parametrize(("time", "painted"), [(0.9, False), (1.0, True), (1.15, True), (1.2, False), (1.25, False)])
 def test_nothing_is_painted_outside_its_scene(time: float, painted: bool) -> None:
-    track = track_of(seen(1.1), born_after=0.5)
+    track = track_of(seen(1.1), last_absent=0.5)
     track.scene_start, track.scene_end = 1.0, 1.2
     assert bool(track.regions_at(time, CONFIG)) == painted
 
@@ -78,20 +78,22 @@ def test_between_sightings_the_face_is_covered_wherever_it_is_on_the_straight_li
 
 
 def test_a_long_gap_keeps_what_each_end_alone_would_have_covered() -> None:
-    a, b = seen(0.0, 500), replace(seen(0.8, 540), since=0.7, missed=0.1)
+    a, b = seen(0.0, 500), replace(seen(0.8, 540), previous_sample=0.7, missed=0.1)
     track = track_of(a, b)
     assert holds(track.regions_at(0.29, CONFIG), a.box) and holds(track.regions_at(0.51, CONFIG), b.box)
     assert len(track.regions_at(0.4, CONFIG)) == 1, "in the middle only the way between them is painted"
 
 
-def test_while_the_detector_is_silent_a_face_may_have_gone_anywhere_near() -> None:
+def test_until_the_detector_answers_the_mask_grows() -> None:
     face = seen(1.0, 500, 40)
     track = track_of(face)
     track.miss(1.0)
     away = 40 * 1.25 * 0.4  # at a speed that nobody has seen yet: one and a quarter sides a second
     [told], [untold] = (track.regions_at(1.4, CONFIG.model_copy(update={"hold": 0.5}), heard) for heard in (1.4, 1.0))
     assert holds([untold], face.box.moved(away, 0)) and holds([untold], face.box.moved(-away, 0))
-    assert not holds([told], face.box.moved(away, 0)), "it was looked for and is not to be found: what is near is clear"
+    assert not holds([told], face.box.moved(away, 0)), (
+        "the detector has answered without it: its surroundings are clear"
+    )
 
 
 times = st.lists(st.integers(0, 200).map(lambda t: t / 50), min_size=1, max_size=20, unique=True).map(sorted)
@@ -129,7 +131,7 @@ def test_every_painted_box_is_at_least_as_large_as_the_face(moments: list[float]
         (1.25, [Origin.CARRIED], 0.5),
     ],
 )
-def test_every_region_says_what_it_rests_on(time: float, origins: list[Origin], score: float) -> None:
+def test_every_region_says_what_it_is_based_on(time: float, origins: list[Origin], score: float) -> None:
     track = track_of(seen(1.0, score=0.9), seen(1.2, score=0.5))
     track.miss(1.3)
     regions = track.regions_at(time, CONFIG)

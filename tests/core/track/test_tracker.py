@@ -1,4 +1,4 @@
-"""The tracker: born at once, linked through time, never across a cut, and never dropped where it may still be."""
+"""The tracker: tracks start at once, are never linked across a cut, and last while the face may be there."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from core.track.tracker import Tracker, _distance, _out_of_reach, _spot
 from tests.rigs.fakes import found
 
 CONFIG = TrackConfig(
-    birth_score=0.5,
-    keep_score=0.3,
-    weak=0.4,
-    bridge=1.0,
-    sure_score=0.7,
+    new_track_score=0.5,
+    min_score=0.3,
+    max_weak=0.4,
+    max_gap=1.0,
+    confident_score=0.7,
     hold=0.3,
     back_fill=0.1,
     margin=1.2,
     growth=0.5,
-    reach=4.0,
-    leap=0.3,
+    jump_distance=4.0,
+    jump_gap=0.3,
     bend=0.15,
 )
 
 
 def at(x: float, score: float = 0.9, y: float = 100.0, side: float = 40.0, label: str = "face") -> Detection:
-    """A face with its middle at `(x, y)`."""
+    """A face centred at `(x, y)`."""
     return found(x - side / 2, y - side / 2, x + side / 2, y + side / 2, score, label)
 
 
 def tracked(*samples: tuple[float, Sequence[Detection]], config: TrackConfig = CONFIG) -> Tracker:
     tracker = Tracker(config)
-    tracker.cut(-math.inf)
+    tracker.start_scene(-math.inf)
     for time, detections in samples:
         tracker.update(time, detections)
     return tracker
 
 
 def is_masked(tracker: Tracker, time: float, detection: Detection) -> bool:
-    """Whether one region covers the whole of where the face is."""
+    """Whether a single region covers the whole face."""
     b = detection.box
     return any(
         r.box.x0 <= b.x0 and r.box.y0 <= b.y0 and r.box.x1 >= b.x1 and r.box.y1 >= b.y1 for r in tracker.regions(time)
     )
 
 
-@pytest.mark.parametrize(("score", "born"), [(1.0, 1), (0.9, 1), (0.5, 1), (0.49, 0), (0.3, 0), (0.29, 0), (0.0, 0)])
-def test_one_sample_is_enough(score: float, born: int) -> None:
+@pytest.mark.parametrize(("score", "started"), [(1.0, 1), (0.9, 1), (0.5, 1), (0.49, 0), (0.3, 0), (0.29, 0), (0.0, 0)])
+def test_one_sample_is_enough(score: float, started: int) -> None:
     tracker = tracked((0, [at(100, score)]))
-    assert tracker.born == born
-    assert is_masked(tracker, 0, at(100)) == bool(born)
+    assert tracker.track_count == started
+    assert is_masked(tracker, 0, at(100)) == bool(started)
 
 
-def test_every_face_of_a_sample_is_born() -> None:
+def test_every_face_of_a_sample_starts_a_track() -> None:
     tracker = tracked((0, [at(100), at(105), at(300), at(300, label="plate")]))
-    assert tracker.born == 4
+    assert tracker.track_count == 4
     assert {region.label for region in tracker.regions(0)} == {"face", "plate"}
 
 
@@ -79,47 +79,47 @@ def test_every_face_of_a_sample_is_born() -> None:
     ],
 )
 def test_linking(second: Detection, tracks: int) -> None:
-    assert tracked((0, [at(100)]), (0.1, [second])).born == tracks
+    assert tracked((0, [at(100)]), (0.1, [second])).track_count == tracks
 
 
 def test_two_faces_that_stay_apart_keep_their_tracks() -> None:
     path = [(i / 10, [at(100 + 15 * i), at(600 - 15 * i)]) for i in range(20)]
-    assert tracked(*path).born == 2
+    assert tracked(*path).track_count == 2
 
 
 def test_velocity_is_followed() -> None:
     # Each step is longer than a face may stray from where it stood, not from where it was heading.
     path = [(0.0, [at(100)]), (0.1, [at(125)]), (0.2, [at(160)]), (0.3, [at(205)]), (0.4, [at(255)])]
-    assert tracked(*path, config=CONFIG.model_copy(update={"leap": 0.0})).born == 1
+    assert tracked(*path, config=CONFIG.model_copy(update={"jump_gap": 0.0})).track_count == 1
 
 
 @pytest.mark.parametrize(
     ("second", "time", "tracks"),
     [
-        pytest.param(at(210), 0.2, 1, id="leap of several times the size"),
+        pytest.param(at(210), 0.2, 1, id="jump of several times the size"),
         pytest.param(at(210), 0.35, 2, id="too late"),
-        pytest.param(at(210, 0.45), 0.2, 1, id="too weak: neither linked nor born"),
+        pytest.param(at(210, 0.45), 0.2, 1, id="too weak: neither linked nor a new track"),
         pytest.param(at(210, side=70), 0.2, 2, id="size must be alike"),
         pytest.param(at(900), 0.2, 2, id="too far"),
     ],
 )
-def test_leap(second: Detection, time: float, tracks: int) -> None:
+def test_jump(second: Detection, time: float, tracks: int) -> None:
     tracker = tracked((0, [at(100)]), (time, [second]))
-    assert tracker.born == tracks
+    assert tracker.track_count == tracks
     half_way = second.box.lerp(at(100).box, 0.5)
-    leapt = tracks == 1 and second.score >= CONFIG.birth_score
-    assert is_masked(tracker, time / 2, Detection(half_way, 1, "fake")) == leapt
+    jumped = tracks == 1 and second.score >= CONFIG.new_track_score
+    assert is_masked(tracker, time / 2, Detection(half_way, 1, "fake")) == jumped
 
 
-def test_a_leap_covers_both_ends_as_if_they_were_two_faces() -> None:
+def test_a_jump_covers_both_ends_as_if_they_were_two_faces() -> None:
     tracker = tracked((0, [at(100)]), (0.2, [at(210)]))
     for time in (0.05, 0.1, 0.15):
         assert is_masked(tracker, time, at(100)) and is_masked(tracker, time, at(210))
 
 
-def test_the_nearest_detection_wins_over_a_leap() -> None:
+def test_the_nearest_detection_wins_over_a_jump() -> None:
     tracker = tracked((0, [at(100)]), (0.2, [at(205), at(104)]))
-    assert tracker.born == 2
+    assert tracker.track_count == 2
     assert is_masked(tracker, 0.1, at(102))
 
 
@@ -131,12 +131,12 @@ def test_the_nearest_detection_wins_over_a_leap() -> None:
         pytest.param(0.8, (0.9, 0.9), True, id="long and sure"),
         pytest.param(0.8, (0.55, 0.9), False, id="long and unsure before"),
         pytest.param(0.8, (0.9, 0.55), False, id="long and unsure after"),
-        pytest.param(1.2, (0.9, 0.9), False, id="longer than bridge"),
+        pytest.param(1.2, (0.9, 0.9), False, id="longer than max_gap"),
     ],
 )
-def test_bridge(gap: float, scores: tuple[float, float], joined: bool) -> None:
+def test_max_gap(gap: float, scores: tuple[float, float], joined: bool) -> None:
     tracker = tracked((0, [at(100, scores[0])]), (gap / 2, []), (gap, [at(100, scores[1])]))
-    assert tracker.born == (1 if joined else 2)
+    assert tracker.track_count == (1 if joined else 2)
     if joined:
         assert all(is_masked(tracker, gap * part / 10, at(100)) for part in range(11))
 
@@ -146,7 +146,7 @@ def test_bridge(gap: float, scores: tuple[float, float], joined: bool) -> None:
     [(0.9, 0.1, True), (0.9, 0.29, True), (0.9, 0.31, False), (0.6, 0.14, True), (0.6, 0.16, False)],
 )
 def test_hold(score: float, age: float, masked: bool) -> None:
-    """A sure face is carried on for `hold`, one that was never sure half as long; samples without it change nothing."""
+    """A confident face is held for `hold`, any other half as long; samples without it change nothing."""
     tracker = tracked((0, [at(100, score)]), (0.01, []), (0.02, []), (0.9, []))
     assert is_masked(tracker, age, at(100)) == masked
 
@@ -158,33 +158,33 @@ def test_hold(score: float, age: float, masked: bool) -> None:
 def test_one_sample_without_it_does_not_end_a_face_however_far_apart_samples_are(
     score: float, age: float, masked: bool
 ) -> None:
-    """Recordings of two pictures a second exist: `hold` alone would uncover a face that one sample lacks."""
+    """Some recordings have 2 fps: `hold` alone would uncover a face that one sample lacks."""
     tracker = tracked((0, [at(100, score)]), (0.5, []), (1.0, []))
     assert is_masked(tracker, age, at(100)) == masked
 
 
 def test_a_detector_that_was_silent_for_long_has_not_seen_the_face_go() -> None:
     tracker = tracked((0, [at(100)]), (1.5, []))
-    assert is_masked(tracker, 0.9, at(100)) and not is_masked(tracker, 1.1, at(100)), "for `bridge` at most"
+    assert is_masked(tracker, 0.9, at(100)) and not is_masked(tracker, 1.1, at(100)), "for `max_gap` at most"
 
 
-def test_what_is_said_of_the_next_scene_is_nothing_of_a_face_in_this_one() -> None:
+def test_verdicts_on_the_next_scene_do_not_end_a_face_in_this_one() -> None:
     tracker = tracked((0, [at(100)]))
-    tracker.cut(0.5)
+    tracker.start_scene(0.5)
     tracker.update(0.5, [])
     assert is_masked(tracker, 0.45, at(100)) and not is_masked(tracker, 0.5, at(100))
 
 
-def test_two_unsure_faces_taken_for_one_are_both_covered_all_the_time_between_two_samples() -> None:
+def test_two_uncertain_faces_taken_for_one_are_both_covered_all_the_time_between_two_samples() -> None:
     tracker = tracked((0.0, [at(100, 0.6)]), (0.35, [at(135, 0.6)]))
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     for time in (0.01, 0.2, 0.34):
         assert is_masked(tracker, time, at(100)) and is_masked(tracker, time, at(135))
 
 
 def test_a_face_found_again_is_covered_where_it_was_up_to_the_sample_that_lacked_it() -> None:
     tracker = tracked((0.0, [at(100)]), (0.35, []), (0.7, [at(130)]))
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     assert is_masked(tracker, 0.35, at(100)) and is_masked(tracker, 0.35, at(130))
 
 
@@ -194,9 +194,9 @@ def test_a_face_that_is_still_held_is_not_forgotten() -> None:
     assert is_masked(tracker, 0.8, at(100))
 
 
-def test_successive_samples_link_unsure_faces_however_far_apart_they_are() -> None:
+def test_successive_samples_link_uncertain_faces_however_far_apart_they_are() -> None:
     tracker = tracked((0.0, [at(100, 0.6)]), (0.35, [at(110, 0.4)]))
-    assert tracker.born == 1 and is_masked(tracker, 0.35, at(110))
+    assert tracker.track_count == 1 and is_masked(tracker, 0.35, at(110))
     tracker = tracked((0.0, [at(100, 0.4)]), (0.35, [at(110, 0.6)]))
     assert is_masked(tracker, 0.0, at(100)), "and backwards"
     tracker = tracked((0.0, [at(100, 0.4)]), (0.35, []), (0.7, [at(110, 0.6)]))
@@ -207,16 +207,16 @@ def test_a_face_is_not_taken_for_gone_while_the_detector_is_silent() -> None:
     tracker = tracked((0, [at(100)]))
     assert is_masked(tracker, 5.0, at(100)), "past `max_mask_age` the whole frame is masked"
     tracker.update(0.3, [])
-    assert is_masked(tracker, 5.0, at(100)), "one look without it is not enough"
+    assert is_masked(tracker, 5.0, at(100)), "one sample without it is not enough"
     tracker.update(0.5, [])
     assert not is_masked(tracker, 0.5, at(100)) and not is_masked(tracker, 5.0, at(100))
 
 
 @pytest.mark.parametrize(("x", "longer"), [(21.0, True), (320.0, False), (619.0, True)])
 def test_what_reaches_the_edge_is_masked_for_longer(x: float, longer: bool) -> None:
-    """What is left of a face there is hard to find."""
+    """The rest of a face there is hard to detect."""
     tracker = Tracker(CONFIG)
-    tracker.cut(-math.inf)
+    tracker.start_scene(-math.inf)
     tracker.update(1.0, [at(x)], (640.0, 360.0))
     for time in (1.1, 1.9):
         tracker.update(time, [], (640.0, 360.0))
@@ -237,17 +237,17 @@ def test_a_held_box_covers_where_the_face_was_and_where_it_was_heading() -> None
     [(0.3, False), (0.39, False), (0.41, True), (0.5, True), (0.75, True), (1.0, True), (1.25, True), (1.35, False)],
 )
 def test_back_fill(time: float, masked: bool) -> None:
-    """From the sample before the first sighting, and `back_fill` further, up to the end of `hold`."""
+    """From `back_fill` before the previous sample to the end of `hold`."""
     tracker = tracked((0, []), (0.5, []), (1.0, [at(100)]), (1.1, []), (1.9, []))
     assert is_masked(tracker, time, at(100)) == masked
 
 
-def test_on_the_first_sample_of_a_scene_there_is_nothing_to_reach_back_for_but_back_fill() -> None:
+def test_a_face_on_the_first_sample_of_a_scene_gets_only_back_fill() -> None:
     tracker = tracked((1.0, [at(100)]))
     assert is_masked(tracker, 0.95, at(100)) and not is_masked(tracker, 0.85, at(100))
 
 
-def test_weak_finds_before_the_birth_become_part_of_the_track() -> None:
+def test_weak_detections_before_the_start_become_part_of_the_track() -> None:
     samples: tuple[tuple[float, list[Detection]], ...] = (
         (0.0, []),
         (0.1, [at(100, 0.4)]),
@@ -255,22 +255,24 @@ def test_weak_finds_before_the_birth_become_part_of_the_track() -> None:
         (0.3, [at(120)]),
     )
     tracker = tracked(*samples)
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     for time, detections in samples[1:]:
         assert all(is_masked(tracker, time, detection) for detection in detections)
-    assert is_masked(tracker, 0.01, at(100)), "back-fill starts from the weak find, not from the birth"
+    assert is_masked(tracker, 0.01, at(100)), (
+        "back-fill starts from the weak detection, not from the start of the track"
+    )
 
 
 @pytest.mark.parametrize(
-    "weak", [pytest.param(at(400, 0.4), id="elsewhere"), pytest.param(at(100, 0.2), id="below keep_score")]
+    "weak", [pytest.param(at(400, 0.4), id="elsewhere"), pytest.param(at(100, 0.2), id="below min_score")]
 )
-def test_weak_finds_that_do_not_fit_are_left_out(weak: Detection) -> None:
+def test_weak_detections_that_do_not_fit_are_left_out(weak: Detection) -> None:
     tracker = tracked((0.0, []), (0.05, [weak]), (0.3, [at(100)]))
     assert not is_masked(tracker, 0.05, at(400))
     assert not is_masked(tracker, -0.06, at(100)), "back-fill starts from the birth"
 
 
-def test_weak_finds_alone_end_a_track() -> None:
+def test_weak_detections_alone_end_a_track() -> None:
     tracker = tracked((0.0, [at(100)]), *((i / 10, [at(100, 0.4)]) for i in range(1, 12)))
     assert is_masked(tracker, 0.4, at(100))
     assert not is_masked(tracker, 0.9, at(100))
@@ -278,31 +280,31 @@ def test_weak_finds_alone_end_a_track() -> None:
 
 def test_a_strong_sighting_keeps_weak_ones_going() -> None:
     tracker = tracked(*((i / 10, [at(100, 0.9 if i % 4 == 0 else 0.4)]) for i in range(20)))
-    assert tracker.born == 1
+    assert tracker.track_count == 1
     assert all(is_masked(tracker, i / 10, at(100)) for i in range(20))
 
 
 def test_nothing_goes_on_across_a_cut() -> None:
     tracker = Tracker(CONFIG)
-    tracker.cut(0.0)
+    tracker.start_scene(0.0)
     tracker.update(0.0, [at(100)])
     tracker.update(0.9, [at(100)])
-    tracker.cut(1.0)
+    tracker.start_scene(1.0)
     tracker.update(1.0, [at(400), at(100)])
-    assert tracker.born == 3, "the same place in another scene is another face"
+    assert tracker.track_count == 3, "the same place in another scene is another face"
     assert is_masked(tracker, 0.99, at(100)) and not is_masked(tracker, 0.99, at(400))
     assert is_masked(tracker, 1.0, at(100)) and is_masked(tracker, 1.0, at(400))
 
 
 def test_no_mask_is_held_across_a_cut() -> None:
     tracker = tracked((0.9, [at(100)]))
-    tracker.cut(1.0)
+    tracker.start_scene(1.0)
     assert is_masked(tracker, 0.99, at(100)) and not tracker.regions(1.0)
 
 
-def test_no_weak_find_of_another_scene_joins_a_track() -> None:
+def test_no_weak_detection_of_another_scene_joins_a_track() -> None:
     tracker = tracked((0.0, []), (0.1, [at(120, 0.4)]))
-    tracker.cut(0.15)
+    tracker.start_scene(0.15)
     tracker.update(0.2, [at(100)])
     assert not tracker.regions(0.1)
     assert is_masked(tracker, 0.16, at(100)), "not drawn towards where the other scene's face was"
@@ -322,9 +324,9 @@ def test_paths_that_bend_stay_covered() -> None:
     assert is_masked(tracker, 0.05, at(120 + allowed)) and is_masked(tracker, 0.05, at(120 - allowed))
 
 
-def test_unsound_boxes_start_nothing() -> None:
+def test_invalid_boxes_start_no_track() -> None:
     tracker = tracked((0, [Detection(Box(math.nan, 0, 1, 1), 0.9, "fake"), Detection(Box(5, 5, 5, 9), 0.9, "fake")]))
-    assert tracker.born == 0
+    assert tracker.track_count == 0
 
 
 def test_order_of_detections_does_not_matter() -> None:

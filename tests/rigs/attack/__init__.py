@@ -1,1 +1,1 @@
-"""A live service with good clients, attackers that bother it from this machine alone, and what the clients notice."""
+"""A live service with good clients, attackers on this machine, and measurements of what the clients notice."""

@@ -14,11 +14,11 @@ from tests.rigs.attack.attacks import ATTACKS
 from tests.rigs.attack.target import Target
 
 READY = "ready"
-"""What it says when it begins; loading everything takes a moment."""
+"""Printed when the attack starts; loading everything takes a moment."""
 
 
 def _finish(target: Target) -> None:
-    """Say what there is to say and be gone, whatever the attackers are waiting for."""
+    """Print the tally and exit, whatever the attackers are waiting for."""
     sys.stdout.write(json.dumps(dict(target.tally)) + "\n")
     sys.stdout.flush()
     os._exit(0)
@@ -31,9 +31,9 @@ async def _attack(name: str, target: Target) -> None:
 
 
 def main() -> None:
-    """Attack for so many seconds or until SIGTERM, from these addresses in turn."""
+    """Attack for `seconds` or until SIGTERM, from these addresses in turn."""
     name, rtsp, web, pid, seconds, *sources = sys.argv[1:]
-    os.nice(10)  # what is to be seen is what the service does, not that the machine is busy
+    os.nice(10)  # measure the service, not a busy machine
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, most), most))
     target = Target(int(rtsp), int(web), int(pid), time.monotonic() + float(seconds), sources)

@@ -1,4 +1,4 @@
-"""The attacks, one function each: what a stranger who reaches the ports can do. Bounded in number and in time."""
+"""The attacks, one function each: what anyone who can reach the ports can do. Bounded in number and time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _request(method: str, target: Target, headers: str = "", path: str = "door",
 
 
 async def long_digest(target: Target) -> None:
-    """Authorization headers that are slow to take apart, as long as a header may be, one after the other."""
+    """Authorization headers that are slow to parse, of maximum length, one after the other."""
     values = (
         "a" * 7900,
         "a=" * 3900,
@@ -53,7 +53,7 @@ async def long_digest(target: Target) -> None:
 
 
 async def idle_rtsp(target: Target) -> None:
-    """Many connections that ask for a little and then for nothing, again as soon as they are thrown out."""
+    """Many connections that send one request and then idle, and reconnect when they are closed."""
 
     async def one(number: int) -> None:
         async with target.connected(target.rtsp) as (reader, writer):
@@ -69,7 +69,7 @@ async def idle_rtsp(target: Target) -> None:
 
 
 async def setup_and_wait(target: Target) -> None:
-    """Sessions that are set up, over UDP and TCP, and never played. Needs no credentials where none are asked."""
+    """Sessions that are set up over UDP and TCP and never played."""
 
     async def one(number: int) -> None:
         async with target.connected(target.rtsp) as (reader, writer):
@@ -144,7 +144,7 @@ async def random_bytes(target: Target) -> None:
 
 
 async def _noise_over_udp(target: Target, chance: random.Random) -> None:
-    """To the ports of WebRTC viewers, and of an RTSP viewer over UDP that is made for it."""
+    """Noise on the UDP ports of WebRTC viewers, and of an RTSP viewer set up for this."""
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0)
     )
@@ -169,7 +169,7 @@ async def _noise_over_udp(target: Target, chance: random.Random) -> None:
 
 
 async def open_ports(target: Target) -> None:
-    """Whether it listens anywhere but on the address that it was told: this machine alone."""
+    """Checks that the service listens on the configured address only."""
     while not target.over:
         for kind in ("tcp", "tcp6", "udp", "udp6"):
             for host in {host for host, _ in target.listening(kind)}:
@@ -211,7 +211,7 @@ async def rtsp_pipelined(target: Target) -> None:
 
 
 async def guess_basic(target: Target) -> None:
-    """One password after the other over RTSP, as fast as they are judged."""
+    """Guesses passwords over RTSP, as fast as they are checked."""
 
     async def one(number: int) -> None:
         async with target.connected(target.rtsp) as (reader, writer):

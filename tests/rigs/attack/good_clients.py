@@ -34,7 +34,7 @@ _AGAIN: Final = 0.3
 
 @dataclass(frozen=True)
 class Where:
-    """The service, and what it asks for."""
+    """The service and the credentials it requires."""
 
     rtsp: int
     web: int
@@ -59,7 +59,7 @@ class _Refused(Exception):  # noqa: N818 - an answer more than an error
 
 
 def tell(event: str, **more: object) -> None:
-    """A line at once."""
+    """Print a line and flush."""
     sys.stdout.write(json.dumps({"at": time.time(), "event": event, **more}) + "\n")
     sys.stdout.flush()
 
@@ -108,7 +108,7 @@ async def _frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 class _Counter(Decoder):
-    """Stands in for aiortc's decoder: pictures are complete where they come to it."""
+    """Replaces aiortc's decoder, where complete pictures arrive."""
 
     def __init__(self, picture: Callable[[], object]) -> None:
         self._picture = picture
@@ -206,7 +206,7 @@ async def _newcomers(where: Where) -> None:
 
 
 def main() -> None:
-    """Until it is killed."""
+    """Run until killed."""
     kind, rtsp, web, *rest = sys.argv[1:]
     account, _, token = (rest[0] if rest else "").rpartition(":")
     where = Where(int(rtsp), int(web), account, token)

@@ -13,19 +13,19 @@ MANY = 1300
 
 
 async def half_requests(target: Target) -> None:
-    """More than a thousand requests that never end: with nothing said, half a line, half a header."""
+    """More than a thousand incomplete requests: empty, half a request line, half a header."""
 
     async def one(number: int) -> None:
         async with target.connected(target.web) as (reader, writer):
             writer.write((b"", b"GET /door HT", b"GET /door HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b")[number % 3])
             await reader.read()
-        await asyncio.sleep(1.0)  # thrown out: comes back, but not at full speed
+        await asyncio.sleep(1.0)  # disconnected: reconnect, but not at full speed
 
     await target.many(MANY, one)
 
 
 async def drip_headers(target: Target) -> None:
-    """Requests of which a byte comes a second."""
+    """Requests sent at one byte per second."""
 
     async def one(number: int) -> None:
         async with target.connected(target.web) as (reader, writer):
@@ -37,7 +37,7 @@ async def drip_headers(target: Target) -> None:
 
 
 async def drip_body(target: Target) -> None:
-    """Offers whose body comes a byte a second."""
+    """Offers whose body is sent at one byte per second."""
 
     async def one(number: int) -> None:
         async with target.connected(target.web) as (reader, writer):
@@ -76,7 +76,7 @@ async def http_pipelined(target: Target) -> None:
 
 
 async def guess_bearer(target: Target) -> None:
-    """One token after the other, as fast as they are judged."""
+    """Guesses tokens, as fast as they are checked."""
 
     async def one(number: int) -> None:
         async with target.connected(target.web) as (reader, writer):
@@ -90,7 +90,7 @@ async def guess_bearer(target: Target) -> None:
 
 
 async def visit_by_another_name(target: Target) -> None:
-    """What a page does whose name begins to point here while it is open in someone's browser (DNS rebinding)."""
+    """A page that points its own host name here while it is open in somebody's browser (DNS rebinding)."""
     names = ("evil.example", f"evil.example:{target.web}", "127.0.0.1.evil.example", "[::ffff:7f00:1].evil.example")
     offer = (await an_offer()).encode()
 

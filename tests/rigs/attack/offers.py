@@ -1,4 +1,4 @@
-"""An offer to watch, as a good WebRTC client makes it."""
+"""A valid WebRTC offer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 
 async def an_offer() -> str:
-    """The SDP of an offer that is all right."""
+    """The SDP of a valid offer."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
         peer.addTransceiver("video", "recvonly")

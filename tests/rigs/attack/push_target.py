@@ -1,4 +1,4 @@
-"""A server that is pushed to, and when each picture came to it."""
+"""A push target that records when each picture arrives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import TracebackType
 from tests.rigs.camera.rtsp_camera import SYSTEM_PYTHON, free_port, require_gst
 from tests.rigs.live.clients import PUSH_SERVER, Program
 
-_LOOK = 0.04  # seconds between two looks at what came
+_LOOK = 0.04  # seconds between checks of the file
 
 
 class PushTarget:
@@ -48,14 +48,14 @@ class PushTarget:
                 continue
             size = self._path.stat().st_size
             if size < at:
-                at, rest = 0, b""  # a new push begins the file anew
+                at, rest = 0, b""  # a new push truncates the file
             with self._path.open("rb") as file:
                 file.seek(at)
                 data = file.read()
             at, now = at + len(data), time.time()
             data = rest + data
             self.arrived += [now] * _pictures(data)
-            rest = data[-4:]  # a start code may have come in part
+            rest = data[-4:]  # a start code may have arrived in part
 
 
 def _pictures(data: bytes) -> int:

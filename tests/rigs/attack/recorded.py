@@ -1,4 +1,4 @@
-"""How many pictures a second the service's own recordings hold, while they are being written."""
+"""The frame rate of the service's own recordings while they are being written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Camera -> `veilcast live` -> viewers, newcomers, recordings, a push target; and what an attack does to them."""
+"""Camera -> `veilcast live` -> viewers, newcomers, recordings, push target; measures what an attack does to them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.rigs.camera.rtsp_camera import RtspCamera
 from tests.rigs.faults.live_process import LiveProcess
 
 STRANGERS: Final = tuple(f"127.0.0.{n}" for n in range(2, 6))
-"""Where attackers come from; good clients come from 127.0.0.1."""
+"""Source addresses of attackers; good clients use 127.0.0.1."""
 NEIGHBOURS: Final = ("127.0.0.1",)
 """As if attackers and good clients were behind one router."""
 USER, PASSWORD, TOKEN = "viewer", "right-password", "right-token"
@@ -237,7 +237,7 @@ class Rig:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def _until_newcomers_know(self, begun: float, over: float) -> float:
-        """Wait until those who came in that time are served or turned away, but not for ever; when that was."""
+        """Wait, for a bounded time, until newcomers of that period are served or refused; returns when that was."""
         while time.time() < over + PATIENCE:
             events = self._events("newcomers")
             came = {(e["who"], e["began"]) for e in events if e["event"] == "comes" and begun <= e["began"] <= over}

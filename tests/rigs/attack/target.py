@@ -1,4 +1,4 @@
-"""What attackers aim at, and the connections that they make, from addresses of their own."""
+"""The target of an attack, and connections to it from the attackers' addresses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LISTEN: Final = "0A"  # of a TCP socket in /proc/net/tcp
 
 @dataclass
 class Target:
-    """The service on 127.0.0.1, until when it is bothered (`time.monotonic()`), and a tally of what it answered."""
+    """The service on 127.0.0.1, the end of the attack (`time.monotonic()`), and a tally of responses."""
 
     rtsp: int
     web: int
@@ -37,16 +37,16 @@ class Target:
 
     @property
     def over(self) -> bool:
-        """Whether it is time to stop."""
+        """Whether the attack should stop."""
         return time.monotonic() >= self.until
 
     async def rest(self) -> None:
-        """Until it is time to stop."""
+        """Wait until the attack should stop."""
         await asyncio.sleep(max(0.0, self.until - time.monotonic()))
 
     @contextlib.asynccontextmanager
     async def connected(self, port: int) -> AsyncIterator[Stream]:
-        """A connection; whatever becomes of it is counted, not raised."""
+        """A connection; errors are counted, not raised."""
         try:
             opening = asyncio.open_connection("127.0.0.1", port, local_addr=(next(self._next), 0), limit=2**20)
             reader, writer = await asyncio.wait_for(opening, _CONNECTS)
@@ -64,7 +64,7 @@ class Target:
             writer.transport.abort()
 
     async def answer(self, reader: asyncio.StreamReader, patience: float = 5.0) -> int:
-        """The status of the next answer, its body read and counted."""
+        """The status of the next response; reads and counts its body."""
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), patience)).decode("latin-1")
         length = re.search(r"content-length:\s*(\d+)", head, re.IGNORECASE)
         await asyncio.wait_for(reader.readexactly(int(length[1]) if length else 0), patience)
@@ -73,7 +73,7 @@ class Target:
         return status
 
     async def many(self, count: int, one: Callable[[int], Coroutine[None, None, None]], *, again: bool = True) -> None:
-        """So many of them at a time until time is over; `again`: each begins anew when it ended before."""
+        """Run `count` of them at a time until the end; `again`: restart each one that ends early."""
 
         async def endless(number: int) -> None:
             while not self.over:
@@ -108,4 +108,4 @@ class Target:
 
 
 class Nothing(Exception):  # noqa: N818 - there is no connection, which is counted
-    """Nobody could be reached."""
+    """No connection could be made."""

@@ -1,4 +1,4 @@
-"""What an attack must not do, and what is allowed."""
+"""Which effects of an attack are allowed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SERVED_WITHIN: Final = 4.0
 ENDS_WITHIN: Final = 5.0
 """Seconds from SIGTERM to the end."""
 FREE: Final = 20
-"""Guesses that four addresses may make before any brake: everybody mistypes."""
+"""Guesses that four addresses get without a lockout: everybody mistypes."""
 
 GUESSES: Final = 20.0
-"""Guesses a second that may be judged, all attackers together."""
-_SPIN: Final = 0.5  # cores more than in peace, while an attack only holds what it has; a spinning loop takes one
+"""Guesses per second that may be checked, over all attackers."""
+_SPIN: Final = 0.5  # extra cores while an attack only holds its connections; a busy loop would take one
 
 
 def faults(outcome: Outcome, seconds: float, *, shared: bool = False, keeps: float = KEEPS) -> list[str]:

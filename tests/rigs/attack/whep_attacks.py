@@ -1,4 +1,4 @@
-"""Attacks on WHEP: offers that nobody means."""
+"""Attacks on WHEP: bogus offers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.rigs.attack.target import PAUSE, Target
 
 
 def _renewed(offer: str, number: int) -> str:
-    """The same offer as if of another viewer."""
+    """The same offer as if from another viewer."""
     return re.sub(r"(a=ice-ufrag:)\S+", rf"\g<1>u{number:07d}", offer)
 
 

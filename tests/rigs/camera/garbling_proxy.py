@@ -46,7 +46,7 @@ class GarblingProxy:
     def __init__(self, target: str, seed: int = 1, faults: Faults | None = None) -> None:
         self.faults = faults or Faults()
         self.stalled = threading.Event()
-        """While set, nothing comes through and every connection stays open."""
+        """While set, nothing is forwarded and all connections stay open."""
         self.lost = self.spoilt = 0
         self._parts = urlsplit(target)
         self._random = random.Random(seed)
@@ -64,7 +64,7 @@ class GarblingProxy:
         return urlunsplit(self._parts._replace(netloc=host))
 
     def cut(self) -> None:
-        """Close every connection there is."""
+        """Close all connections."""
         self._cut.set()
 
     def __enter__(self) -> GarblingProxy:

@@ -1,4 +1,4 @@
-"""Records what a stream publishes, as a network video recorder would, with the time at which each picture came."""
+"""Records a stream like a network video recorder, with the arrival time of each picture."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Recorder:
             time.sleep(0.05)
 
     def stall(self) -> None:
-        """Stop reading, as a client that hangs."""
+        """Stop reading, like a client that hangs."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

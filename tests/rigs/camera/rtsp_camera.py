@@ -43,8 +43,8 @@ def free_port() -> int:
 
 
 class RtspCamera:
-    """Shows the clip (H.264 without B-frames) in a loop at `url`; a context manager. With `sound` it plays the clip's
-    sound too (AAC or PCMA), which must be as long as the pictures.
+    """Shows the clip (H.264 without B-frames) in a loop at `url`; a context manager. With `audio` it plays the clip's
+    audio too (AAC or PCMA), which must be as long as the pictures.
 
     `login` is "user:password". `loss` is the share of RTP packets that never leave the camera, the sequence numbers
     telling. Skips the test where gst-rtsp-server is missing; raises RuntimeError when the camera does not come up.
@@ -59,13 +59,13 @@ class RtspCamera:
         transport: Literal["any", "tcp", "udp"] = "any",
         loss: float = 0.0,
         rate: float | None = None,
-        sound: bool = False,
+        audio: bool = False,
     ) -> None:
         require_gst()
         self.port = free_port()
         self._login, self._auth = login, auth if login else "none"
         self._transport, self._loss, self._rate = transport, loss, rate
-        self._sound = sound
+        self._audio = audio
         self._folder = TemporaryDirectory(prefix="camera-")
         self._clip = clip
         self._process: subprocess.Popen[str] | None = None
@@ -109,7 +109,7 @@ class RtspCamera:
                 *(SYSTEM_PYTHON, str(SERVER), "--units", str(units), "--rate", str(self._rate or rate)),
                 *("--port", str(self.port), "--transport", self._transport),
                 *("--auth", self._auth, "--loss", str(self._loss)),
-                *(_sound_options(self._clip, Path(self._folder.name, "sound")) if self._sound else ()),
+                *(_audio_options(self._clip, Path(self._folder.name, "audio")) if self._audio else ()),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -168,8 +168,8 @@ def _write_units(clip: Path, target: Path) -> float:
         return float(stream.average_rate or 25)
 
 
-def _sound_options(clip: Path, target: Path) -> tuple[str, ...]:
-    """The packets of the clip's sound as above, the encoder's priming left out; what to tell the server of them."""
+def _audio_options(clip: Path, target: Path) -> tuple[str, ...]:
+    """The packets of the clip's audio as above, the encoder's priming left out; what to tell the server of them."""
     with av.open(str(clip)) as container, target.open("wb") as file:
         stream = container.streams.audio[0]
         for packet in container.demux(stream):
@@ -183,4 +183,4 @@ def _sound_options(clip: Path, target: Path) -> tuple[str, ...]:
             caps = f"audio/mpeg,mpegversion=4,stream-format=raw,codec_data=(buffer){config},{shape}"
         else:
             caps = f"audio/x-alaw,{shape}"
-    return "--sound", str(target), "--sound-caps", caps
+    return "--audio", str(target), "--audio-caps", caps

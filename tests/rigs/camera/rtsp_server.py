@@ -1,7 +1,7 @@
 """An RTSP camera on gst-rtsp-server; run by the system's Python, which alone has GStreamer's bindings.
 
 Serves H.264 access units (a file of them, each behind its length in four bytes, big endian) in a loop, in real time;
-with --sound also packets of sound, in a file like that, at even distances over the same time.
+with --audio also packets of audio, in a file like that, at even distances over the same time.
 Prints one line, `READY port`, once it listens. The first client starts it at the first access unit.
 """
 
@@ -38,13 +38,13 @@ def read_units(path: Path) -> list[bytes]:
 
 
 class Feeder:
-    """Pushes the units into an appsrc at `rate` until it is refused or told to stop; sound into another one."""
+    """Pushes the units into an appsrc at `rate` until it is refused or told to stop; audio into another one."""
 
     def __init__(
-        self, source: Gst.Element, units: list[bytes], rate: float, speaker: Gst.Element | None, sounds: list[bytes]
+        self, source: Gst.Element, units: list[bytes], rate: float, speaker: Gst.Element | None, audio: list[bytes]
     ) -> None:
         self.source, self.units, self.rate = source, units, rate
-        self.speaker, self.sounds, self.said = speaker, sounds, 0
+        self.speaker, self.audio, self.said = speaker, audio, 0
         self.stopped = threading.Event()
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -53,7 +53,7 @@ class Feeder:
         while not self.stopped.wait(max(0.0, due - time.monotonic())):
             buffer = Gst.Buffer.new_wrapped(self.units[number % len(self.units)])
             if self.speaker is not None:
-                # Stamped, not timed: sound and picture are exactly together.
+                # Stamped, not timed: audio and picture are exactly together.
                 pts = self.running_time() if number == 0 else pts + round(1e9 * (due - before))
                 buffer.pts, before = pts, due
                 self.speak(number, pts)
@@ -69,10 +69,10 @@ class Feeder:
         return clock.get_time() - self.source.get_base_time()
 
     def speak(self, number: int, pts: int) -> None:
-        """All sound that begins while picture `number` is shown."""
-        period = len(self.units) / self.rate / len(self.sounds)
+        """All audio that begins while picture `number` is shown."""
+        period = len(self.units) / self.rate / len(self.audio)
         while (ahead := self.said * period - number / self.rate) < 1 / self.rate - 1e-6:
-            buffer = Gst.Buffer.new_wrapped(self.sounds[self.said % len(self.sounds)])
+            buffer = Gst.Buffer.new_wrapped(self.audio[self.said % len(self.audio)])
             buffer.pts, buffer.duration = pts + round(1e9 * ahead), round(1e9 * period)
             self.speaker.emit("push-buffer", buffer)
             self.said += 1
@@ -82,8 +82,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--units", type=Path, required=True)
     parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--sound", type=Path)
-    parser.add_argument("--sound-caps", default="")
+    parser.add_argument("--audio", type=Path)
+    parser.add_argument("--audio-caps", default="")
     parser.add_argument("--port", default="0")
     parser.add_argument("--path", default="/stream1")
     parser.add_argument("--transport", choices=TRANSPORTS, default="any")
@@ -97,13 +97,13 @@ def main() -> None:
     if options.loss:
         pay = f"rtph264pay pt=96 config-interval=0 mtu=1200 ! identity name=pay0 drop-probability={options.loss}"
     factory = GstRtspServer.RTSPMediaFactory()
-    sounds = [] if options.sound is None else read_units(options.sound)
-    stamped = "false" if sounds else "true"
+    audio = [] if options.audio is None else read_units(options.audio)
+    stamped = "false" if audio else "true"
     speaker = ""
-    if sounds:
-        speak = "rtpmp4gpay" if options.sound_caps.startswith("audio/mpeg") else "rtppcmapay"
+    if audio:
+        speak = "rtpmp4gpay" if options.audio_caps.startswith("audio/mpeg") else "rtppcmapay"
         speaker = (
-            f" appsrc name=speak is-live=true format=time max-bytes=1000000 caps={options.sound_caps}"
+            f" appsrc name=speak is-live=true format=time max-bytes=1000000 caps={options.audio_caps}"
             f" ! {speak} name=pay1 pt=97"
         )
     factory.set_launch(
@@ -116,7 +116,7 @@ def main() -> None:
 
     def configure(_factory: object, media: GstRtspServer.RTSPMedia) -> None:
         element = media.get_element()
-        feeder = Feeder(element.get_by_name("feed"), units, options.rate, element.get_by_name("speak"), sounds)
+        feeder = Feeder(element.get_by_name("feed"), units, options.rate, element.get_by_name("speak"), audio)
         media.connect("unprepared", lambda _: feeder.stopped.set())
 
     factory.connect("media-configure", configure)

@@ -1,1 +1,1 @@
-"""A camera, veilcast, its clients, everything that can go wrong with them, and a judge of what the clients got."""
+"""A camera, veilcast, its clients, faults for all of them, and a judge of what the clients received."""

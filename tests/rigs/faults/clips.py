@@ -28,7 +28,7 @@ class Footage:
 
     @property
     def count(self) -> int:
-        """Pictures until it begins anew."""
+        """Pictures until it repeats."""
         return len(self.originals[0].pictures)
 
 

@@ -32,7 +32,7 @@ class SmallDisk:
             subprocess.run(["umount", "-l", str(self.path)], capture_output=True, check=True)
 
     def fill(self, pid: int) -> None:
-        """From now on the process can write nothing more."""
+        """Fill the disk: further writes fail."""
         if not self._mounted:
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
@@ -45,7 +45,7 @@ class SmallDisk:
             return
 
     def free(self, pid: int) -> None:
-        """It can write again."""
+        """Free the space again."""
         if not self._mounted:
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))

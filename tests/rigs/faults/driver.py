@@ -1,4 +1,4 @@
-"""`veilcast live` whose detector and encoder go wrong on command: `python -m tests.rigs.faults.driver OPTIONS`.
+"""`veilcast live` whose detector and encoder fail on command: `python -m tests.rigs.faults.driver OPTIONS`.
 
 Lines on stdin: `detector MOOD` or `encoder MOOD`; `ok` is a mood, too.
 """
@@ -31,14 +31,14 @@ ENCODER_MOODS: Final = ("raise", "slow")
 
 
 class Moods:
-    """What is wrong just now."""
+    """The currently injected faults."""
 
     def __init__(self) -> None:
         self.of = {"detector": "ok", "encoder": "ok"}
         self.changed = threading.Condition()
 
     def listen(self) -> None:
-        """Do what stdin says until it ends."""
+        """Read commands from stdin until it is closed."""
         for line in sys.stdin:
             who, _, mood = line.strip().partition(" ")
             with self.changed:
@@ -52,13 +52,13 @@ class Moods:
 
 
 class FaultyDetector:
-    """The real detector in whatever mood it is told to be."""
+    """The real detector with injected faults."""
 
     name = "faulty"
 
     def __init__(self, moods: Moods) -> None:
         self._moods = moods
-        self._detector = create("yunet", TrackConfig().keep_score)
+        self._detector = create("yunet", TrackConfig().min_score)
         self._nice = 0
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
@@ -80,7 +80,7 @@ class FaultyDetector:
         return self._detector.detect(pictures)
 
     def _weigh(self, nice: int) -> None:
-        """Linux: niceness is a thread's own; only root may take it back."""
+        """On Linux, niceness is per thread; only root may lower it again."""
         if nice != self._nice:
             with suppress(PermissionError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

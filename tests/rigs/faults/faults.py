@@ -1,4 +1,4 @@
-"""What can go wrong, how to make it so and how to end it, and what must be seen of it when it did."""
+"""The faults: how to cause and end each one, and how it must show up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Act = Callable[[Rig], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """`begin` and `end` break and mend; `lasts` is how long it goes on, in seconds, from and to.
+    """`begin` and `end` cause and end the fault; `lasts` is its range of durations in seconds.
 
     `proof` names a metric that must have grown, or None; `sink`: it must not touch the picture at all.
     """
@@ -120,7 +120,7 @@ class Injection:
 
 
 def inject(rig: Rig, fault: Fault, seconds: float) -> Injection:
-    """Break it, wait, mend it, and wait until pictures are masked face by face again."""
+    """Cause it, wait, end it, and wait until pictures are masked face by face again."""
     before, begun = rig.live.metrics(), time.time()
     fault.begin(rig)
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Looks for raw faces in what a client received, picture by picture."""
+"""Searches every picture that a client received for unmasked faces."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Leak:
 
 @dataclass
 class Judgement:
-    """What came of a whole recording."""
+    """The result for a whole recording."""
 
     shown: list[Shown] = field(default_factory=list)
     compared: int = 0
@@ -125,7 +125,7 @@ class Judge:
         return found
 
     def _place(self, picture: Received) -> tuple[int | None, int | None]:
-        """Which original it is of and its number there."""
+        """The matching original clip and the picture number in it."""
         for which, size in enumerate(self._sizes):
             bgr = picture.bgr
             if (bgr.shape[1], bgr.shape[0]) != size:

@@ -1,4 +1,4 @@
-"""`veilcast live` in a process of its own: what it says, how it is doing, what it takes."""
+"""`veilcast live` in its own process, with its log, metrics and resource usage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WAIT = 60.0
 
 @dataclass(frozen=True)
 class Load:
-    """What a process takes: resident memory in MB, threads, open file descriptors."""
+    """Resource usage of a process: resident memory in MB, threads, open file descriptors."""
 
     rss: float
     threads: int
@@ -30,7 +30,7 @@ class Load:
 
 
 class LiveProcess:
-    """A context manager. `module` is what Python runs: the real command line, or one that goes wrong on command."""
+    """A context manager. `module` is what Python runs: the real command line, or the one with fault injection."""
 
     def __init__(self, arguments: list[str], module: str = "streamer.cli.main") -> None:
         self._command = [sys.executable, "-m", module, *(["live"] if module == "streamer.cli.main" else []), *arguments]
@@ -68,7 +68,7 @@ class LiveProcess:
         return self._job.poll()
 
     def tell(self, line: str) -> None:
-        """A command to the one that goes wrong on command."""
+        """Send a command to the fault injector."""
         assert self._job is not None and self._job.stdin is not None
         self._job.stdin.write(line + "\n")
         self._job.stdin.flush()
@@ -82,7 +82,7 @@ class LiveProcess:
             time.sleep(0.05)
 
     def address(self, scheme: str) -> str:
-        """Where it says that it can be watched."""
+        """The stream's address, from its log."""
 
         def found() -> list[str]:
             return re.findall(rf"watch ({scheme}://[^\s\"]+)", "\n".join(list(self.said)))
@@ -104,7 +104,7 @@ class LiveProcess:
         return values
 
     def load(self) -> Load:
-        """What it takes just now."""
+        """Current resource usage."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         found = {name: int(re.findall(rf"^{name}:\s*(\d+)", status, re.MULTILINE)[0]) for name in ("VmRSS", "Threads")}
         return Load(found["VmRSS"] / 1024, found["Threads"], len(os.listdir(f"/proc/{self.pid}/fd")))  # noqa: PTH208

@@ -1,4 +1,4 @@
-"""Camera -> proxy -> `veilcast live` -> RTSP client, push server, recording: all of it, ready to be broken."""
+"""Camera -> proxy -> `veilcast live` -> RTSP client, push server, recording; every part can be made to fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ live:
 
 
 class PushServer:
-    """Takes the stream in, and can be killed."""
+    """A push target that can be killed."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -54,7 +54,7 @@ class PushServer:
 
 @dataclass(frozen=True)
 class Options:
-    """What the rig is made of. `injected`: a detector and an encoder that go wrong on command."""
+    """Options of the rig. `injected`: detector and encoder fail on command."""
 
     injected: bool = False
     sinks: bool = False
@@ -89,24 +89,24 @@ class Rig:
         self.live.until(lambda: self.live.metrics().get("state{settled}") == 1, "settled", timeout)
 
     def stall_client(self) -> None:
-        """One more client, that plays and never reads."""
+        """Add a client that plays but never reads."""
         client = Client(self._rtsp_port, receive_buffer=2048)
         client.set_up()
         client.play()
         self.stalled.append(client)
 
     def leave(self) -> None:
-        """The stalled clients go."""
+        """Disconnect the stalled clients."""
         for client in self.stalled:
             client.__exit__(None, None, None)
         self.stalled = []
 
     def burn(self, processes: int) -> None:
-        """Take the processors away."""
+        """Start that many busy loops, to starve the CPU."""
         self.hogs += [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
 
     def cool(self) -> None:
-        """Give them back."""
+        """Stop the busy loops."""
         for hog in self.hogs:
             hog.kill()
             hog.wait(10)

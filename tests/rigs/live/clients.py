@@ -1,4 +1,4 @@
-"""Clients that are none of ours, each a process of its own: what they received is judged once all is over."""
+"""Third-party clients, each in its own process; what they received is judged afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Client(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it puts what it receives."""
+        """The file it writes what it receives to."""
 
     def __enter__(self) -> Client: ...
 
@@ -65,7 +65,7 @@ class Program:
 
     @property
     def log(self) -> str:
-        """What it said."""
+        """Its log output."""
         return self.path.with_suffix(".log").read_text("utf-8", "replace")
 
     def until_it_says(self, word: str, timeout: float = 15.0) -> None:
@@ -96,7 +96,7 @@ def whep_client(url: str, folder: Path) -> Program:
 
 @dataclass(frozen=True)
 class PushServer:
-    """A second RTSP server, which takes the stream in at `url`."""
+    """A second RTSP server that accepts the stream at `url`."""
 
     url: str
     program: Program

@@ -1,4 +1,4 @@
-"""A live stream for sinks to be tried on: masked pictures at a steady pace, each with its number in a corner."""
+"""A live stream for testing sinks: masked pictures at a steady pace, each with its number in a corner."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ RATE = 15
 
 
 def two_cameras(folder: Path, seconds: float, size: tuple[int, int] = (1280, 720)) -> dict[str, tuple[Told, Seen]]:
-    """By stream: what veilcast tells of those seconds, and what a client saw meanwhile."""
+    """By stream: veilcast's statistics for those seconds, and what a client saw meanwhile."""
     scene = face_scene(folder, size, RATE)
     with ExitStack() as stack:
         cameras = {name: stack.enter_context(RtspCamera(scene.clip)) for name in NAMES}

@@ -1,4 +1,4 @@
-"""`veilcast live` as its users run it: a program of its own, watched from outside."""
+"""`veilcast live` as users run it: in its own process, observed from outside."""
 
 from __future__ import annotations
 

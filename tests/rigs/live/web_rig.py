@@ -1,4 +1,4 @@
-"""A web server over a test stream, and a WHEP client that is no browser."""
+"""A web server for a test stream, and a WHEP client without a browser."""
 
 from __future__ import annotations
 

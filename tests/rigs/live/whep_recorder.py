@@ -17,7 +17,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 
 class _Writer(Decoder):
-    """Stands in for aiortc's decoder: packets are complete and in order where they come to it."""
+    """Replaces aiortc's decoder, where packets arrive complete and in order."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -29,7 +29,7 @@ class _Writer(Decoder):
 
 
 async def watch(url: str, file: BinaryIO) -> None:
-    """Until SIGINT or SIGTERM, or the server ends it."""
+    """Run until SIGINT, SIGTERM or the end of the session."""
 
     def decoder(codec: RTCRtpCodecParameters) -> Decoder:
         assert codec.name.upper() == "H264", codec.name

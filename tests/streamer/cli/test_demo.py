@@ -16,6 +16,7 @@ from tests.rigs.faces import read
 pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
 
 
+@pytest.mark.slow
 def test_it_leaves_a_video_and_a_picture_of_before_and_after(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

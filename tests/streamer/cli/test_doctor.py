@@ -9,6 +9,7 @@ import pytest
 from streamer.runtime.native_stderr import without_chatter
 
 
+@pytest.mark.slow
 def test_the_doctor_says_nothing_but_its_own() -> None:
     command = [sys.executable, "-m", "streamer.cli.entry", "doctor"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

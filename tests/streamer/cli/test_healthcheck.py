@@ -49,6 +49,7 @@ def test_where_a_container_asks_after_health(line: bytes, url: str | None) -> No
     assert found == url
 
 
+@pytest.mark.slow
 def test_the_health_of_a_service_that_a_file_configures(clip: Path, tmp_path: Path, capsys: Capture) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -73,6 +74,7 @@ def test_the_health_of_a_service_that_a_file_configures(clip: Path, tmp_path: Pa
     assert "cannot be asked" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_health_of_a_running_service(clip: Path) -> None:
     with running(str(clip), "--loop", "--webrtc", "0") as job:
         _, found = read_until(job, r"watch (http://[^/]+)/camera")

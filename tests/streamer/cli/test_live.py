@@ -21,10 +21,10 @@ import pytest
 from core.config import SampleConfig, TrackConfig
 from core.frame import Cover
 from streamer.cli import live as command
+from streamer.cli.live_options import add_live_parser, live_settings
 from streamer.cli.main import main
 from streamer.errors import ConfigError
 from streamer.settings.live import LiveConfig, LiveSettings
-from streamer.settings.live_loading import live_settings
 from streamer.settings.loading import load, presets
 from tests.rigs.faces import carphone
 from tests.rigs.faces import write as write_clip
@@ -37,9 +37,7 @@ Capture = pytest.CaptureFixture[str]
 def settings_of(arguments: list[str], environment: dict[str, str] | None = None) -> LiveSettings:
     parsed = command.__dict__["argparse"].ArgumentParser()
     commands = parsed.add_subparsers()
-    from streamer.cli.live_options import add_live_parser
-
-    add_live_parser(commands, [])
+    add_live_parser(commands)
     return live_settings(parsed.parse_args(["live", *arguments]), environment or {})
 
 
@@ -242,6 +240,7 @@ def read_until(job: subprocess.Popen[str], pattern: str) -> tuple[list[str], re.
     raise AssertionError("".join(lines))
 
 
+@pytest.mark.slow
 def test_a_file_is_played_to_its_end_and_recorded_whole(clip: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, str(clip), "--record", str(tmp_path), "--name", "a"],
@@ -257,10 +256,11 @@ def test_a_file_is_played_to_its_end_and_recorded_whole(clip: Path, tmp_path: Pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path: Path) -> None:
     with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(tmp_path)) as job:
-        read_until(job, "segment begun")
+        read_until(job, "segment started")
         asked = time.monotonic()
         job.send_signal(kind)
         _, said = job.communicate(timeout=WAIT)
@@ -271,6 +271,7 @@ def test_a_signal_drains_and_ends_it(kind: signal.Signals, clip: Path, tmp_path:
         assert sum(1 for _ in container.decode(video=0)) > 0
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_it_at_once(clip: Path, tmp_path: Path) -> None:
     for attempt in range(5):  # on a busy machine the first interrupt may be done with before the second comes
         if interrupted_twice(clip, tmp_path / str(attempt)):
@@ -281,7 +282,7 @@ def test_a_second_interrupt_ends_it_at_once(clip: Path, tmp_path: Path) -> None:
 def interrupted_twice(clip: Path, folder: Path) -> bool:
     """Whether the second one came in time."""
     with running(str(clip), "--loop", "--rtsp", "0/x", "--webrtc", "0", "--record", str(folder)) as job:
-        read_until(job, "segment begun")
+        read_until(job, "segment started")
         asked = time.monotonic()
         job.send_signal(signal.SIGINT)
         read_until(job, "stopping")
@@ -295,6 +296,7 @@ def interrupted_twice(clip: Path, folder: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_sighup_reloads_masks_and_a_bad_file_changes_nothing(clip: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     write(config, "mask: {style: blur}")
@@ -309,6 +311,7 @@ def test_sighup_reloads_masks_and_a_bad_file_changes_nothing(clip: Path, tmp_pat
         assert job.poll() is None
 
 
+@pytest.mark.slow
 def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp_path: Path) -> None:
     address = "rtsp://user:topsecret@127.0.0.1:9/stream1"
     token = {"VEILCAST_TOKEN": "another-secret"}
@@ -326,15 +329,16 @@ def test_nothing_shows_the_password_and_the_page_tells_the_state(clip: Path, tmp
         state = json.loads(pages[0])[0]
         job.terminate()
         _, said = job.communicate(timeout=WAIT)
-    assert state["source"] == "rtsp://***@127.0.0.1:9/stream1" and state["away_since"] is not None
+    assert state["source"] == "rtsp://***@127.0.0.1:9/stream1" and state["offline_since"] is not None
     everything = "".join([*lines, *more, said, title, *pages])
     assert "secret" not in everything, "in logs, pages or the process list"
     assert Cover.BLANKET.value not in state["state"]
 
 
+@pytest.mark.slow
 def test_an_open_port_without_a_token_is_warned_of(clip: Path) -> None:
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0") as job:
-        read_until(job, "warning.*whoever reaches.*live.web.token")
+        read_until(job, "warning.*anyone who can reach.*live.web.token")
     with running(str(clip), "--loop", "--webrtc", "0.0.0.0:0", env={"VEILCAST_TOKEN": "a-secret-word"}) as job:
         lines, _ = read_until(job, "connected")
-        assert not any("whoever reaches" in line for line in lines)
+        assert not any("anyone who can reach" in line for line in lines)

@@ -114,6 +114,7 @@ def test_targets_that_are_refused(
     assert sorted(tmp_path.iterdir()) == names
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_job_says_what_it_did(film: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["file", str(film), "--report", str(tmp_path / "report.json")]) == 0
@@ -126,6 +127,7 @@ def test_a_job_says_what_it_did(film: Path, tmp_path: Path, capsys: Capture) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.masked.mp4", "film.mp4", "report.json"]
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_overwrite_replaces(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "there.mp4"
@@ -140,6 +142,7 @@ def test_a_report_that_cannot_be_written_is_said(film: Path, tmp_path: Path, cap
     assert f"veilcast: {tmp_path / 'no' / 'report.json'}: " in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("options", "video", "sounds"),
@@ -163,6 +166,7 @@ def test_options(options: list[str], video: dict[str, str], sounds: int, film: P
     assert len(streams(target, "audio")) == sounds
 
 
+@pytest.mark.slow
 def test_options_reach_the_report(tmp_path: Path) -> None:
     """Every option makes a difference to the configuration that is written down."""
     source = write_clip(tmp_path / "in.mp4", panned().pictures[:3])
@@ -262,6 +266,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("long") / "in.mp4", carphone().pictures * 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "begun"),
     [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True)],
@@ -288,6 +293,7 @@ def _small_files_only() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", panned().pictures)
     job = subprocess.run(

@@ -102,7 +102,7 @@ def test_a_container_that_cannot_hold_the_sound_is_refused(
     tmp_path: Path, build: Callable[[Path], Path], source: str, target: str, codec: str
 ) -> None:
     given = build(tmp_path / source)
-    with pytest.raises(OutputError, match=rf"cannot hold sound track #1 \({codec}\) as it is; choose a \.mkv"):
+    with pytest.raises(OutputError, match=rf"cannot hold audio track #1 \({codec}\) as it is; choose a \.mkv"):
         copy(given, tmp_path / target)
     assert [path.name for path in tmp_path.iterdir()] == [source]
     copy(given, tmp_path / "out.mkv")
@@ -112,12 +112,13 @@ def test_a_container_that_cannot_hold_the_sound_is_refused(
 @needs_ffmpeg
 def test_sound_that_no_container_here_holds_can_be_disguised_or_dropped(tmp_path: Path) -> None:
     source = sound("pcm_mulaw")(tmp_path / "in.mov")
-    with pytest.raises(OutputError, match=r"\.mkv cannot hold sound track #1 \(pcm_mulaw\) as it is; disguise or drop"):
+    with pytest.raises(OutputError, match=r"\.mkv cannot hold audio track #1 \(pcm_mulaw\) as it is; disguise or drop"):
         copy(source, tmp_path / "out.mkv")
     copy(source, tmp_path / "out.mov")
     assert sound_hash(tmp_path / "out.mov") == sound_hash(source)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_a_kept_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
@@ -128,6 +129,7 @@ def test_a_kept_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
     assert np.abs(late).max() < 0.002
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_disguised_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
@@ -141,6 +143,7 @@ def test_a_disguised_track_stays_in_sync(tmp_path: Path, suffix: str) -> None:
     assert abs(len(after) - len(before)) <= 1024
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_sound_that_starts_late_starts_late_in_disguise(tmp_path: Path) -> None:
     source, video = tmp_path / "in.mkv", encoded(tmp_path / "video.mkv", *x264())
@@ -151,6 +154,7 @@ def test_sound_that_starts_late_starts_late_in_disguise(tmp_path: Path) -> None:
     assert begin == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "channels"),
@@ -192,6 +196,7 @@ def test_every_track_is_disguised_and_keeps_its_language(tmp_path: Path) -> None
         assert pitch(samples(target, number)) == pytest.approx(frequency * PITCH, rel=0.03)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("audio", ["keep", "drop", "disguise"])
 def test_a_video_without_sound_is_no_trouble(tmp_path: Path, audio: str) -> None:
@@ -224,7 +229,7 @@ def test_damaged_sound_becomes_silence_and_the_rest_stays_in_place(tmp_path: Pat
                 packet.stream = out[packet.stream_index]
                 writer.mux(packet)
     _, warnings = copy(broken, tmp_path / "out.mp4", audio="disguise")
-    assert any("replaced by silence" in line for line in warnings.lines)
+    assert any("replaced with silence" in line for line in warnings.lines)
     heard = samples(tmp_path / "out.mp4")
     assert np.abs(heard[int(1.35 * RATE) : int(1.7 * RATE)]).max() < 0.05
     assert onsets(heard) == pytest.approx([0.5, 1.0, 2.0, 2.5, 3.0, 3.5], abs=0.03)

@@ -87,6 +87,7 @@ def test_nothing_but_a_masked_frame_is_encoded() -> None:
             encoder().encode(impostor)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_encoding_a_raw_frame_does_not_type_check(tmp_path: Path) -> None:
     snippet = tmp_path / "leak.py"
     snippet.write_text(

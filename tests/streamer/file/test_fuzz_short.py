@@ -50,6 +50,7 @@ def test_good_files_break_none(seeds: Path, tmp_path: Path) -> None:
             assert seen["packets"] == seen["frames"] == seen["copy_frames"] == 30 and seen["looked"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 def test_the_judge_sees_a_face_that_is_not_masked(seed: Seed, seeds: Path, tmp_path: Path) -> None:
     copy = tmp_path / f"copy{seed.suffix}"
@@ -59,6 +60,7 @@ def test_the_judge_sees_a_face_that_is_not_masked(seed: Seed, seeds: Path, tmp_p
     assert len(found) >= 8 and any("of the copy has a face" in line for line in found)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_number_is_always_the_same_file(seeds: Path, tmp_path: Path) -> None:
     assert all(make(seed, tmp_path).read_bytes() == make(seed, seeds).read_bytes() for seed in SEEDS)
     assert os.sched_getscheduler(0) == os.SCHED_OTHER, "an encoder has made this process a real-time one"
@@ -92,6 +94,7 @@ def test_tracebacks_leftovers_and_odd_exit_codes_are_found() -> None:
     assert set(result.findings) == {"leftover"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most_mb", "patience", "reason"), [(1.0, 60.0, "memory"), (4000.0, 0.2, "hang")])
 def test_a_worker_that_takes_too_much_is_ended(
     most_mb: float, patience: float, reason: str, seeds: Path, tmp_path: Path
@@ -102,6 +105,7 @@ def test_a_worker_that_takes_too_much_is_ended(
     assert death.value.reason == reason
 
 
+@pytest.mark.slow
 def test_a_worker_that_crashes_is_noticed_and_replaced(seeds: Path, tmp_path: Path) -> None:
     job = {"input": str(make(SEEDS[0], seeds)), "output": str(tmp_path / "out.mp4"), "log": str(tmp_path / "said")}
     with Warm("program", tmp_path, 4000.0, 60.0) as worker:

@@ -68,6 +68,7 @@ def test_what_names_other_files_or_is_drawn_text_is_refused(name: str, text: str
         FileSource(path)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["img%03d.jpg", "img*.jpg", "img001.jpg", "concat:a|b.mp4", "-i.mp4", "pipe:0", "fd:"])
 def test_a_name_is_never_a_pattern_or_a_protocol(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +130,7 @@ def run_and_measure(*arguments: str) -> tuple[int, str, int]:
     return done.returncode, done.stderr, int(done.stdout.split()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [huge_gif, huge_png])
 def test_a_small_file_that_claims_a_huge_picture_is_refused(make: Callable[[Path, int], Path], tmp_path: Path) -> None:
     code, said, megabytes = run_and_measure("file", str(make(tmp_path / "in.bin", 16_000)))
@@ -200,6 +202,7 @@ def test_an_encoder_is_held_to_its_share(cpus: int, monkeypatch: pytest.MonkeyPa
         encoder_plan("hevc", "veryfast", 0, picture_bytes(7680, 4320, "yuv420p10le"), budget)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_pictures_that_do_not_fit_are_refused_with_a_reason(tmp_path: Path, capsys: Capture) -> None:
     film = encoded(tmp_path / "in.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv444p", size="3840x2160", seconds=0.08)
@@ -210,6 +213,7 @@ def test_pictures_that_do_not_fit_are_refused_with_a_reason(tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "own.yaml"]
 
 
+@pytest.mark.slow
 def test_large_pictures_wait_by_bytes_not_by_number(tmp_path: Path) -> None:
     path = tmp_path / "in.mkv"
     with av.open(str(path), "w") as container:
@@ -272,6 +276,7 @@ def odd_date(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "word"),
     [
@@ -342,12 +347,13 @@ def test_what_the_copy_loses_or_guesses_is_said_once(tmp_path: Path) -> None:
     two = tmp_path / "two.mkv"
     ffmpeg(*picture(), *picture("64x48"), "-map", "0", "-map", "1", *x264(), two)
     bare = encoded(tmp_path / "in.mjpeg", "-c:v", "mjpeg", "-f", "mjpeg")
-    for path, word in ((clear, "transparent"), (two, "2 video tracks: only #0"), (bare, "25 a second are assumed")):
+    for path, word in ((clear, "transparent"), (two, "2 video tracks: only #0"), (bare, "25 fps is assumed")):
         assert len([line for line in warnings_of(path) if word in line]) == 1
     for path in (plain(tmp_path / "film.mp4"), encoded(tmp_path / "in.h264", *x264())):
         assert not any("assumed" in line or "tracks" in line for line in warnings_of(path))
 
 
+@pytest.mark.slow
 def test_rates_and_clocks_that_cannot_be_meant(tmp_path: Path) -> None:
     """An AVI header is patched to every odd rate and scale."""
     base = tmp_path / "base.avi"

@@ -62,6 +62,7 @@ def test_an_error_that_nobody_thought_of_is_one_line(
 # Names
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_name_that_is_no_text(film: Path, tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9\n\x1b[1m.mp4")
@@ -79,6 +80,7 @@ def test_a_name_that_is_no_text(film: Path, tmp_path: Path) -> None:
     assert report["input"]["path"] == "caf\\xe9\n\x1b[1m.mp4"
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_long_name_of_large_letters(film: Path, tmp_path: Path) -> None:
     target = tmp_path / ("\u5b57" * 80 + ".mp4")
@@ -138,6 +140,7 @@ def begun(target: Path, clip: Path) -> subprocess.Popen[str]:
     return job
 
 
+@pytest.mark.slow
 def test_a_hangup_leaves_nothing(long_clip: Path, tmp_path: Path) -> None:
     job = begun(tmp_path / "out.mp4", long_clip)
     job.send_signal(signal.SIGHUP)
@@ -146,6 +149,7 @@ def test_a_hangup_leaves_nothing(long_clip: Path, tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_what_a_killed_run_left_is_cleared_and_what_a_live_one_writes_is_not(long_clip: Path, tmp_path: Path) -> None:
     target, short = tmp_path / "out.mp4", encoded(tmp_path / "short.mp4", *x264())
@@ -209,6 +213,7 @@ def test_a_partial_file_is_published_once_and_never_over_another(tmp_path: Path)
 # Full disks
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_report_that_finds_no_room_says_that_the_copy_is_there(
     film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
@@ -227,6 +232,7 @@ def test_a_report_that_finds_no_room_says_that_the_copy_is_there(
     assert names(tmp_path) == ["film.masked.mp4", "film.mp4"]
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_nobody_listening_does_not_end_a_job(film: Path, tmp_path: Path) -> None:
     reader, writer = os.pipe()
@@ -239,6 +245,7 @@ def test_nobody_listening_does_not_end_a_job(film: Path, tmp_path: Path) -> None
 # Damaged sound
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("codec", "source", "target"), [("ac3", "mkv", "mp4"), ("eac3", "mkv", "mp4"), ("aac", "ts", "mp4")]
@@ -255,7 +262,7 @@ def test_damaged_sound_does_not_end_a_job(
     out = tmp_path / f"out.{target}"
     assert main(["file", str(path), str(out), "--audio", policy]) == 3
     said = capsys.readouterr().err
-    assert "sound track #1" in said and "damaged packets" in said
+    assert "audio track #1" in said and "damaged packets" in said
     assert len(video_times(out)) == 15 and len(streams(out, "audio")) == 1 and float(duration(out)) > 0.5
 
 
@@ -266,7 +273,7 @@ def test_sound_that_does_not_fit_is_named(tmp_path: Path, capsys: Capture) -> No
     path = tmp_path / "in.mkv"
     ffmpeg(*picture(), *tone(), *x264(), "-c:a", "truehd", "-strict", "-2", path)
     assert main(["file", str(path), str(tmp_path / "out.mp4")]) == 1
-    assert ".mp4 cannot hold sound track #1 (truehd) as it is; choose a .mkv target" in capsys.readouterr().err
+    assert ".mp4 cannot hold audio track #1 (truehd) as it is; choose a .mkv target" in capsys.readouterr().err
 
 
 def test_sound_that_is_no_number_is_disguised_all_the_same(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ FAITHFUL = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "target_suffix", "pixel_format", "codec"),
@@ -134,8 +135,8 @@ def test_a_copy_keeps_frames_clock_colours_and_sound(
     assert {tag: after.get(tag) for tag in tags} == {tag: before.get(tag) for tag in tags}
     if before.get("color_range") == "pc" and tags is PICTURE_TAGS:
         assert after["color_range"] == "pc"
-    assert len(streams(target, "audio")) == len(streams(source, "audio")) == len(info.sounds)
-    for track in info.sounds:
+    assert len(streams(target, "audio")) == len(streams(source, "audio")) == len(info.audio_tracks)
+    for track in info.audio_tracks:
         assert sound_hash(target, track.number) == sound_hash(source, track.number)
 
 
@@ -165,6 +166,7 @@ def test_what_matroska_rounds_is_said(tmp_path: Path) -> None:
     assert max(abs(a - b) for a, b in pairs) <= Fraction(1, 2000)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("suffix", "turn", "flip"),

@@ -253,7 +253,7 @@ def test_a_blanket_frame_is_a_row_as_large_as_the_picture(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("masks.txt", "ends in .jsonl"),
+        ("masks.txt", "must end in .jsonl"),
         ("no/masks.jsonl", "does not exist"),
         ("there.jsonl", "exists already"),
         ("folder.jsonl", "is a directory"),
@@ -281,7 +281,7 @@ def test_a_full_disk_leaves_nothing(clip: Path, monkeypatch: pytest.MonkeyPatch)
         return opened(Path("/dev/full") if ".jsonl." in path.name else path, mode, **options)
 
     monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(JobError, match=r"masks\.jsonl: the record of masks cannot be written"):
+    with pytest.raises(JobError, match=r"masks\.jsonl: the mask record cannot be written"):
         anonymize_file(clip, clip.with_name("out.mp4"), masks=clip.with_name("masks.jsonl"))
     assert [path.name for path in clip.parent.iterdir()] == ["in.mp4"]
 

@@ -56,6 +56,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("detector", ["yunet", "mediapipe"])
 def test_a_file_job_opens_no_socket(detector: str, clip: Path) -> None:
@@ -63,6 +64,7 @@ def test_a_file_job_opens_no_socket(detector: str, clip: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "nothing was opened"), done.stderr
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     ("code", "returncode"),
@@ -94,6 +96,7 @@ with open("/proc/self/maps") as maps:
 """
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("detector", ["yunet", "mediapipe"])
 def test_nothing_that_a_file_job_loads_could_report_home(detector: str, clip: Path) -> None:
@@ -110,6 +113,7 @@ def _stem(path: Path) -> str:
     return path.name.split(".")[0].split("-")[0]
 
 
+@pytest.mark.slow
 def test_a_file_job_leaves_nothing_at_home(clip: Path, tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "work"
     home.mkdir()
@@ -128,6 +132,7 @@ def test_a_file_job_leaves_nothing_at_home(clip: Path, tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"in.mp4", "in.masked.mp4"}
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_a_file_job_needs_no_network(tmp_path: Path) -> None:
     unshare = shutil.which("unshare")

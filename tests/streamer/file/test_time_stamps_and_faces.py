@@ -12,6 +12,8 @@ from streamer import anonymize_file
 from tests.rigs.faces import CLIPS, Clip, read_grey
 from tests.rigs.leaks import leaks
 
+pytestmark = pytest.mark.slow
+
 
 def _write(path: Path, clip: Clip, thin: int, rate: int) -> Path:
     with av.open(str(path), "w") as container:

@@ -1,4 +1,4 @@
-"""What of labelled and of known faces can be seen in a published live stream; and the parts that tell."""
+"""How much of labelled and known faces is visible in a published live stream; and tests of the measurement."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ def test_pictures_that_never_came_are_left_out() -> None:
     assert whole_passes([0, 1, 1, 2, 3], 4) == [{0: 0, 1: 1, 2: 3, 3: 4}], "one came twice"
 
 
-def test_pictures_masked_as_a_whole_stand_where_there_is_room() -> None:
+def test_wholly_masked_pictures_fill_the_gaps() -> None:
     assert whole_passes([0, None, None, 3], 4) == [{0: 0, 1: 1, 2: 2, 3: 3}]
     assert whole_passes([0, None, 3], 4) == [{0: 0, 2: 1, 3: 2}], "one of the two never came"
     assert whole_passes([0, None, 1, 2, 3], 4) == [{0: 0, 1: 2, 2: 3, 3: 4}], "no room: one too many"
     assert whole_passes([3, None, None, 2, 3], 4) == [{0: 1, 1: 2, 2: 3, 3: 4}], "across the end of the clip"
 
 
+@pytest.mark.slow
 def test_a_known_face_is_masked_in_what_a_client_receives(tmp_path: Path) -> None:
     clip = carphone()
     height, width = clip.pictures[0].shape[:2]

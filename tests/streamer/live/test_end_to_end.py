@@ -1,4 +1,4 @@
-"""The whole way, with the real program between a real camera and real clients: who gets what, and when."""
+"""End to end: the real program between a real camera and real clients."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.rigs.live.clients import decoded
 from tests.rigs.live.face_scene import LENGTH, Scene, Seen, face_scene, judge, unwrapped
 from tests.rigs.live.two_cameras import two_cameras
 from tests.rigs.live.veilcast_process import Veilcast
+
+pytestmark = pytest.mark.slow
 
 SECONDS = 8.0
 
@@ -56,7 +58,7 @@ def test_it_keeps_up_and_says_so(result: Result) -> None:
     assert told.errors == ()
 
 
-def test_the_password_of_the_camera_is_nowhere_to_be_read(result: Result) -> None:
+def test_the_password_of_the_camera_is_not_visible_anywhere(result: Result) -> None:
     assert "secret" not in result.log and "***@127.0.0.1" in result.log
 
 
@@ -94,7 +96,7 @@ def test_the_judge_tells_a_masked_picture_from_a_damaged_one(tmp_path: Path) -> 
     assert judge(scene, [scenery(), np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)]) == Seen([None, None], [], [0])
 
 
-def test_numbers_count_on_where_the_clip_begins_anew() -> None:
+def test_numbers_continue_when_the_clip_loops() -> None:
     assert unwrapped([98, None, 99, 1, 0, 2], 100) == [98, 99, 101, 100, 102]
     seen = Seen([50, 98, None, 99, 1, 2], [], [])
     assert (seen.sent, seen.received, seen.blanket) == (5, 5, 1)

@@ -12,7 +12,7 @@ WAIT = 10.0
 
 
 def fanout(asked: list[int] | None = None) -> Fanout[int]:
-    """Numbers; every tenth is one to begin with."""
+    """Publishes numbers; every tenth is a key item."""
     return Fanout(lambda item: item % 10 == 0, lambda: None if asked is None else asked.append(1))
 
 
@@ -51,7 +51,7 @@ def test_a_slow_consumer_loses_its_own_items_and_resumes_at_a_key_item() -> None
 
 @given(st.lists(st.one_of(st.just(None), st.integers(0, 3)), max_size=200), st.integers(1, 6))
 def test_every_item_is_taken_or_counted_and_gaps_end_at_key_items(moves: list[int | None], depth: int) -> None:
-    """None publishes the next number, a number takes as many."""
+    """In `moves`, None publishes the next number, a number takes that many items."""
     source, taken, published = fanout(), [], 0
     subscription = source.subscribe("x", depth)
     for move in moves:

@@ -1,4 +1,4 @@
-"""The judge of the fault tests is judged: it must see what it is there to see."""
+"""Tests of the fault tests' judge: it must notice every kind of leak."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def received(picture: BgrImage, number: int | None) -> Received:
     return Received(picture, 0.0, number)
 
 
+@pytest.mark.slow
 def test_raw_faces_are_seen_by_meter_and_detector(footage: Footage) -> None:
     numbers = [0, 31, 70]
     judged = Judge(footage.originals).judge(received(p, n) for p, n in zip(raw(footage, numbers), numbers, strict=True))
@@ -44,6 +45,7 @@ def test_raw_faces_are_seen_by_meter_and_detector(footage: Footage) -> None:
         assert {leak.by[:5] for leak in judged.leaks if leak.index == index} == {"meter", "detec"}
 
 
+@pytest.mark.slow
 def test_a_raw_face_without_a_number_is_seen(footage: Footage) -> None:
     picture = raw(footage, [41])[0].copy()
     side = cell_size(picture.shape[1])

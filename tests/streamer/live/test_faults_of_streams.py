@@ -1,4 +1,4 @@
-"""A fault has a beginning and an end, and what is not recorded is not ready."""
+"""Faults have a beginning and an end, and a stream that should be recorded but is not is not ready."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def test_a_stream_that_should_be_recorded_and_is_not_is_not_ready(unrecorded: st
     assert state.unrecorded == (() if unrecorded is None else ("door",))
 
 
+@pytest.mark.slow
 def test_a_recorder_that_cannot_write_says_so_until_it_can(tmp_path: Path) -> None:
     place = tmp_path / "recordings"
     place.write_text("a file where the folder should be", "utf-8")
@@ -73,6 +74,7 @@ def test_a_recorder_that_cannot_write_says_so_until_it_can(tmp_path: Path) -> No
         assert recorder.close()
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_down_says_so_once_and_then_once_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +92,7 @@ def test_a_camera_that_is_down_says_so_once_and_then_once_a_minute(
         return [r for r in caplog.records if r.name == "veilcast.camera" and "no pictures" in r.getMessage()]
 
     assert len(lines(1.0)) == 1
-    monkeypatch.setattr(module, "_TELL_AGAIN", 0.3)
+    monkeypatch.setattr(module, "_LOG_AGAIN", 0.3)
     again = lines(1.5)
     assert 2 <= len(again) <= 6
     assert vars(again[-1])["tries"] > len(again), "it says how often it was tried"

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from streamer.live.frame_rate import USUAL, FrameRate, standard
+from streamer.live.frame_rate import DEFAULT_RATE, FrameRate, standard_rate
 
 FILM = Fraction(30000, 1001)
 
@@ -13,8 +13,8 @@ FILM = Fraction(30000, 1001)
     ("measured", "meant"),
     [(29.97, FILM), (30.0, 30), (25.04, 25), (12.4, 12), (0.3, 1), (5000, 240), (59.95, FILM * 2)],
 )
-def test_rates_that_are_meant(measured: float, meant: Fraction) -> None:
-    assert standard(measured) == meant
+def test_standard_rates(measured: float, meant: Fraction) -> None:
+    assert standard_rate(measured) == meant
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,18 @@ def test_rates_that_are_meant(measured: float, meant: Fraction) -> None:
         (None, 1001 / 30000, 0.0, FILM),
         (None, 0.04, 29.2, Fraction(25)),
         (None, None, 14.8, Fraction(15)),
-        (None, None, 0.0, USUAL),
-        (Fraction(0), None, 0.0, USUAL),
+        (None, None, 0.0, DEFAULT_RATE),
+        (Fraction(0), None, 0.0, DEFAULT_RATE),
     ],
 )
-def test_what_is_believed(said: Fraction | None, step: float | None, measured: float, expected: Fraction) -> None:
+def test_which_rate_is_believed(said: Fraction | None, step: float | None, measured: float, expected: Fraction) -> None:
     rate = FrameRate()
     for number in range(6):
         rate.picture(None if step is None else 100 + number * step)
     assert rate.rate(said, measured) == expected
 
 
-def test_jumps_and_missing_stamps_are_no_steps() -> None:
+def test_jumps_and_missing_timestamps_are_ignored() -> None:
     rate = FrameRate()
     for stamp in (None, 5.0, 5.04, None, 900.0, 900.04, 3.0, 3.04, 3.04, 3.08):
         rate.picture(stamp)

@@ -22,16 +22,16 @@ def test_meter_counts() -> None:
     meter = Meter()
     assert meter.delay() == (0.0, 0.0)
     for n in range(100):
-        meter.came_in()
-        meter.went_out(masked(0, 64, 48), n / 1000, 0.05 if n >= 98 else 0.0)
+        meter.frame_in()
+        meter.frame_out(masked(0, 64, 48), n / 1000, 0.05 if n >= 98 else 0.0)
     assert meter.frames_in == 100 and meter.frames == {"settled": 100} and meter.late == 2
     assert meter.delay() == pytest.approx((0.05, 0.095))
     assert (str(meter.state), meter.faces, meter.mask_age) == ("settled", 1, 0)
-    meter.slate_went_out()
-    assert (str(meter.state), meter.frames["slate"], meter.faces) == ("away", 1, 0)
+    meter.slate_out()
+    assert (str(meter.state), meter.frames["slate"], meter.faces) == ("offline", 1, 0)
 
 
-def test_the_same_error_is_told_once() -> None:
+def test_the_same_error_is_reported_once() -> None:
     meter = Meter()
     for n in range(20):
         meter.error("same")

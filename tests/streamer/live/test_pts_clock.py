@@ -18,12 +18,12 @@ def test_network_jitter_does_not_show() -> None:
     assert max(abs(step - CLOCK / 25) for step in steps) < 0.002 * CLOCK
 
 
-def test_without_stamps_arrival_counts() -> None:
+def test_without_timestamps_arrival_time_is_used() -> None:
     clock = PtsClock()
     assert [clock.stamp(5.0 + t) for t in (0, 0.1, 0.5)] == [0, 9000, 45000]
 
 
-def test_a_clock_set_anew_does_not_move_the_picture() -> None:
+def test_a_reset_source_clock_does_not_move_the_picture() -> None:
     clock = PtsClock()
     clock.stamp(10.0, 1.0)
     assert clock.stamp(10.04, 5000.0) == pytest.approx(3600, abs=2)

@@ -17,7 +17,7 @@ CONFIG = LiveEncoderConfig(preset="ultrafast")
 
 
 class Moody(LiveEncoder):
-    """Fails with what is in `moods`, oldest first; None works."""
+    """Raises the errors in `moods`, in order; None means success."""
 
     moods: tuple[Exception | None, ...] = ()
     made: tuple[tuple[int, int, Fraction], ...] = ()
@@ -56,7 +56,7 @@ def test_whatever_an_encoder_raises_it_is_replaced(
         assert second is not None and second.keyframe
 
 
-def test_an_encoder_is_not_made_in_a_rage(output: StreamOutput) -> None:
+def test_a_failing_encoder_is_not_recreated_in_a_busy_loop(output: StreamOutput) -> None:
     def fail(width: int, height: int, rate: Fraction, config: LiveEncoderConfig) -> LiveEncoder:
         Moody.made += ((width, height, rate),)
         raise EncoderError("none to be had")

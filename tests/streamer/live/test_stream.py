@@ -1,4 +1,4 @@
-"""One live stream from pictures to packets, with a source that plays what it is told."""
+"""One live stream from pictures to packets, with a scripted source."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from streamer.settings.encoder import LiveEncoderConfig
 from tests.rigs.fakes import HangingDetector, ScriptedDetector, engine_config
 from tests.rigs.live.producing import number_of, picture
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 320, 240
 RATE = 25
 WAIT = 20.0
@@ -39,7 +41,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 class FakeSource:
-    """Plays numbered pictures in real time while `playing`; all its faults are its user's doing."""
+    """Plays numbered pictures in real time while `playing`; the test injects its faults."""
 
     def __init__(self) -> None:
         self.status = CameraStatus(connected=True, since=time.time(), fps_in=RATE)
@@ -85,7 +87,7 @@ class FakeSource:
 
 
 class Viewer:
-    """Decodes what a stream publishes, in a thread."""
+    """Decodes the published stream in a thread."""
 
     def __init__(self, stream: LiveStream) -> None:
         self.pictures: list[Picture] = []
@@ -154,7 +156,7 @@ def running(
 
 
 def is_blanket(shown: Picture) -> bool:
-    """All in the masks' colour, red, as far as coding leaves it."""
+    """Whether the whole picture has the mask colour, red, allowing for coding artefacts."""
     blue, green, red = shown.reshape(-1, 3).astype(int).T
     return bool((red > 200).all() and (blue < 60).all() and (green < 60).all())
 
@@ -182,7 +184,7 @@ def test_pictures_come_out_masked_in_order_after_the_look_ahead() -> None:
     assert stamps == sorted(set(stamps))
 
 
-def test_pictures_that_come_in_a_burst_are_as_far_apart_as_the_camera_says() -> None:
+def test_pictures_that_arrive_in_a_burst_keep_the_cameras_spacing() -> None:
     gate = threading.Event()
     detectors: list[HangingDetector] = []
 
@@ -215,13 +217,13 @@ def test_pictures_that_the_decoder_made_up_are_blanket() -> None:
     assert all(is_blanket(p) for p in live.viewer.pictures[-8:])
 
 
-def test_a_source_that_goes_away_leaves_a_slate_and_nothing_of_before_goes_on_when_it_returns() -> None:
+def test_an_offline_source_gets_a_slate_and_no_old_masks_when_it_returns() -> None:
     with running(lambda: ScriptedDetector(["face"] * 12)) as live:
         live.source.play(30)
         live.source.leave()
-        live.viewer.until(lambda: live.stream.snapshot().state == "away")
-        away = live.stream.snapshot()
-        assert away.away_since is not None and "gone" in away.errors
+        live.viewer.until(lambda: live.stream.snapshot().state == "offline")
+        offline = live.stream.snapshot()
+        assert offline.offline_since is not None and "gone" in offline.errors
         count = len(live.viewer.pictures)
         live.viewer.until(lambda: len(live.viewer.pictures) > count + 5)
         slate = live.viewer.pictures[-1]
@@ -229,26 +231,28 @@ def test_a_source_that_goes_away_leaves_a_slate_and_nothing_of_before_goes_on_wh
         live.source.come_back()
         live.source.play(30)
         live.viewer.until(lambda: live.stream.snapshot().state == "settled")
-        assert live.stream.snapshot().away_since is None
+        assert live.stream.snapshot().offline_since is None
     stamps = [packet.pts for packet in live.viewer.packets]
     assert stamps == sorted(set(stamps))
 
 
-def test_a_source_that_goes_silent_but_stays_connected_is_away_since_its_last_picture() -> None:
+def test_a_source_that_goes_silent_but_stays_connected_is_offline_since_its_last_picture() -> None:
     with running() as live:
         live.source.play(10)
         silent = time.time()
-        live.viewer.until(lambda: live.stream.snapshot().state == "away")
+        live.viewer.until(lambda: live.stream.snapshot().state == "offline")
         count = len(live.viewer.pictures)
         live.viewer.until(lambda: len(live.viewer.pictures) > count + 5)
-        away = live.stream.snapshot()
-        assert away.away_since is not None and silent - 1 < away.away_since < silent + 0.5, "and it does not move"
+        offline = live.stream.snapshot()
+        assert offline.offline_since is not None and silent - 1 < offline.offline_since < silent + 0.5, (
+            "and it does not move"
+        )
         live.source.play(30)
         live.viewer.until(lambda: live.stream.snapshot().state == "settled")
-        assert live.stream.snapshot().away_since is None
+        assert live.stream.snapshot().offline_since is None
 
 
-def test_before_there_is_a_camera_a_slate_is_shown_and_its_size_is_taken_over() -> None:
+def test_before_the_first_picture_a_slate_is_shown_and_its_size_is_kept() -> None:
     with running() as live:
         live.source.leave()
         live.viewer.until(lambda: bool(live.viewer.packets))
@@ -312,7 +316,7 @@ def test_masks_and_zones_are_changed_without_a_gap() -> None:
     assert is_blanket(live.viewer.pictures[-1])
 
 
-def test_of_many_changes_of_the_masks_the_newest_counts() -> None:
+def test_only_the_newest_of_many_mask_changes_is_applied() -> None:
     everything = ZoneConfig(points=((0, 0), (1, 0), (1, 1), (0, 1)))
     with running() as live:
         for _ in range(20):
@@ -336,20 +340,18 @@ def test_a_masker_that_always_fails_shows_nothing_and_fills_no_memory(monkeypatc
         assert any("injected" in error for error in live.stream.snapshot().errors)
 
 
-def test_a_picture_that_cannot_be_taken_is_left_out() -> None:
+def test_a_picture_that_cannot_be_processed_is_skipped() -> None:
     with running() as live:
         live.source.play(10)
         bad = av.VideoFrame(0, 0, "yuv420p")
         live.source._queue.put(LivePicture(bad, time.monotonic(), True, 0, UPRIGHT, None))
         live.source.play(15)
         live.viewer.until(lambda: len(live.viewer.pictures) >= 24)
-        assert any("left out" in error for error in live.stream.snapshot().errors)
+        assert any("was skipped" in error for error in live.stream.snapshot().errors)
 
 
 @pytest.mark.parametrize("change", ["connection", "size", "turn"])
-def test_a_picture_that_does_not_follow_on_is_a_cut_even_if_the_first_of_them_fails(
-    change: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_shot_is_a_cut_even_if_its_first_picture_fails(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cuts: list[bool] = []
     push = LiveAnonymizer.push
     fail_at = 3

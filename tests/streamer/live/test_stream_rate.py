@@ -1,4 +1,4 @@
-"""At which rate a stream says it is published."""
+"""The frame rate that a published stream states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.streamer.live.test_stream import RATE, running
 
 
 @pytest.mark.parametrize(("said", "stamped"), [(Fraction(30000, 1001), True), (Fraction(30000, 1001), False)])
-def test_the_encoder_is_told_the_rate_that_the_source_says(said: Fraction, stamped: bool) -> None:
+def test_the_encoder_gets_the_rate_stated_by_the_source(said: Fraction, stamped: bool) -> None:
     with running() as live:
         live.source.stamped = stamped
         live.source.status = replace(live.source.status, fps_in=0.0, rate=said)
@@ -23,7 +23,7 @@ def test_the_encoder_is_told_the_rate_that_the_source_says(said: Fraction, stamp
         assert b"a=framerate:29.97\r\n" in describe("door", form, "127.0.0.1", 1, "video")
 
 
-def test_the_encoder_is_told_the_rate_of_the_time_stamps_or_the_usual_one() -> None:
+def test_the_encoder_gets_the_rate_of_the_timestamps_or_the_default() -> None:
     with running() as live:
         live.source.status = replace(live.source.status, fps_in=0.0)
         live.source.play(8)

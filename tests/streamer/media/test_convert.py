@@ -9,7 +9,7 @@ from core.frame import Cover
 from core.paint.masker import Masker
 from core.pictures.orientation import UPRIGHT, Orientation
 from streamer.live.slate import slate
-from streamer.media.convert import fitted, published_size
+from streamer.media.convert import published_size, to_published
 
 
 def picture(width: int, height: int, form: str) -> av.VideoFrame:
@@ -29,8 +29,8 @@ def test_published_size(width: int, height: int, turn: int, size: tuple[int, int
 
 @pytest.mark.parametrize("form", ["yuv420p", "yuvj420p", "yuvj422p", "yuv422p10le", "nv12", "bgr24", "gray"])
 @pytest.mark.parametrize("size", [(64, 48), (66, 48), (65, 47)])
-def test_all_forms_become_one(form: str, size: tuple[int, int]) -> None:
-    out = fitted(picture(*size, form), (64, 48))
+def test_all_formats_become_one(form: str, size: tuple[int, int]) -> None:
+    out = to_published(picture(*size, form), (64, 48))
     assert (out.width, out.height, out.format.name) == (64, 48, "yuv420p")
     grey = out.to_ndarray(format="gray")
     luma = np.frombuffer(bytes(out.planes[0]), np.uint8).reshape(48, -1)[:, :64]
@@ -38,16 +38,16 @@ def test_all_forms_become_one(form: str, size: tuple[int, int]) -> None:
     assert grey[24, 8] < 20 and grey[24, 56] > 235
 
 
-def test_what_fits_is_not_copied() -> None:
+def test_a_picture_in_the_right_format_is_not_copied() -> None:
     video = picture(64, 48, "yuv420p")
-    assert fitted(video, (64, 48), UPRIGHT) is video
+    assert to_published(video, (64, 48), UPRIGHT) is video
 
 
 @pytest.mark.parametrize(("turn", "white"), [(90, "bottom"), (180, "left"), (270, "top")])
 def test_turned_upright(turn: int, white: str) -> None:
     orientation = Orientation(turn)
     size = published_size(64, 48, orientation)
-    grey = fitted(picture(64, 48, "yuv420p"), size, orientation).to_ndarray(format="gray")
+    grey = to_published(picture(64, 48, "yuv420p"), size, orientation).to_ndarray(format="gray")
     assert grey.shape == (size[1], size[0])
     half = {
         "bottom": grey[size[1] // 2 + 4 :],

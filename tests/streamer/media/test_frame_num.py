@@ -1,4 +1,4 @@
-"""Missing reference pictures, found in streams of many encoders' settings."""
+"""Missing reference pictures are found, for many encoder settings."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", SETTINGS, ids=str)
 def test_whole_streams_have_no_gap_and_a_missing_reference_makes_one(options: dict[str, str], tmp_path: Path) -> None:
     units = access_units(tmp_path / "a.mp4", options)
@@ -58,7 +59,7 @@ def is_reference(unit: bytes) -> bool:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\1", b"\0\0\1\x67", b"\0\0\1\x41", b"\0\0\1\x67" + bytes(50), b"xyz" * 9])
-def test_rubbish_is_no_trouble(data: bytes) -> None:
+def test_garbage_is_handled(data: bytes) -> None:
     numbers = FrameNumbers()
     numbers.gap(data)
     numbers.gap(data)

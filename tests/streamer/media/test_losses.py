@@ -1,4 +1,4 @@
-"""What a decoder loses or makes up is noticed, whatever the codec says of it: on its own and in real files."""
+"""Lost and concealed pictures are noticed for every codec, in unit tests and in real files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamer.media.losses import Losses, patience
 from tests.rigs.faces import RATE, panned
 
 Spoil = Callable[[int, bytes], bytes | None]
-"""What becomes of packet number n: other bytes, or nothing."""
+"""Maps packet number n to other bytes, or to nothing."""
 
 
 def fed(losses: Losses, count: int, keys: Collection[int] = (0,)) -> None:
@@ -51,7 +51,7 @@ def test_reordered_pictures_are_no_loss() -> None:
 
 
 @pytest.mark.parametrize(("codec", "missing"), [("h264", 1), ("vp8", 0)])
-def test_codecs_that_hide_pictures_on_purpose_miss_none(codec: str, missing: int) -> None:
+def test_codecs_that_skip_pictures_on_purpose_miss_none(codec: str, missing: int) -> None:
     losses = Losses(codec, 0, None)
     losses.packet(0, b"", key=True, corrupt=False, shown=True)
     losses.packet(1, b"", key=False, corrupt=False, shown=True)
@@ -60,7 +60,7 @@ def test_codecs_that_hide_pictures_on_purpose_miss_none(codec: str, missing: int
     assert losses.missing == missing
 
 
-def test_what_lies_before_the_first_key_frame_of_a_recording_is_left_out_as_players_do() -> None:
+def test_frames_before_the_first_key_frame_are_dropped_as_players_do() -> None:
     losses = Losses("h264", 0, None)
     losses.packet(0, b"", key=False, corrupt=False, shown=True)
     assert losses.leaves_out(0, True)
@@ -82,7 +82,7 @@ def test_where_every_frame_is_a_key_frame_the_next_one_does_not_restore_trust() 
 
 
 def recorded(path: Path, codec: str, pixels: str, options: dict[str, str], spoil: Spoil) -> Path:
-    """A face that moves, two seconds, with what `spoil` makes of its packets."""
+    """Two seconds of a moving face, with its packets changed by `spoil`."""
     pictures = [*panned().pictures, *panned().pictures[:20]]
     clean = path.with_name(f"clean{path.suffix}")
     with av.open(str(clean), "w") as container:
@@ -114,7 +114,7 @@ def without(*numbers: int) -> Spoil:
 
 
 def flipped(*numbers: int, start: int | None = None) -> Spoil:
-    """Thirty bytes in the middle, or from `start` on, are others."""
+    """Replaces thirty bytes in the middle, or from `start` on."""
 
     def spoil(number: int, data: bytes) -> bytes:
         at = len(data) // 3 if start is None else start
@@ -128,6 +128,7 @@ HEVC = {"preset": "veryfast", "x265-params": "keyint=30:log-level=none"}
 H264 = {"g": "30", "preset": "veryfast"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "pixels", "options", "spoil", "frames", "untrusted"),
     [
@@ -140,7 +141,7 @@ H264 = {"g": "30", "preset": "veryfast"}
         pytest.param("a.avi", "mpeg4", "yuv420p", {"g": "30"}, flipped(5), 60, 20, id="MPEG-4, a packet damaged"),
     ],
 )
-def test_damage_is_covered_said_and_told_by_the_exit_code(
+def test_damage_is_masked_and_reported_with_an_exit_code(
     name: str,
     codec: str,
     pixels: str,
@@ -161,6 +162,7 @@ def test_damage_is_covered_said_and_told_by_the_exit_code(
     assert "warning" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_packet_that_turns_out_to_say_nothing_is_a_loss(tmp_path: Path) -> None:
     """In MPEG-4, damage can read as "not coded": the decoder gives no picture and no error."""
 
@@ -197,8 +199,9 @@ def test_whole_recordings_raise_no_alarm(
     assert not [line for line in report.warnings if "missing" in line or "damage" in line]
 
 
-def test_damage_in_pictures_nobody_refers_to_is_seen_every_time(tmp_path: Path) -> None:
-    """With frame threads H.264's decoder flags some of them too late, now and then."""
+@pytest.mark.slow
+def test_damage_in_non_reference_pictures_is_always_noticed(tmp_path: Path) -> None:
+    """With frame threads, the H.264 decoder sometimes flags them too late."""
     options = {"g": "60", "preset": "veryfast", "x264-params": "bframes=3:b-pyramid=none:rc-lookahead=0"}
     for number in range(30, 60, 3):
         source = recorded(tmp_path / "a.mkv", "libx264", "yuv420p", options, flipped(number))
@@ -209,7 +212,8 @@ def test_damage_in_pictures_nobody_refers_to_is_seen_every_time(tmp_path: Path) 
         assert seen[0] and len(set(seen)) == 1, number
 
 
-def test_a_recording_that_begins_in_the_middle_says_what_it_leaves_out(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_recording_that_starts_mid_gop_reports_dropped_frames(tmp_path: Path) -> None:
     source = recorded(tmp_path / "a.ts", "libx264", "yuv420p", H264, without(0))
     report = anonymize_file(source, tmp_path / "out.mkv")
     assert report.frames == 30 and report.damaged > 1

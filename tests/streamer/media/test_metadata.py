@@ -39,9 +39,10 @@ def with_timecode(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv", ".ts"])
-def test_what_tells_about_people_is_dropped_and_listed(tmp_path: Path, suffix: str) -> None:
+def test_identifying_metadata_is_dropped_and_listed(tmp_path: Path, suffix: str) -> None:
     source, target = tagged(tmp_path / "in.mov"), tmp_path / f"out{suffix}"
     assert all(secret in source.read_bytes() for secret in SECRETS[:5])
     info, _ = copy(source, target)
@@ -55,6 +56,7 @@ def test_what_tells_about_people_is_dropped_and_listed(tmp_path: Path, suffix: s
     assert sorted(str(kind) for kind in kinds) == ["audio", "video"]
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("build", "suffix", "item"),
@@ -86,7 +88,7 @@ def test_keep_metadata_keeps_harmless_tags_only(tmp_path: Path) -> None:
 
 
 @needs_ffmpeg
-def test_language_and_disposition_of_sound_always_stay(tmp_path: Path) -> None:
+def test_language_and_disposition_of_audio_always_stay(tmp_path: Path) -> None:
     source, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
     ffmpeg(
         *(*picture(), *tone(), *x264(), "-c:a", "aac", "-metadata:s:a", "language=deu", "-metadata:s:a", "title=Ann"),

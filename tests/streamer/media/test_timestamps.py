@@ -11,7 +11,7 @@ from streamer.media.timestamps import Continuity, PtsFiller, Stamp, StampMapper,
 
 
 def encode(frames: list[tuple[int, int]], delay: int, slack: int = 0) -> list[Stamp]:
-    """What an encoder with `delay` B-frames between two others does to the counters."""
+    """How an encoder with `delay` consecutive B-frames reorders the counters."""
     mapper = StampMapper(slack)
     counters = [mapper.push(pts, duration) for pts, duration in frames]
     order: list[int] = []
@@ -50,7 +50,7 @@ def test_pts_survive_and_dts_rise_below_them(start: int, moves: list[tuple[int, 
 
 
 @given(st.lists(st.integers(-500, 500), min_size=1, max_size=40), st.integers(0, 3))
-def test_even_senseless_pts_give_what_a_muxer_takes(pts: list[int], delay: int) -> None:
+def test_even_senseless_pts_give_valid_dts(pts: list[int], delay: int) -> None:
     stamps = encode([(value, 1) for value in pts], delay)
     assert len(stamps) == len(pts)
     assert all(stamp.dts <= stamp.pts for stamp in stamps)
@@ -102,7 +102,7 @@ def test_missing_pts_are_derived(frames: list[tuple[int | None, int | None, int]
     assert [filler.fill(*frame) for frame in frames] == expected
 
 
-def test_a_clock_that_starts_anew_goes_on_for_all_streams_alike() -> None:
+def test_a_restarted_clock_continues_for_all_streams_alike() -> None:
     clock = Continuity()
     second = Fraction(1)
     for time in range(20):

@@ -17,11 +17,11 @@ def test_jitter_takes_up_to_a_half_away() -> None:
     assert [backoff.next() for _ in range(4)] == [0.25, 0.5, 1.0, 1.5]
 
 
-def test_two_of_them_do_not_knock_together() -> None:
+def test_two_clients_do_not_retry_together() -> None:
     assert [Backoff().next() for _ in range(3)] != [Backoff().next() for _ in range(3)]
 
 
 @pytest.mark.parametrize(("first", "longest"), [(0.0, 1.0), (-1.0, 1.0), (2.0, 1.0)])
-def test_impossible_waits_are_refused(first: float, longest: float) -> None:
+def test_invalid_delays_are_refused(first: float, longest: float) -> None:
     with pytest.raises(ValueError, match="longest"):
         Backoff(first, longest)

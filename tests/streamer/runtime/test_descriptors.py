@@ -6,27 +6,27 @@ import sys
 
 import pytest
 
-from streamer.live.guard.client_caps import within_limit
-from streamer.runtime.descriptors import PER_STREAM, RESERVED, Wish, available, raise_limit, share_out
+from streamer.live.guard.client_caps import fit_descriptor_limit
+from streamer.runtime.descriptors import PER_STREAM, RESERVED, ClientDemand, allocate, available, raise_limit
 from streamer.settings.live import LiveConfig
 
 
 @pytest.mark.parametrize(
-    ("left", "wishes", "shares"),
+    ("left", "demands", "shares"),
     [
-        (1000, [Wish(100, 3), Wish(200, 1)], [100, 200]),
-        (500, [Wish(100, 3), Wish(200, 1)], [100, 200]),
-        (250, [Wish(100, 3), Wish(200, 1)], [50, 100]),
-        (0, [Wish(100, 3), Wish(200, 1)], [1, 1]),
+        (1000, [ClientDemand(100, 3), ClientDemand(200, 1)], [100, 200]),
+        (500, [ClientDemand(100, 3), ClientDemand(200, 1)], [100, 200]),
+        (250, [ClientDemand(100, 3), ClientDemand(200, 1)], [50, 100]),
+        (0, [ClientDemand(100, 3), ClientDemand(200, 1)], [1, 1]),
         (10, [], []),
-        (10, [Wish(0, 3), Wish(20, 1)], [1, 10]),
+        (10, [ClientDemand(0, 3), ClientDemand(20, 1)], [1, 10]),
     ],
 )
-def test_shares(left: int, wishes: list[Wish], shares: list[int]) -> None:
-    assert share_out(left, wishes) == shares
+def test_shares(left: int, demands: list[ClientDemand], shares: list[int]) -> None:
+    assert allocate(left, demands) == shares
 
 
-def test_what_is_left_for_clients() -> None:
+def test_descriptors_left_for_clients() -> None:
     assert available(1024, 2) == 1024 - RESERVED - 2 * PER_STREAM
     assert available(64, 1) == 0
 
@@ -37,12 +37,12 @@ LIVE = LiveConfig.model_validate(
 
 
 def test_caps_stay_where_there_is_room() -> None:
-    assert within_limit(LIVE, 20_000) is LIVE
+    assert fit_descriptor_limit(LIVE, 20_000) is LIVE
 
 
 @pytest.mark.parametrize("limit", [128, 200, 256, 512, 1024])
 def test_caps_leave_camera_and_recorder_their_descriptors(limit: int, caplog: pytest.LogCaptureFixture) -> None:
-    live = within_limit(LIVE, limit)
+    live = fit_descriptor_limit(LIVE, limit)
     used = 3 * live.rtsp_access.max_clients + live.web.max_connections + live.web.max_viewers
     assert used <= max(5, limit - RESERVED - PER_STREAM)
     assert live.rtsp_access.max_clients_per_address <= live.rtsp_access.max_clients

@@ -12,7 +12,7 @@ async def where() -> str:
     return threading.current_thread().name
 
 
-def test_work_runs_in_its_thread_and_what_it_raises_comes_back() -> None:
+def test_work_runs_in_its_thread_and_errors_are_passed_on() -> None:
     async def fail() -> None:
         raise ValueError("no")
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from streamer.runtime.logs import INTERVAL, LineFormatter, LogHandler, Repeats, logging_to
+from streamer.runtime.logs import INTERVAL, LineFormatter, LogHandler, RepeatFilter, logging_to
 from streamer.settings.log import LogConfig
 
 LOG = logging.getLogger("veilcast.test")
@@ -70,7 +70,7 @@ def test_no_credential_gets_out(form: str) -> None:
     assert len(text.splitlines()) == 4 and "rtsp://***@cam/x" in text and "ConnectionError" in text
 
 
-def test_a_message_whose_arguments_do_not_fit_shows_none_of_them() -> None:
+def test_a_malformed_log_call_shows_no_arguments() -> None:
     stream = io.StringIO()
     handler = LogHandler(stream, "plain")
     handler.handle(record("%d cameras", SECRET))
@@ -87,7 +87,7 @@ def test_a_long_text_is_cut_after_it_was_redacted() -> None:
 
 def test_an_error_repeated_is_shown_once_a_second_with_the_count() -> None:
     clock = Clock()
-    repeats = Repeats(clock)
+    repeats = RepeatFilter(clock)
     shown: list[tuple[float, int]] = []
     for step in range(31):
         clock.now = step / 10
@@ -95,8 +95,8 @@ def test_an_error_repeated_is_shown_once_a_second_with_the_count() -> None:
     assert shown == [(0.0, 0), (1.0, 9 - 1), (2.0, 9), (3.0, 9)]
 
 
-def test_different_errors_streams_and_mere_news_are_all_shown() -> None:
-    repeats = Repeats(Clock())
+def test_different_errors_streams_and_infos_are_all_shown() -> None:
+    repeats = RepeatFilter(Clock())
     assert repeats.shown(record("a")) and repeats.shown(record("b")) and repeats.shown(record("a", stream="door"))
     assert repeats.shown(record("n", level=logging.INFO)) and repeats.shown(record("n", level=logging.INFO))
     assert not repeats.shown(record("a"))
@@ -105,7 +105,7 @@ def test_different_errors_streams_and_mere_news_are_all_shown() -> None:
 def test_what_was_held_back_comes_with_the_next_line_or_the_end() -> None:
     clock = Clock()
     stream = io.StringIO()
-    handler = LogHandler(stream, "plain", Repeats(clock))
+    handler = LogHandler(stream, "plain", RepeatFilter(clock))
     for _ in range(3):
         handler.handle(record("full"))
     assert stream.getvalue().count("message=full") == 1
@@ -119,7 +119,7 @@ def test_what_was_held_back_comes_with_the_next_line_or_the_end() -> None:
 
 def test_many_different_errors_are_bounded() -> None:
     clock = Clock()
-    repeats = Repeats(clock)
+    repeats = RepeatFilter(clock)
     words = [f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(5000)]
     assert len([each for word in words for each in repeats.shown(record(word))]) == 512
     clock.now = 2 * INTERVAL
@@ -136,7 +136,7 @@ def test_level_and_clean_up() -> None:
     assert [line.rpartition("=")[2] for line in stream.getvalue().splitlines()] == ["yes"]
 
 
-def test_a_closed_stderr_stops_nobody() -> None:
+def test_a_closed_stderr_is_ignored() -> None:
     program = """
 import logging, sys
 from streamer.settings.log import LogConfig
@@ -150,7 +150,7 @@ print("on")
     assert done.stdout == "on\n"
 
 
-def test_what_is_said_after_the_log_has_ended_does_not_go_to_stderr_bare() -> None:
+def test_records_after_the_log_is_closed_do_not_reach_stderr() -> None:
     code = """
 import io, logging
 from streamer.settings.log import LogConfig
@@ -166,7 +166,7 @@ assert "in time" in said.getvalue() and "too late" not in said.getvalue()
     assert done.stderr == ""
 
 
-def test_requests_that_are_no_http_fill_no_log() -> None:
+def test_non_http_requests_do_not_fill_the_log() -> None:
     stream = io.StringIO()
     with logging_to(stream, LogConfig()):
         for error in (BadHttpMessage("Too many headers received"), ZeroDivisionError("ours")):

@@ -41,7 +41,7 @@ def test_threads_share_two_heaps() -> None:
 
 HOLES = """
 import resource, sys, threading
-from streamer.runtime.malloc import few_heaps, give_back
+from streamer.runtime.malloc import few_heaps, return_freed_memory
 
 def rss() -> int:
     with open("/proc/self/statm") as statm:
@@ -56,21 +56,21 @@ threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 before = rss()
-assert give_back()
+assert return_freed_memory()
 print(before - rss())
 """
 
 
 @glibc
-def test_memory_freed_between_what_stays_is_given_back() -> None:
+def test_memory_freed_between_live_blocks_is_returned() -> None:
     done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, timeout=60, check=True)
     assert int(done.stdout) > 100, "megabytes of the 240 that were held, 206 of them freed"
 
 
-def test_a_running_service_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_service_returns_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     given = threading.Event()
     monkeypatch.setattr(service, "REPORT_EVERY", 0.1)
-    monkeypatch.setattr(service, "give_back", given.set)
+    monkeypatch.setattr(service, "return_freed_memory", given.set)
     nobody = LiveSettings.model_validate({"live": {"streams": [{"name": "door", "source": "rtsp://127.0.0.1:9/x"}]}})
     with service.LiveService(nobody) as running:
         running.run(given, duration=10)

@@ -1,4 +1,4 @@
-"""Neither OpenCV nor NumPy's linear algebra keeps threads that wait busily beside ours."""
+"""Neither OpenCV nor NumPy's linear algebra keeps busy-waiting threads."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.rigs.faces import write as write_clip
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_asks_and_the_second_forces(kind: signal.Signals) -> None:
+def test_the_first_signal_asks_and_the_second_forces(kind: signal.Signals) -> None:
     before = signal.getsignal(kind)
     with interrupts() as asked:
         assert not asked.is_set()
@@ -27,6 +27,7 @@ def test_the_first_asks_and_the_second_forces(kind: signal.Signals) -> None:
     assert signal.getsignal(kind) is before
 
 
+@pytest.mark.slow
 def test_a_job_stops_between_frames_and_leaves_nothing(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in.mp4", panned().pictures)
     asked = threading.Event()

@@ -1,17 +1,17 @@
-// The preview page: asks for the token where one is needed, lists the streams, shows one by WHEP.
+// The preview page: asks for the token if one is required, lists the streams, and plays one over WHEP.
 
 const TOKEN = "veilcast-token";
 const POLL = 1000; // ms
 const BACK_OFF = [500, 1000, 2000, 4000, 8000, 15000]; // ms
 const PATIENCE = 10000; // ms for a response
-const STALL = 6000; // ms without a picture while there should be some
+const STALL = 6000; // ms without a new picture before reconnecting
 
 const WORDS = {
-  starting: "no picture yet",
-  settled: "detections on both sides of every picture",
-  held: "masks are carried past the last detection",
+  starting: "waiting for the first picture",
+  settled: "every picture is masked from detections before and after it",
+  held: "the next detection is late: masks are extrapolated from the last one",
   blanket: "the whole picture is masked",
-  away: "no pictures from the camera",
+  offline: "no pictures from the camera",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -35,17 +35,17 @@ async function call(path, options = {}) {
     headers,
   });
   if (response.status === 401) throw new TokenNeeded();
-  if (response.status === 429) throw new Error("Too many wrong tokens came from your address: wait a minute.");
+  if (response.status === 429) throw new Error("Too many wrong tokens from your address. Wait a minute.");
   return response;
 }
 
-// Asks for the token until one is right.
+// Asks for the token; the caller tries it, and asks again if it is wrong.
 async function login() {
   const form = $("login");
   form.classList.toggle("wrong", sessionStorage.getItem(TOKEN) !== null);
   show(
     "login-text",
-    sessionStorage.getItem(TOKEN) === null ? "Whoever watches here must know the token." : "That is not the token.",
+    sessionStorage.getItem(TOKEN) === null ? "Enter the access token to watch." : "Wrong token. Try again.",
   );
   sessionStorage.removeItem(TOKEN);
   form.hidden = false;
@@ -53,7 +53,7 @@ async function login() {
   await new Promise((done) => {
     form.onsubmit = (event) => {
       event.preventDefault();
-      // A header carries nothing but visible ASCII.
+      // A header may only contain visible ASCII.
       sessionStorage.setItem(TOKEN, $("token").value.replace(/[^\x21-\x7e]/g, ""));
       $("token").value = "";
       done();
@@ -64,7 +64,7 @@ async function login() {
 
 let asking = null;
 
-// One question at a time, however many requests were refused.
+// Ask only once, however many requests were refused.
 function token() {
   asking ??= login().finally(() => {
     asking = null;
@@ -72,7 +72,7 @@ function token() {
   return asking;
 }
 
-// ICE servers from Link headers: <turn:host>; rel="ice-server"; username="u"; credential="p"
+// Parses ICE servers from Link headers: <turn:host>; rel="ice-server"; username="u"; credential="p"
 function iceServers(link) {
   const servers = [];
   for (const [, urls, rest] of (link ?? "").matchAll(/<([^>]+)>((?:\s*;\s*[\w-]+="(?:[^"\\]|\\.)*")*)/g)) {
@@ -86,11 +86,11 @@ function iceServers(link) {
   return servers;
 }
 
-// Watches until the connection is lost; the caller tries again.
+// Plays the stream until the connection is lost; the caller reconnects.
 async function watch(name, video) {
   const endpoint = `/whep/${encodeURIComponent(name)}`;
   const options = await call(endpoint, { method: "OPTIONS" });
-  if (!options.ok) throw new Error(options.status === 404 ? "There is no such stream." : "The server is busy.");
+  if (!options.ok) throw new Error(options.status === 404 ? "This stream does not exist." : "The server is busy.");
   const peer = new RTCPeerConnection({ iceServers: iceServers(options.headers.get("Link")) });
   let session = null;
   let etag = null;
@@ -135,8 +135,8 @@ async function watch(name, video) {
       headers: { "Content-Type": "application/sdp" },
       body: peer.localDescription.sdp,
     });
-    if (response.status === 503) throw new Error("There are too many viewers.");
-    if (response.status !== 201) throw new Error(`The server refused (${response.status}).`);
+    if (response.status === 503) throw new Error("Too many viewers. Try again later.");
+    if (response.status !== 201) throw new Error(`The server refused the connection (${response.status}).`);
     session = response.headers.get("Location");
     etag = response.headers.get("ETag");
     addEventListener("pagehide", unload);
@@ -150,7 +150,7 @@ async function watch(name, video) {
   }
 }
 
-// Ends when no picture has come for a while, and none is only late because the page is hidden.
+// Returns when no picture has arrived for a while; time while the page is hidden does not count.
 async function stalled(video, peer) {
   let frames = 0;
   let since = performance.now();
@@ -179,11 +179,11 @@ async function keepWatching(name) {
         tries = -1;
         continue;
       }
-      reason = error instanceof TypeError || error.name === "TimeoutError" ? "The server cannot be reached." : error.message;
+      reason = error instanceof TypeError || error.name === "TimeoutError" ? "Cannot reach the server." : error.message;
     }
     if (performance.now() - begun > 20000) tries = 0;
     const wait = BACK_OFF[Math.min(tries, BACK_OFF.length - 1)] * (0.75 + Math.random() / 2);
-    link(`${reason} Trying again …`);
+    link(`${reason} Reconnecting …`);
     await pause(wait);
   }
 }
@@ -193,8 +193,8 @@ const rate = (value) => value.toFixed(1);
 const seconds = (value) => (value === null ? "none" : `${Math.round(value * 1000)} ms`);
 
 function since(stream) {
-  if (stream.state !== "away" || !stream.away_since) return WORDS[stream.state] ?? "";
-  return `${WORDS.away} since ${new Date(stream.away_since * 1000).toLocaleTimeString()}`;
+  if (stream.state !== "offline" || !stream.offline_since) return WORDS[stream.state] ?? "";
+  return `${WORDS.offline} since ${new Date(stream.offline_since * 1000).toLocaleTimeString()}`;
 }
 
 function describe(stream) {
@@ -227,7 +227,7 @@ function entry(stream) {
   dot.setAttribute("aria-hidden", "true");
   word.textContent = stream.state;
   facts.className = "note";
-  facts.textContent = `${rate(stream.fps_out)} frames/s, ${stream.viewers} watching`;
+  facts.textContent = `${rate(stream.fps_out)} fps, ${stream.viewers} ${stream.viewers === 1 ? "viewer" : "viewers"}`;
   state.append(dot, word, ` ${since(stream)}`);
   card.append(title, state, facts);
   item.append(card);
@@ -237,7 +237,7 @@ function entry(stream) {
 let drawn = "";
 
 function list(streams) {
-  const now = JSON.stringify(streams.map((s) => [s.name, s.state, s.away_since, rate(s.fps_out), s.viewers]));
+  const now = JSON.stringify(streams.map((s) => [s.name, s.state, s.offline_since, rate(s.fps_out), s.viewers]));
   if (now === drawn) return;
   drawn = now;
   const focused = [...$("streams").children].findIndex((item) => item.contains(document.activeElement));
@@ -257,14 +257,14 @@ async function poll(name) {
       } else {
         const stream = streams.find((one) => one.name === name);
         if (stream) describe(stream);
-        else show("trouble", "There is no such stream.");
+        else show("trouble", "This stream does not exist.");
       }
     } catch (error) {
       if (error instanceof TokenNeeded) {
         await token();
         continue;
       }
-      show(name === null ? "list-note" : "trouble", "The server cannot be reached.");
+      show(name === null ? "list-note" : "trouble", "Cannot reach the server.");
     }
     await pause(POLL);
   }

@@ -1,4 +1,4 @@
-"""A camera that comes, goes, hangs and lies; the source's thread outlives it all."""
+"""A camera that connects, disconnects, hangs and sends garbage; the source's thread survives all of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """A started camera; a context manager that closes it and checks that it went."""
+    """A started camera; a context manager that closes it and checks that it stopped."""
 
     def __init__(self, url: str, config: SourceConfig = QUICK) -> None:
         self.camera = Camera("door", url, config)
@@ -71,7 +71,7 @@ class Opened:
         return taken
 
     def wait(self, wanted: Callable[[CameraStatus], bool], timeout: float = LONG) -> float:
-        """Seconds until the status is as wanted; pictures are taken meanwhile."""
+        """Seconds until the status is as wanted; consumes pictures meanwhile."""
         began = time.monotonic()
         while not wanted(self.status):
             assert time.monotonic() - began < timeout, self.status
@@ -83,6 +83,7 @@ def number(picture: LivePicture) -> int | None:
     return read(np.asarray(picture.video.to_ndarray(format="gray"), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "offered"), [("tcp", "any"), ("udp", "any"), ("auto", "tcp"), ("auto", "udp")])
 def test_transports(clip: Path, wanted: str, offered: str) -> None:
     with (
@@ -115,14 +116,14 @@ def test_credentials(clip: Path, auth: str, caplog: pytest.LogCaptureFixture) ->
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("rtsp://u:s3cret@127.0.0.1:{port}/x", "nothing listens"),
-        ("http://u:s3cret@127.0.0.1:{port}/x", "nothing listens"),
-        ("rtsp://u:s3cret@no-such-host.invalid/x", "host name is not known: no-such-host.invalid"),
+        ("rtsp://u:s3cret@127.0.0.1:{port}/x", "nothing is listening"),
+        ("http://u:s3cret@127.0.0.1:{port}/x", "nothing is listening"),
+        ("rtsp://u:s3cret@no-such-host.invalid/x", "unknown host name: no-such-host.invalid"),
         ("/dev/video99", "no such file"),
         ("/no/such.mp4", "does not exist"),
     ],
 )
-def test_trouble_is_named(url: str, said: str) -> None:
+def test_problems_are_named(url: str, said: str) -> None:
     with Opened(url.format(port=free_port())) as opened:
         opened.wait(lambda status: status.trouble is not None)
         assert said in str(opened.status.trouble)
@@ -135,13 +136,14 @@ def test_a_wrong_path_is_named(clip: Path) -> None:
         assert "404" in str(opened.status.trouble)
 
 
-def test_an_address_that_cannot_be_meant_is_refused_at_once() -> None:
+def test_an_invalid_address_is_refused_at_once() -> None:
     with pytest.raises(SourceUrlError):
         Camera("door", "rtmp://cam/x", QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_killed_and_back_with_another_size(clip: Path, tmp_path: Path, transport: str) -> None:
+def test_a_camera_that_is_killed_and_returns_with_another_size(clip: Path, tmp_path: Path, transport: str) -> None:
     coded_clip(None, tmp_path / "other.mp4", (480, 272), 25, frames=30)
     config = SourceConfig.model_validate({"transport": transport, "read_timeout": 1})
     with RtspCamera(clip) as source, Opened(source.url, config) as opened:
@@ -159,6 +161,7 @@ def test_killed_and_back_with_another_size(clip: Path, tmp_path: Path, transport
         assert took < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_connected_but_silent(clip: Path, transport: str) -> None:
     config = SourceConfig.model_validate({"transport": transport, "read_timeout": 1})
@@ -171,9 +174,10 @@ def test_connected_but_silent(clip: Path, transport: str) -> None:
         assert opened.picture(lambda picture: picture.connection > 1).connection > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "udp", "mjpeg"])
-def test_what_is_left_of_a_picture_at_the_time_out_is_no_new_one(kind: str, clip: Path) -> None:
-    """Interrupted, FFmpeg hands over what it has of the newest picture, a second after it came."""
+def test_the_rest_of_a_picture_at_the_timeout_is_not_a_new_picture(kind: str, clip: Path) -> None:
+    """At a read timeout FFmpeg returns what it has of the newest picture, a second after it arrived."""
     config = SourceConfig.model_validate({"transport": "auto" if kind == "mjpeg" else kind, "read_timeout": 1})
     with ExitStack() as stack:
         if kind == "mjpeg":
@@ -191,8 +195,9 @@ def test_what_is_left_of_a_picture_at_the_time_out_is_no_new_one(kind: str, clip
         assert opened.status.pictures == seen
 
 
+@pytest.mark.slow
 def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> None:
-    """As a camera does whose settings are changed: new parameter sets, the same connection."""
+    """Like a camera whose settings were changed: new parameter sets on the same connection."""
     import av
 
     coded_clip(None, tmp_path / "b.mp4", (480, 272), 25, frames=25)
@@ -212,6 +217,7 @@ def test_the_resolution_changes_in_mid_stream(clip: Path, tmp_path: Path) -> Non
     assert all(p.trusted for p in seen)
 
 
+@pytest.mark.slow
 def test_garbled_streams_harm_nobody(clip: Path) -> None:
     with RtspCamera(clip) as source, GarblingProxy(source.url) as proxy, Opened(proxy.url) as opened:
         opened.picture()
@@ -229,6 +235,7 @@ def test_garbled_streams_harm_nobody(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > newest + 1)
 
 
+@pytest.mark.slow
 def test_mjpeg_over_http(clip: Path) -> None:
     with mjpeg_camera(clip) as (url, silent), Opened(url) as opened:
         taken = opened.take(2)
@@ -242,7 +249,8 @@ def test_mjpeg_over_http(clip: Path) -> None:
         opened.picture(lambda picture: picture.connection > 1)
 
 
-def test_a_damaged_jpeg_is_not_shown_and_those_after_it_are_not_trusted_for_a_while(clip: Path) -> None:
+@pytest.mark.slow
+def test_a_damaged_jpeg_is_dropped_and_the_next_ones_are_not_trusted(clip: Path) -> None:
     with mjpeg_camera(clip, hurt=20) as (url, _), Opened(url) as opened:
         taken = opened.take(2)
     trusted = [(number(picture), picture.trusted) for picture in taken[:45]]
@@ -252,6 +260,7 @@ def test_a_damaged_jpeg_is_not_shown_and_those_after_it_are_not_trusted_for_a_wh
     assert not any(after[:10]) and any(after), "damage comes in bursts, and every picture is a key frame"
 
 
+@pytest.mark.slow
 def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
     with hls_camera(clip, tmp_path) as url, Opened(url) as opened:
         opened.picture()
@@ -260,6 +269,7 @@ def test_hls_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
         assert 0.02 < float(np.median(gaps)) < 0.08, "segments must not arrive as bursts"
 
 
+@pytest.mark.slow
 def test_a_file_is_played_once_at_its_own_pace(clip: Path) -> None:
     with Opened(str(clip)) as opened:
         seen = [opened.picture()]
@@ -272,6 +282,7 @@ def test_a_file_is_played_once_at_its_own_pace(clip: Path) -> None:
         assert opened.camera.get(5.0) is None and time.monotonic() - began < 1, "there is nothing to wait for"
 
 
+@pytest.mark.slow
 def test_a_looped_file_is_a_new_scene_every_time(clip: Path) -> None:
     with Opened(str(clip), SourceConfig(loop=True)) as opened:
         first = opened.picture()
@@ -281,7 +292,7 @@ def test_a_looped_file_is_a_new_scene_every_time(clip: Path) -> None:
         assert opened.status.connected and opened.status.reconnects == 0
 
 
-def test_who_lags_loses_the_oldest(clip: Path) -> None:
+def test_a_lagging_consumer_loses_the_oldest_pictures(clip: Path) -> None:
     with RtspCamera(clip) as source, Opened(source.url) as opened:
         opened.picture()
         began = time.monotonic()
@@ -329,7 +340,7 @@ def test_waiting_ends_with_the_camera() -> None:
     timer.join()
 
 
-def test_the_rate_that_a_camera_says(tmp_path: Path) -> None:
+def test_the_rate_that_a_camera_states(tmp_path: Path) -> None:
     clip, rate = tmp_path / "clip.mp4", Fraction(30000, 1001)
     coded_clip(None, clip, (320, 240), rate, frames=60)
     with RtspCamera(clip) as camera, Opened(camera.url) as opened:

@@ -1,4 +1,4 @@
-"""What one connection makes of its stream: trust, time, form; against real servers."""
+"""One connection against real servers: trust, timestamps, picture format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from av.error import FFmpegError
 
 from streamer.live.camera.connection import LivePicture, LiveSource, SourceError
 from streamer.live.camera.source_url import parse_source
-from streamer.media.convert import fitted
+from streamer.media.convert import to_published
 from streamer.media.h264 import nal_units
 from streamer.runtime.ffmpeg_interrupt import interruptible
 from streamer.runtime.ffmpeg_log import capture, listen
@@ -53,7 +53,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    """So small that a lost RTP packet is a lost picture, which the decoder does not notice."""
+    """Pictures so small that a lost RTP packet is a lost picture, which the decoder does not notice."""
     return make(tmp_path_factory.mktemp("clip") / "small.mp4", (320, 240))
 
 
@@ -62,7 +62,7 @@ def open_source(url: str, config: SourceConfig = QUICK) -> LiveSource:
 
 
 def pictures(url: str, seconds: float, config: SourceConfig = QUICK) -> list[LivePicture]:
-    """What comes in that time. gst-rtsp-server is sometimes silent from the start: then it is asked again."""
+    """The pictures received in that time. gst-rtsp-server is sometimes silent from the start; then retry."""
     for _ in range(3):
         with ExitStack() as opened:
             try:
@@ -93,7 +93,7 @@ def spoilt(picture: LivePicture, clip: Clip) -> bool:
 
 
 def judge(seen: list[LivePicture], clip: Clip) -> tuple[int, int, int]:
-    """Spoilt pictures, those of them that were trusted, and trusted ones that were fine."""
+    """Counts of spoilt pictures, of spoilt ones that were trusted, and of intact ones that were trusted."""
     bad = [spoilt(picture, clip) for picture in seen]
     trusted = [picture.trusted for picture in seen]
     return (
@@ -103,6 +103,7 @@ def judge(seen: list[LivePicture], clip: Clip) -> tuple[int, int, int]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_clean_stream_is_trusted_from_its_first_picture_on(clip: Clip, transport: str) -> None:
     config = SourceConfig.model_validate({"transport": transport})
@@ -116,6 +117,7 @@ def test_a_clean_stream_is_trusted_from_its_first_picture_on(clip: Clip, transpo
     assert all(b > a for a, b in itertools.pairwise(times))
 
 
+@pytest.mark.slow
 def test_pictures_do_not_wait_in_the_decoder(clip: Clip) -> None:
     with RtspCamera(clip.path, rate=2) as camera, open_source(camera.url) as source:
         opened = time.monotonic()
@@ -125,6 +127,7 @@ def test_pictures_do_not_wait_in_the_decoder(clip: Clip) -> None:
     assert first.arrived - opened < 1.1
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_marked_by_the_decoder(clip: Clip) -> None:
     faults = Faults(flip=0.02)  # nothing is missing, so that nobody but the decoder can tell
     with RtspCamera(clip.path) as camera, GarblingProxy(camera.url, faults=faults) as proxy:
@@ -134,6 +137,7 @@ def test_flipped_bits_are_marked_by_the_decoder(clip: Clip) -> None:
     assert bad > 20 and leaked < 0.1 * bad
 
 
+@pytest.mark.slow
 def test_udp_loss_is_never_trusted(small: Clip) -> None:
     with RtspCamera(small.path, loss=0.03, transport="udp") as camera:
         seen = pictures(camera.url, 5, SourceConfig(transport="udp"))
@@ -143,6 +147,7 @@ def test_udp_loss_is_never_trusted(small: Clip) -> None:
     assert good > 0, "trust never came back"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["clip", "small"])
 def test_rtp_packets_that_a_sender_drops_over_tcp_are_noticed(which: str, request: pytest.FixtureRequest) -> None:
     clip: Clip = request.getfixturevalue(which)
@@ -154,7 +159,7 @@ def test_rtp_packets_that_a_sender_drops_over_tcp_are_noticed(which: str, reques
 
 
 def test_a_picture_that_is_missing_from_the_stream_itself_is_noticed(small: Clip, tmp_path: Path) -> None:
-    """A relay that lost a picture numbers its own packets without a gap; only the references tell."""
+    """A relay that lost a picture numbers its packets without a gap; only frame_num shows the loss."""
     path = tmp_path / "gap.h264"
     with av.open(str(small.path)) as source, av.open(str(path), "w", "h264") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -168,7 +173,7 @@ def test_a_picture_that_is_missing_from_the_stream_itself_is_noticed(small: Clip
 
 
 def test_a_missing_slice_is_marked_by_the_decoder(tmp_path: Path) -> None:
-    """Not with slice threads, which switch its error concealment off."""
+    """With slice threads it would not be: they switch off error concealment."""
     options = {"x264-params": "slices=4:repeat-headers=1"}
     coded_clip(faces.panned().pictures[:30], tmp_path / "whole.mp4", (640, 480), key_interval=20, options=options)
     path, at = tmp_path / "holed.h264", 7
@@ -210,18 +215,18 @@ def rgb_clip(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def test_other_pixel_formats_keep_their_time_and_their_colour_when_fitted(tmp_path: Path) -> None:
+def test_other_pixel_formats_keep_their_time_and_colour_when_converted(tmp_path: Path) -> None:
     rgb_clip(tmp_path / "rgb.mkv")
     with open_source(str(tmp_path / "rgb.mkv")) as source:
         seen = list(source)
     assert [picture.source_time for picture in seen] == pytest.approx([0, 0.04, 0.08], abs=0.001)
-    video = fitted(seen[0].video, (320, 240))
+    video = to_published(seen[0].video, (320, 240))
     assert video.format.name == "yuv420p"
     red = video.to_ndarray(format="rgb24")[100, 100]
     assert red == pytest.approx([200, 0, 0], abs=4)
 
 
-def test_turned_video_says_so(tmp_path: Path) -> None:
+def test_rotated_video_has_its_orientation(tmp_path: Path) -> None:
     matrix = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
     faces.write(tmp_path / "turned.mp4", faces.panned().pictures[:3], matrix)
     with open_source(str(tmp_path / "turned.mp4")) as source:
@@ -231,14 +236,14 @@ def test_turned_video_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"), [(None, "does not exist"), (b"", "is empty"), (b"hello\n" * 9, "text file")]
 )
-def test_files_that_are_none(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_files_that_are_not_videos(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
         (tmp_path / "x.mp4").write_bytes(content)
     with pytest.raises(SourceError, match=said):
         open_source(str(tmp_path / "x.mp4"))
 
 
-def test_ffmpeg_s_log_goes_nowhere_and_hides_no_second_loss(capfd: pytest.CaptureFixture[str]) -> None:
+def test_ffmpegs_log_is_silent_and_does_not_hide_a_second_loss(capfd: pytest.CaptureFixture[str]) -> None:
     listen()
     with capture() as said:
         for _ in range(2):
@@ -251,14 +256,14 @@ def test_ffmpeg_s_log_goes_nowhere_and_hides_no_second_loss(capfd: pytest.Captur
 
 @pytest.fixture
 def mute() -> Iterator[str]:
-    """A server that accepts and says nothing."""
+    """A server that accepts connections and never answers."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"rtsp://user:s3cret@127.0.0.1:{server.getsockname()[1]}/x"
 
 
-def test_opening_gives_up(mute: str) -> None:
+def test_opening_times_out(mute: str) -> None:
     began = time.monotonic()
     with pytest.raises(SourceError, match=r"no answer for 0\.5 s") as caught:
         open_source(mute, SourceConfig(open_timeout=0.5))
@@ -266,7 +271,8 @@ def test_opening_gives_up(mute: str) -> None:
     assert "s3cret" not in repr(caught.value) and caught.value.__suppress_context__
 
 
-def test_a_camera_that_answers_but_sends_nothing_is_given_up(small: Clip) -> None:
+@pytest.mark.slow
+def test_a_camera_that_answers_but_sends_nothing_times_out(small: Clip) -> None:
     config = SourceConfig(transport="tcp", open_timeout=1.5, read_timeout=30)
     with RtspCamera(small.path) as camera, GarblingProxy(camera.url, faults=Faults(lose=1.0)) as proxy:
         began = time.monotonic()
@@ -276,7 +282,7 @@ def test_a_camera_that_answers_but_sends_nothing_is_given_up(small: Clip) -> Non
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_blocked_call_is_called_back(mute: str, before: bool) -> None:
+def test_a_blocked_call_can_be_interrupted(mute: str, before: bool) -> None:
     interrupt = threading.Event()
     timer = threading.Timer(0 if before else 0.3, interrupt.set)
     timer.start()

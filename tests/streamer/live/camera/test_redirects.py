@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamer.live.camera.connection import LiveSource, SourceError
-from streamer.live.camera.redirects import RedirectError, followed
+from streamer.live.camera.redirects import RedirectError, resolve_redirects
 from streamer.live.camera.source_url import parse_source
 from streamer.settings.source import SourceConfig
 from tests.rigs.camera.coded_clip import coded_clip
@@ -22,7 +22,7 @@ NEVER = threading.Event()
 
 @contextmanager
 def redirecting(target: str) -> Iterator[tuple[str, list[str | None]]]:
-    """An address that leads to `target` (SELF: to itself), and the credentials that it was sent."""
+    """An address that redirects to `target` (SELF: to itself), and the credentials it received."""
     logins: list[str | None] = []
 
     class Redirects(http.server.BaseHTTPRequestHandler):
@@ -64,28 +64,28 @@ def test_another_host_only_where_it_is_allowed(clip: Path) -> None:
         first(old, "any")
 
 
-def test_a_redirect_without_end() -> None:
+def test_an_endless_redirect() -> None:
     with redirecting("SELF") as (old, _), pytest.raises(SourceError, match="redirects more than 5 times"):
         first(old)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "rtsp://127.0.0.1/x", "http://[bad/", "//other/x"])
-def test_other_places(target: str) -> None:
+def test_redirects_to_other_places(target: str) -> None:
     with redirecting(target) as (old, _), pytest.raises(RedirectError):
-        followed(old, 5, NEVER)
+        resolve_redirects(old, 5, NEVER)
 
 
 def test_credentials_stay_with_their_server() -> None:
     with redirecting("http://127.0.0.1:1/x") as (old, logins):
-        assert followed(old.replace("//", "//me:p%40ss@"), 5, NEVER) == "http://127.0.0.1:1/x"
+        assert resolve_redirects(old.replace("//", "//me:p%40ss@"), 5, NEVER) == "http://127.0.0.1:1/x"
     with redirecting("/new") as (old, more):
         with_login = old.replace("//", "//me:p%40ss@")
         with pytest.raises(RedirectError, match="more than 5 times"):
-            followed(with_login, 5, NEVER)
+            resolve_redirects(with_login, 5, NEVER)
     assert set(logins + more) == {None}
 
 
-def test_what_is_no_redirect(clip: Path) -> None:
+def test_responses_that_are_not_redirects(clip: Path) -> None:
     with mjpeg_camera(clip) as (url, _):
-        assert followed(url, 5, NEVER) is None
-    assert followed(url, 5, NEVER) is None, "nobody is there"
+        assert resolve_redirects(url, 5, NEVER) is None
+    assert resolve_redirects(url, 5, NEVER) is None, "nobody is there"

@@ -1,11 +1,11 @@
-"""What an address means, and that what is said of it holds no credential."""
+"""Parsing of source addresses; no text about them contains a credential."""
 
 from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
 
-from streamer.live.camera.source_url import SourceKind, SourceUrlError, opening, parse_source
+from streamer.live.camera.source_url import SourceKind, SourceUrlError, open_options, parse_source
 from streamer.settings.source import SourceConfig
 
 
@@ -41,13 +41,13 @@ def test_kinds(text: str, kind: SourceKind, shown: str, host: str | None, port: 
         ("rtsp://u:s3cret#1@cam/x", "%23"),
         ("rtsp://u:s3cret/1@cam/x", "%2F"),
         ("rtsp://[::1/x", "host"),
-        ("rtsp://u:s3cret@cam/x y", "blank"),
+        ("rtsp://u:s3cret@cam/x y", "space"),
         ("rtsp://cam/x\n", "rtsp"),
         ("rtsp://cam/\nx", "control"),
         ("v4l2:camera", "webcam"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line_without_the_password(text: str, said: str) -> None:
+def test_an_invalid_address_is_refused_in_one_line_without_the_password(text: str, said: str) -> None:
     if text == "rtsp://cam/x\n":  # a line from a file
         assert parse_source(text).url == "rtsp://cam/x"
         return
@@ -58,7 +58,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line_without_the_password(text: 
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_the_password_is_in_no_text_of_the_source() -> None:
+def test_no_text_about_the_source_contains_the_password() -> None:
     source = parse_source("rtsp://user:s3cret@cam/x")
     assert "s3cret" in source.url and "s3cret" not in f"{source!r} {source}"
 
@@ -66,16 +66,16 @@ def test_the_password_is_in_no_text_of_the_source() -> None:
 @pytest.mark.parametrize(("transport", "wanted"), [("tcp", "tcp"), ("udp", "udp"), ("auto", "udp+tcp")])
 def test_transport(transport: str, wanted: str) -> None:
     config = SourceConfig.model_validate({"transport": transport})
-    options = opening(parse_source("rtsp://cam/x"), config).options
+    options = open_options(parse_source("rtsp://cam/x"), config).options
     assert options["rtsp_transport"] == wanted
     assert ("rtsp_flags" in options) == (transport == "auto")  # else FFmpeg would try udp first
 
 
 def test_no_source_may_reach_for_local_files_or_other_networks() -> None:
     for text in ("rtsp://cam/x", "http://cam/a.m3u8"):
-        allowed = opening(parse_source(text), SourceConfig()).options["protocol_whitelist"].split(",")
+        allowed = open_options(parse_source(text), SourceConfig()).options["protocol_whitelist"].split(",")
         assert not {"file", "pipe", "concat", "subfile", "ftp", "gopher", "unix"} & set(allowed)
-    assert opening(parse_source("a.mp4"), SourceConfig()).options["protocol_whitelist"] == "file"
+    assert open_options(parse_source("a.mp4"), SourceConfig()).options["protocol_whitelist"] == "file"
 
 
 def test_segments_may_be_silent_for_longer() -> None:

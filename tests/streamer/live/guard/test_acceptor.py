@@ -1,4 +1,4 @@
-"""Over real sockets, in front of a protocol that is not aiohttp's: what guards HTTP has to outlast its server."""
+"""The HTTP guard over real sockets, in front of a protocol that is not aiohttp's: it must not depend on the server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from streamer.live.guard.acceptor import Acceptor, Guest
+from streamer.live.guard.acceptor import Acceptor, ClientConnection
 from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.http_guest import REFUSAL, HttpGuest
+from streamer.live.guard.http_connection import REFUSAL, HttpConnection
 from streamer.live.guard.http_pace import PaceLimits
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -20,7 +20,7 @@ LIMITS = PaceLimits(head=1.0, answer=1.0, pace=1000, idle=1.5, stall=1.0)
 
 
 class Simple(asyncio.Protocol):
-    """Answers whatever ends in a blank line."""
+    """Answers anything that ends in a blank line."""
 
     answer = ANSWER
 
@@ -43,7 +43,7 @@ def run(
     test: Callable[[Acceptor], Coroutine[None, None, None]], caps: Caps, inner: type[asyncio.Protocol] = Simple
 ) -> None:
     async def main() -> None:
-        acceptor = Acceptor("test", lambda: HttpGuest(inner(), LIMITS), caps, REFUSAL)
+        acceptor = Acceptor("test", lambda: HttpConnection(inner(), LIMITS), caps, REFUSAL)
         await acceptor.listen("127.0.0.1", 0)
         try:
             await asyncio.wait_for(test(acceptor), 30)
@@ -79,8 +79,9 @@ async def seconds_until_closed(reader: asyncio.StreamReader) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"])
-def test_half_a_request_is_not_waited_for(sent: bytes) -> None:
+def test_an_incomplete_request_times_out(sent: bytes) -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
         writer.write(sent)
@@ -90,7 +91,8 @@ def test_half_a_request_is_not_waited_for(sent: bytes) -> None:
     run(test, Caps(10, 10))
 
 
-def test_a_connection_may_be_used_again_but_not_kept_for_ever() -> None:
+@pytest.mark.slow
+def test_a_connection_may_be_reused_but_not_kept_forever() -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
         for _ in range(4):
@@ -102,7 +104,8 @@ def test_a_connection_may_be_used_again_but_not_kept_for_ever() -> None:
     run(test, Caps(10, 10))
 
 
-def test_an_answer_that_nobody_reads_is_given_up() -> None:
+@pytest.mark.slow
+def test_a_response_that_nobody_reads_times_out() -> None:
     async def test(acceptor: Acceptor) -> None:
         _, writer = await connect(acceptor)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -119,7 +122,7 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
 
 
 class Upgrading(Simple):
-    """Hands over to another protocol, as for a WebSocket."""
+    """Switches to another protocol, as for a WebSocket."""
 
     def data_received(self, data: bytes) -> None:
         other = Simple()
@@ -129,7 +132,8 @@ class Upgrading(Simple):
         other.data_received(data)
 
 
-def test_another_protocol_on_the_same_connection_is_under_the_same_guard() -> None:
+@pytest.mark.slow
+def test_the_timeouts_also_apply_after_a_protocol_switch() -> None:
     async def test(acceptor: Acceptor) -> None:
         reader, writer = await connect(acceptor)
         for _ in range(2):
@@ -159,8 +163,8 @@ def test_half_requests_from_one_address_keep_nobody_out() -> None:
     run(test, Caps(16, 8))
 
 
-def test_where_nobody_can_give_way_a_newcomer_is_told_so() -> None:
-    class Busy(Guest):
+def test_a_newcomer_is_refused_if_nobody_can_be_evicted() -> None:
+    class Busy(ClientConnection):
         @property
         def idle_since(self) -> float | None:
             return None
@@ -180,7 +184,7 @@ def test_where_nobody_can_give_way_a_newcomer_is_told_so() -> None:
 
 
 class Exhausted(socket.socket):
-    """A listening socket of a process without descriptors, as long as `exhausted` is true."""
+    """A listening socket of a process that has run out of descriptors while `exhausted` is true."""
 
     exhausted = True
     asked = 0
@@ -192,6 +196,7 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
+@pytest.mark.slow
 def test_without_descriptors_it_waits_instead_of_spinning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -207,13 +212,13 @@ def test_without_descriptors_it_waits_instead_of_spinning(
     monkeypatch.setattr(socket, "socket", Exhausted)
     run(test, Caps(10, 10))
     assert [record.getMessage() for record in caplog.records] == [
-        "test: no new connections for now: Too many open files"
+        "test: cannot accept connections for now: Too many open files"
     ]
 
 
-def test_an_address_that_is_taken_or_none() -> None:
+def test_an_address_that_is_taken_or_invalid() -> None:
     async def test(acceptor: Acceptor) -> None:
-        second = Acceptor("second", lambda: Guest(Simple()), Caps(1, 1), b"")
+        second = Acceptor("second", lambda: ClientConnection(Simple()), Caps(1, 1), b"")
         with pytest.raises(OSError) as caught:
             await second.listen("127.0.0.1", acceptor.port)
         assert caught.value.errno == errno.EADDRINUSE
@@ -227,7 +232,7 @@ def test_an_address_that_is_taken_or_none() -> None:
 
 def test_a_name_may_have_several_addresses() -> None:
     async def main() -> None:
-        acceptor = Acceptor("test", lambda: Guest(Simple()), Caps(4, 4), REFUSAL)
+        acceptor = Acceptor("test", lambda: ClientConnection(Simple()), Caps(4, 4), REFUSAL)
         await acceptor.listen("localhost", 0)
         assert set(acceptor.hosts) <= {"127.0.0.1", "::1"} and acceptor.hosts
         for host in acceptor.hosts:

@@ -1,4 +1,4 @@
-"""Strangers who mean harm, while good clients watch: the picture goes on, newcomers are served, the service stays up.
+"""Attacks while good clients watch: the picture goes on, newcomers are served, the service stays up.
 
 Some of the attacks in short; `python -m tests.bench.bench_attack` makes all of them, with a service of its own each.
 """
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 SECONDS = 2.5
 KEEPS = 0.75
-"""0.9 on a machine that has nothing else to do."""
+"""0.9 on an otherwise idle machine."""
 LOCKED = ("guess-basic", "idle-rtsp", "half-http", "long-digest")
 OPEN = ("foreign-host", "open-ports", "giant-headers", "repeated-offers", "abandoned-whep")
 
@@ -49,7 +49,7 @@ def test_all_get_their_pictures_when_nobody_attacks(outcomes: Mapping[str, Outco
     assert all(rates[who][0] > 15 for who in CLIENTS), rates
 
 
-def test_what_good_clients_would_notice_is_found() -> None:
+def test_the_verdict_finds_what_good_clients_would_notice() -> None:
     fine = Outcome(
         attack="idle-rtsp",
         rates=dict.fromkeys(CLIENTS, (25.0, 24.0)),

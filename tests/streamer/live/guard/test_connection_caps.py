@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.live.guard.connection_caps import Caps, FullError, Place, make_room, party_of
+from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 
-CAPS = Caps(in_all=6, per_party=3)
+CAPS = Caps(total=6, per_client=3)
 
 
-def places(text: str) -> list[Place[str]]:
-    """`a1 b- c5`: one of party a, idle since 1, one of b that is of use, one of c, idle since 5."""
-    return [Place(word, word[0], None if word[1:] == "-" else float(word[1:])) for word in text.split()]
+def slots(text: str) -> list[Slot[str]]:
+    """`a1 b- c5`: a slot of client a, idle since 1, one of b in use, one of c, idle since 5."""
+    return [Slot(word, word[0], None if word[1:] == "-" else float(word[1:])) for word in text.split()]
 
 
 @pytest.mark.parametrize(
-    ("taken", "party", "leaves"),
+    ("taken", "client", "evicted"),
     [
         ("", "a", None),
         ("a1 a2", "a", None),
@@ -26,29 +26,29 @@ def places(text: str) -> list[Place[str]]:
         ("a1 a2 b3 b4 c0 c-", "b", "b3"),
     ],
 )
-def test_who_gives_way(taken: str, party: str, leaves: str | None) -> None:
-    assert make_room(places(taken), party, CAPS) == leaves
+def test_who_is_evicted(taken: str, client: str, evicted: str | None) -> None:
+    assert pick_eviction(slots(taken), client, CAPS) == evicted
 
 
-@pytest.mark.parametrize(("taken", "party"), [("a- a- a-", "a"), ("a- a- b- b- c- c-", "d")])
-def test_nobody_can(taken: str, party: str) -> None:
+@pytest.mark.parametrize(("taken", "client"), [("a- a- a-", "a"), ("a- a- b- b- c- c-", "d")])
+def test_nobody_idle_means_full(taken: str, client: str) -> None:
     with pytest.raises(FullError):
-        make_room(places(taken), party, CAPS)
+        pick_eviction(slots(taken), client, CAPS)
 
 
-def test_whoever_takes_many_places_drives_out_himself_alone() -> None:
+def test_a_client_that_takes_many_slots_evicts_only_itself() -> None:
     caps = Caps(20, 16)
-    taken = places("g1") + [Place(f"evil {number}", "e", 100.0 + number) for number in range(16)]
+    taken = slots("g1") + [Slot(f"evil {number}", "e", 100.0 + number) for number in range(16)]
     for number in range(16, 500):
-        leaves = make_room(taken, "e", caps)
-        taken = [place for place in taken if place.guest != leaves]
-        taken.append(Place(f"evil {number}", "e", 100.0 + number))
-    assert len(taken) == 17 and "g1" in [place.guest for place in taken]
-    assert make_room(taken, "n", caps) is None
+        evicted = pick_eviction(taken, "e", caps)
+        taken = [place for place in taken if place.holder != evicted]
+        taken.append(Slot(f"evil {number}", "e", 100.0 + number))
+    assert len(taken) == 17 and "g1" in [place.holder for place in taken]
+    assert pick_eviction(taken, "n", caps) is None
 
 
 @pytest.mark.parametrize(
-    ("address", "party"),
+    ("address", "client"),
     [
         ("10.0.0.9", "10.0.0.9"),
         ("::ffff:10.0.0.9", "10.0.0.9"),
@@ -59,5 +59,5 @@ def test_whoever_takes_many_places_drives_out_himself_alone() -> None:
         ("somewhere", "somewhere"),
     ],
 )
-def test_parties(address: str, party: str) -> None:
-    assert party_of(address) == party
+def test_client_keys(address: str, client: str) -> None:
+    assert client_key(address) == client

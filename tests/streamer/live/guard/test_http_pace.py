@@ -12,8 +12,8 @@ def pace() -> HttpPace:
     return HttpPace(LIMITS, 0.0)
 
 
-def test_a_connection_that_asks_nothing() -> None:
-    assert pace().overdue(10, 0) is None and pace().overdue(10.1, 0) == "a head"
+def test_a_connection_without_a_request() -> None:
+    assert pace().overdue(10, 0) is None and pace().overdue(10.1, 0) == "send a head"
 
 
 def test_a_head_that_trickles_in() -> None:
@@ -21,7 +21,7 @@ def test_a_head_that_trickles_in() -> None:
     for second in range(10):
         assert slow.received(b"X", second)
         assert slow.overdue(second, 0) is None
-    assert slow.overdue(10.1, 0) == "a head"
+    assert slow.overdue(10.1, 0) == "send a head"
 
 
 @pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"\r\n", b"\n"), HEAD.replace(b"\r\n\r\n", b"\n\r\n")])
@@ -31,7 +31,7 @@ def test_the_end_of_a_head_is_seen_wherever_it_is_cut(head: bytes) -> None:
         one.received(head[:cut], 1.0)
         assert one.phase is Phase.HEAD
         one.received(head[cut:], 2.0)
-        assert (one.phase, one.since) == (Phase.ASKED, 2.0)
+        assert (one.phase, one.since) == (Phase.RESPONSE, 2.0)
 
 
 def test_a_head_without_end() -> None:
@@ -47,7 +47,7 @@ def test_a_body_may_take_longer_if_it_comes() -> None:
     for second in range(1, 100):
         slow.received(b"x", second)
         assert fast.received(b"x" * 1000, second) and fast.overdue(second, 0) is None
-    assert slow.overdue(21, 0) == "a body"
+    assert slow.overdue(21, 0) == "send a body"
 
 
 def test_between_requests() -> None:
@@ -57,16 +57,16 @@ def test_between_requests() -> None:
         one.sent(500, begin + 1)
         assert (one.phase, one.since) == (Phase.IDLE, begin + 1)
         assert one.overdue(begin + 49, 0) is None
-    assert one.overdue(162, 0) == "a request"
+    assert one.overdue(162, 0) == "send a request"
     one.received(b"GET", 162)
-    assert one.overdue(171, 0) is None and one.overdue(173, 0) == "a head"
+    assert one.overdue(171, 0) is None and one.overdue(173, 0) == "send a head"
 
 
-def test_an_answer_that_nobody_reads() -> None:
+def test_a_response_that_nobody_reads() -> None:
     one = pace()
     one.received(HEAD, 0.0)
     one.sent(100_000, 1.0)
     assert one.overdue(1, 90_000) is None
     for second, left in ((10, 60_000), (20, 30_000), (30, 10)):
         assert one.overdue(second, left) is None
-    assert one.overdue(45, 10) is None and one.overdue(46, 10) == "reading"
+    assert one.overdue(45, 10) is None and one.overdue(46, 10) == "read"

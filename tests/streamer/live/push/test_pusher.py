@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def workers(parent: int) -> list[int]:
-    """Process ids of pushing processes of `parent`."""
+    """Process IDs of `parent`'s push processes."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -57,13 +57,13 @@ def workers(parent: int) -> list[int]:
             parents = re.findall(r"^PPid:\s*(\d+)", (entry / "status").read_text(), re.MULTILINE)
         except OSError:
             continue
-        if any(word.endswith("push_worker.py") for word in words) and str(parent) in parents:
+        if any(word.endswith("push/worker.py") for word in words) and str(parent) in parents:
             found.append(int(entry.name))
     return found
 
 
 def running(process: int) -> bool:
-    """False also for one that has ended and that nobody has asked for its exit code."""
+    """False for zombies, too."""
     try:
         return bool(Path(f"/proc/{process}/cmdline").read_bytes())
     except OSError:
@@ -115,7 +115,7 @@ class Server:
         self.process.stdout.close()
 
     def received(self) -> int:
-        """Bytes."""
+        """Bytes received so far."""
         return self.file.stat().st_size if self.file.exists() else 0
 
     def pictures(self) -> list[int]:
@@ -128,6 +128,7 @@ def output() -> StreamOutput:
     return StreamOutput("door", lambda: Snapshot("door"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_real_server_gets_the_stream(tmp_path: Path, transport: str) -> None:
@@ -150,6 +151,7 @@ def test_a_real_server_gets_the_stream(tmp_path: Path, transport: str) -> None:
     assert pusher.drops == 0 and pusher.connected_since is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     port = free_port()
@@ -173,8 +175,9 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
         assert other.dropped == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
-def test_nobody_there_then_a_server(tmp_path: Path) -> None:
+def test_a_server_that_starts_later(tmp_path: Path) -> None:
     port = free_port()
     with Producer() as producer:
         pusher = Pusher(producer.output, f"rtsp://127.0.0.1:{port}/door", PushConfig())
@@ -187,8 +190,9 @@ def test_nobody_there_then_a_server(tmp_path: Path) -> None:
             until(lambda: "teardown" in server.steps)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
-def test_credentials_open_the_door_and_are_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_credentials_are_used_and_never_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     port = free_port()
     with Server(tmp_path, port, "user", SECRET) as server, Producer() as producer:
@@ -209,7 +213,7 @@ def test_credentials_open_the_door_and_are_shown_nowhere(tmp_path: Path, caplog:
 
 
 class Silent:
-    """Accepts connections, and never says a word; a context manager."""
+    """Accepts connections and never answers; a context manager."""
 
     def __enter__(self) -> Silent:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -236,7 +240,8 @@ class Silent:
             self.accepted.get().close()
 
 
-def test_a_silent_server_is_given_up_and_stops_nothing() -> None:
+@pytest.mark.slow
+def test_a_silent_server_times_out_and_blocks_nothing() -> None:
     with Silent() as server, Producer() as producer:
         other = producer.output.packets.subscribe("other", 5000)
         pusher = Pusher(producer.output, server.url, PushConfig(timeout=0.7))
@@ -261,6 +266,7 @@ def test_closing_while_a_server_is_silent() -> None:
         assert time.monotonic() - begun < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 @pytest.mark.parametrize("timeout", [60.0, 1.0])
 def test_a_server_that_hangs_loses_its_own_packets_only(tmp_path: Path, timeout: float) -> None:
@@ -335,6 +341,7 @@ with Producer() as producer:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gst")
 def test_the_process_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     with Server(tmp_path, free_port()) as server:

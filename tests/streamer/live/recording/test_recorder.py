@@ -37,7 +37,7 @@ def test_every_picture_is_in_one_segment(tmp_path: Path, container: ContainerNam
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_other_players_agree_and_nothing_else_is_told(tmp_path: Path, container: ContainerName) -> None:
+def test_ffprobe_agrees_and_the_file_has_no_other_metadata(tmp_path: Path, container: ContainerName) -> None:
     (path,) = record(tmp_path, encoded(60), RecordConfig(container=container))
     read = probe(path)
     assert float(read["duration"]) == pytest.approx(60 / RATE, abs=0.01) and float(read["start_time"]) == 0.0
@@ -85,7 +85,7 @@ def test_the_clock_goes_back(tmp_path: Path) -> None:
     assert all(len(pictures(path)) == 25 for path in files)
 
 
-def test_a_key_frame_is_asked_for_when_the_time_is_over(tmp_path: Path) -> None:
+def test_a_key_frame_is_requested_when_a_segment_is_due(tmp_path: Path) -> None:
     stream = output()
     packets = encoded(40, key=1000)
     recorder = Recorder(stream, tmp_path, RecordConfig(segment_seconds=1))
@@ -125,7 +125,7 @@ def test_no_name_leaves_the_folder(tmp_path: Path, stream: str, folder: str) -> 
 
 
 @pytest.mark.parametrize("stream", ["", "x" * 300])
-def test_a_name_that_no_folder_can_have(tmp_path: Path, stream: str) -> None:
+def test_a_name_that_cannot_be_a_folder(tmp_path: Path, stream: str) -> None:
     with pytest.raises(ValueError, match="name"):
         Recorder(output(stream), tmp_path, RecordConfig())
 
@@ -133,7 +133,7 @@ def test_a_name_that_no_folder_can_have(tmp_path: Path, stream: str) -> None:
 @pytest.mark.parametrize(
     ("limits", "left"), [({"keep_hours": 1.0}, {"new"}), ({"keep_mb": 0.0001}, set()), ({}, {"new", "old"})]
 )
-def test_old_files_go_and_foreign_ones_stay(tmp_path: Path, limits: dict[str, float], left: set[str]) -> None:
+def test_old_files_are_deleted_and_foreign_ones_stay(tmp_path: Path, limits: dict[str, float], left: set[str]) -> None:
     folder = tmp_path / "door"
     folder.mkdir()
     mine = {"old": folder / "2020-01-01T00-00-00Z.mp4", "new": folder / "2020-01-02T00-00-00Z-2.mkv"}
@@ -173,6 +173,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_playable_after_kill_9(tmp_path: Path, container: str) -> None:
     path = killed_while_recording(KILLED, tmp_path, container)

@@ -16,6 +16,8 @@ from streamer.settings.recording import RecordConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.recording import WAIT, encoded, output, pictures, until
 
+pytestmark = pytest.mark.slow
+
 FULL = """
 import json, resource, sys, time
 from pathlib import Path
@@ -49,7 +51,7 @@ print(json.dumps({"trouble": trouble, "pts": pts, "other": other.dropped, "drops
 """
 
 
-def test_a_full_disk_harms_nobody_else_and_is_left_behind(tmp_path: Path) -> None:
+def test_a_full_disk_harms_nothing_else_and_recording_recovers(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=90, check=False
     )
@@ -126,7 +128,7 @@ def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path, there: bool) ->
     assert [len(pictures(path)) > 5 for path in (recordings / "door").iterdir()] == [True]
 
 
-def test_a_folder_that_becomes_a_link_loses_nothing_behind_it(tmp_path: Path) -> None:
+def test_nothing_is_deleted_behind_a_folder_that_becomes_a_link(tmp_path: Path) -> None:
     elsewhere, recordings = tmp_path / "elsewhere", tmp_path / "recordings"
     elsewhere.mkdir()
     old = elsewhere / "2020-01-01T00-00-00Z.mp4"
@@ -145,7 +147,7 @@ def test_a_folder_that_becomes_a_link_loses_nothing_behind_it(tmp_path: Path) ->
     assert [len(pictures(path)) > 5 for path in (recordings / "before").iterdir()] == [True]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "door").write_text("in the way")
     with Producer() as producer:
         recorder = Recorder(producer.output, tmp_path, RecordConfig(fragment_seconds=0.4))
@@ -157,7 +159,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert (tmp_path / "door").is_dir()
 
 
-def test_a_slow_disk_costs_the_recorder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_disk_only_slows_the_recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
 
     def slow(fd: int, data: bytes, at: int) -> int:

@@ -41,8 +41,9 @@ def test_a_clock_set_back_a_little_keeps_the_order() -> None:
 stored = st.builds(StoredFile, st.text(min_size=1, max_size=3), st.integers(0, 1000), st.floats(0, 2 * NOW))
 
 
+@pytest.mark.slow
 @given(st.lists(stored, unique_by=lambda file: file.name), st.floats(0, NOW), st.integers(0, 5000))
-def test_what_is_left_keeps_both_limits(files: list[StoredFile], seconds: float, size: int) -> None:
+def test_the_remaining_files_are_within_both_limits(files: list[StoredFile], seconds: float, size: int) -> None:
     gone = set(expired(files, None, NOW, seconds, size))
     left = [file for file in files if file.name not in gone]
     assert sum(file.size for file in left) <= size

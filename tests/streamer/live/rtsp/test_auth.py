@@ -21,7 +21,7 @@ def md5(text: str) -> str:
 
 
 def digest(auth: Authenticator, change: dict[str, str] | None = None, now: float = 0.0) -> str:
-    """A right answer to the challenge, as RFC 2617 says, but for what is changed."""
+    """A correct Digest response to the challenge (RFC 2617), except for the changed fields."""
     nonce = re.findall(r'nonce="(.*?)"', auth.challenges(now)[0])[0]
     given = {"username": "me", "realm": "veilcast", "nonce": nonce, "uri": URI, "password": "secret"} | (change or {})
     middle = nonce if "qop" not in given else f"{nonce}:{given['nc']}:{given['cnonce']}:{given['qop']}"

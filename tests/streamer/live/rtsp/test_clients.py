@@ -1,4 +1,4 @@
-"""Players that are not ours: ffmpeg, GStreamer and PyAV."""
+"""Third-party players: ffmpeg, GStreamer and PyAV."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import pytest
 from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer, number_of
 from tests.rigs.live.rtsp_client import WAIT, Serving, serving
+
+pytestmark = pytest.mark.slow
 
 WIDTH, HEIGHT, PERIOD = 320, 240, 100
 COUNT = 60
@@ -47,7 +49,7 @@ RIGHT, WRONG = "me:pa%20ss%40%3A@", "me:guess@"
 
 
 def ffmpeg(url: str, transport: str, count: int = COUNT) -> subprocess.CompletedProcess[bytes]:
-    """Raw BGR pictures on standard output, just as they were decoded."""
+    """Raw BGR pictures on standard output, as decoded."""
     command = ["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", url, "-frames:v", str(count)]
     output = ["-vsync", "passthrough", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
     return subprocess.run([*command, *output], capture_output=True, timeout=40, check=False)
@@ -72,7 +74,7 @@ def test_ffmpeg_gets_every_picture(opened: Serving, transport: str) -> None:
 
 
 @needs_ffmpeg
-def test_ffmpeg_has_to_know_the_password(locked: Serving) -> None:
+def test_ffmpeg_needs_the_password(locked: Serving) -> None:
     done = ffmpeg(locked.url(NAME, RIGHT), "tcp", 5)
     assert done.returncode == 0 and consecutive(numbers(done.stdout))
     for credentials in ("", WRONG):
@@ -103,7 +105,7 @@ def test_gstreamer_gets_every_picture(opened: Serving, protocols: str) -> None:
 
 
 @needs_gstreamer
-def test_gstreamer_has_to_know_the_password(locked: Serving) -> None:
+def test_gstreamer_needs_the_password(locked: Serving) -> None:
     done = gstreamer(locked.url(NAME, RIGHT), "tcp")
     assert done.returncode == 0 and len(numbers(done.stdout)) == COUNT
     done = gstreamer(locked.url(NAME, WRONG), "tcp")
@@ -129,6 +131,6 @@ def test_pyav_gets_every_picture_from_the_first_key_frame_on(opened: Serving, tr
 
 
 @needs_ffmpeg
-def test_ffmpeg_leaves_in_good_order(opened: Serving) -> None:
+def test_ffmpeg_disconnects_cleanly(opened: Serving) -> None:
     ffmpeg(opened.url(NAME), "udp", 2)
     assert opened.viewers("front door") == 0  # TEARDOWN: no waiting for a time-out

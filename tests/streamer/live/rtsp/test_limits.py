@@ -1,4 +1,4 @@
-"""What clients may use up of the RTSP server, and how long it waits for them."""
+"""How many resources clients of the RTSP server may use, and how long it waits for them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from streamer.live.rtsp.connection import RtspLimits
 from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer
 from tests.rigs.live.rtsp_client import Client, eventually, sequence, serving
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_more_clients_than_allowed(producer: Producer) -> None:
 
 
 def test_idle_clients_shut_nobody_out(producer: Producer) -> None:
-    """As many as there are places used to be enough, for a minute, again and again."""
+    """Idle clients that filled all slots used to lock out everybody else, a minute at a time."""
     with serving(producer.output) as one, ExitStack() as stack:
         watcher = stack.enter_context(Client(one.server.port))
         watcher.set_up()
@@ -58,7 +60,7 @@ def test_idle_clients_shut_nobody_out(producer: Producer) -> None:
         sequence(watcher, 50)
 
 
-def test_whoever_plays_nothing_is_soon_hung_up_on(producer: Producer) -> None:
+def test_a_client_that_never_plays_is_disconnected(producer: Producer) -> None:
     with (
         serving(producer.output, limits=RtspLimits(until_play=1.0)) as one,
         Client(one.server.port) as asking,

@@ -71,13 +71,13 @@ def test_headers_are_folded_joined_and_of_any_case() -> None:
         (b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", 400),
     ],
 )
-def test_what_is_no_request(text: bytes, status: int) -> None:
+def test_invalid_requests(text: bytes, status: int) -> None:
     with pytest.raises(RtspParseError) as caught:
         read(text)
     assert caught.value.status == status
 
 
-def test_a_client_that_never_comes_to_the_end_is_held_to_little() -> None:
+def test_an_endless_message_is_bounded() -> None:
     reader = MessageReader()
     assert not reader.pending
     assert list(reader.feed(b"x" * (MAX_HEAD - 1))) == [] and reader.pending
@@ -125,7 +125,7 @@ def test_garbage_raises_nothing_but_the_parse_error(pieces: list[bytes]) -> None
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "rtsp://", "rtsp://h:1/", "rtsp://u:p@h/"]))
-def test_any_uri_can_be_asked_for(text: str, start: str) -> None:
+def test_any_uri_can_be_parsed(text: str, start: str) -> None:
     address = Address.parse(start + text)
     assert address.base == "" or (address.base.startswith("rtsp") and address.base.endswith("/"))
     assert bytes(Response(200, (("Content-Base", address.base),)))

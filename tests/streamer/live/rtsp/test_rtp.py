@@ -49,6 +49,7 @@ def test_packets_carry_the_picture(pictures: list[VideoPacket]) -> None:
     assert len(stream.packetize(pictures[0]).packets) > 3  # a key frame of this size has to be cut
 
 
+@pytest.mark.slow
 def test_numbers_wrap(pictures: list[VideoPacket]) -> None:
     stream = RtpStream()
     late = VideoPacket(b"\0\0\1\x41abc", 2**33 + 5, 1, False, 0.0, pictures[0].format)
@@ -82,7 +83,7 @@ def test_a_report_tells_when_a_picture_was_taken(pictures: list[VideoPacket]) ->
     assert report.ssrc == source.chunks[0].ssrc == stream.ssrc
 
 
-def test_goodbye(pictures: list[VideoPacket]) -> None:
+def test_rtcp_bye(pictures: list[VideoPacket]) -> None:
     stream = RtpStream()
     assert [type(packet) for packet in RtcpPacket.parse(stream.bye())] == [RtcpByePacket]
     stream.packetize(pictures[0])

@@ -44,6 +44,7 @@ def rtp_info(headers: str) -> tuple[int, int]:
     return int(fields["seq"]), int(fields["rtptime"])
 
 
+@pytest.mark.slow
 def test_packets_begin_where_the_answer_says(client: Client) -> None:
     assert client.ask("DESCRIBE").headers["content-base"] == client.url("door/")
     transport = client.set_up("RTP/AVP/TCP;unicast;interleaved=6-7").headers["transport"]
@@ -54,6 +55,7 @@ def test_packets_begin_where_the_answer_says(client: Client) -> None:
     assert {channel for channel, _ in client.frames + client.reports} <= {6, 7} and client.reports
 
 
+@pytest.mark.slow
 def test_pause_and_play_again(client: Client, shared: Serving) -> None:
     client.set_up()
     client.play()
@@ -70,6 +72,7 @@ def test_pause_and_play_again(client: Client, shared: Serving) -> None:
     assert client.ask("OPTIONS").status == 454 and client.frames == []
 
 
+@pytest.mark.slow
 def test_reports_come_with_the_first_picture_and_then_every_few_seconds(client: Client) -> None:
     client.set_up()
     client.play()
@@ -86,6 +89,7 @@ def test_reports_come_with_the_first_picture_and_then_every_few_seconds(client: 
     )
 
 
+@pytest.mark.slow
 def test_two_clients_get_the_same_packets(shared: Serving) -> None:
     with Client(shared.server.port) as one, Client(shared.server.port) as two:
         for client in (one, two):
@@ -112,12 +116,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_nonsense_is_answered_and_hung_up_on(client: Client, name: str) -> None:
+def test_nonsense_gets_an_error_and_is_disconnected(client: Client, name: str) -> None:
     client.socket.sendall(HOSTILE[name])
     assert client.answer().status in (400, 413) and client.is_closed()
 
 
-def test_what_is_wrong_but_well_formed_leaves_the_connection_open(client: Client) -> None:
+def test_a_wrong_but_well_formed_request_leaves_the_connection_open(client: Client) -> None:
     assert client.ask("SETUP", "door/trackID=0").status == 400
     assert client.ask("PLAY").status == 455
     assert client.ask("PLAY", Session="0").status == 454
@@ -131,6 +135,7 @@ def test_what_is_wrong_but_well_formed_leaves_the_connection_open(client: Client
     assert client.ask("OPTIONS").status == 200
 
 
+@pytest.mark.slow
 def test_udp_goes_to_the_client_alone_and_reports_keep_it_alive(producer: Producer) -> None:
     with (
         serving(producer.output, config=RtspConfig(session_timeout=2)) as one,
@@ -163,6 +168,7 @@ def test_udp_goes_to_the_client_alone_and_reports_keep_it_alive(producer: Produc
         assert client.is_closed()
 
 
+@pytest.mark.slow
 def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
     limits = RtspLimits(stall=3.0)
     with (
@@ -188,7 +194,7 @@ def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
         thread.start()
         try:
             eventually(lambda: one.drops().get(name, 0) > 0)
-            eventually(lambda: one.viewers() == 1)  # it has been hung up on
+            eventually(lambda: one.viewers() == 1)  # it has been disconnected
             assert one.drops().keys() == {"departed"}
         finally:
             reading.clear()
@@ -196,6 +202,7 @@ def test_a_client_that_stops_reading_loses_its_own_packets() -> None:
         assert thread.error is None and stalled.is_closed()
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_again_resumes_at_a_key_frame() -> None:
     with (
         Producer(width=1280, height=720, period=25) as busy,
@@ -212,6 +219,7 @@ def test_a_client_that_reads_again_resumes_at_a_key_frame() -> None:
         assert following.payload[0] & 0x1F == 24 and following.payload[3] & 0x1F == 7
 
 
+@pytest.mark.slow
 def test_before_the_first_packet() -> None:
     output = StreamOutput("door", lambda: Snapshot("door"))
     with serving(output, limits=RtspLimits(first_packet=0.5)) as one:
@@ -238,7 +246,7 @@ def check(fact: bool) -> None:
     assert fact
 
 
-def test_the_end_of_the_stream_is_told() -> None:
+def test_the_end_of_the_stream_is_signalled() -> None:
     producer = Producer()
     with serving(producer.output) as one, Client(one.server.port) as client:
         with producer:
@@ -292,7 +300,7 @@ def test_an_address_that_is_taken(shared: Serving) -> None:
 
 
 @pytest.mark.parametrize("values", [{"user": "me"}, {"password": "x"}, {"user": "a:b", "password": "x"}])
-def test_settings_that_cannot_be(values: dict[str, str]) -> None:
+def test_invalid_settings(values: dict[str, str]) -> None:
     with pytest.raises(ValueError):
         RtspConfig.model_validate(values)
 
@@ -308,5 +316,5 @@ def test_nothing_secret_is_logged(producer: Producer, caplog: pytest.LogCaptureF
         with Client(one.server.port) as other:
             other.socket.sendall(b"DESCRIBE rtsp://me:hunter2@h/door HTTP\r\n\r\n")
             assert other.is_closed()
-    assert "wrong credentials" in caplog.text and "no RTSP" in caplog.text
+    assert "wrong credentials" in caplog.text and "does not speak RTSP" in caplog.text
     assert "hunter2" not in caplog.text and "aHVudGVyMg" not in caplog.text and "hunter2" not in repr(config)

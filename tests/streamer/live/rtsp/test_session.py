@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.login_brake import LoginBrake
+from streamer.live.guard.login_throttle import LoginThrottle
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.message import Request, Response
@@ -21,7 +21,7 @@ UDP = "RTP/AVP;unicast;client_port=5000-5001"
 
 
 class FakeMedia:
-    """Writes down what it is told; starts to play at once unless told otherwise."""
+    """Records the calls it gets; starts to play at once unless told otherwise."""
 
     def __init__(self) -> None:
         self.format_now: VideoFormat | None = FORMAT
@@ -63,13 +63,13 @@ class Bench:
         self.auth = auth
         self.media = FakeMedia()
         self.sessions = Sessions(60, Caps(most, most), lambda: self.now)
-        self.control = Control(self.sessions, self.media, auth, LoginBrake(), "10.0.0.9", "10.0.0.1", 8554)
+        self.control = Control(self.sessions, self.media, auth, LoginThrottle(), "10.0.0.9", "10.0.0.1", 8554)
         self.session = ""
 
     def connect(
-        self, peer: str = "10.0.0.9", auth: Authenticator | None = None, brake: LoginBrake | None = None
+        self, peer: str = "10.0.0.9", auth: Authenticator | None = None, throttle: LoginThrottle | None = None
     ) -> Control:
-        return Control(self.sessions, self.media, auth, brake or LoginBrake(), peer, "10.0.0.1", 8554)
+        return Control(self.sessions, self.media, auth, throttle or LoginThrottle(), peer, "10.0.0.1", 8554)
 
     def ask(
         self, method: str, uri: str = "rtsp://h/door", body: bytes = b"", by: Control | None = None, **headers: str
@@ -94,7 +94,7 @@ def header(response: Response, name: str) -> str:
     return dict(response.headers)[name]
 
 
-def test_the_whole_way() -> None:
+def test_a_complete_session() -> None:
     bench = Bench()
     assert header(bench.ask("OPTIONS", "*"), "Public") == ", ".join(METHODS)
     described = bench.ask("DESCRIBE", "rtsp://u:p@h:99/door?x=1", accept="application/sdp")
@@ -228,7 +228,7 @@ def test_sessions_that_play_are_counted() -> None:
     assert len(bench.sessions) == 2 and bench.media.told.count("close") == 1
 
 
-def test_sessions_that_do_not_play_give_way() -> None:
+def test_sessions_that_do_not_play_are_evicted() -> None:
     bench = Bench(most=2)
     idle = bench.connect()
     assert bench.ask("SETUP", transport=TCP, session="", by=idle).status == 200
@@ -247,17 +247,17 @@ def basic(password: str) -> str:
 
 
 def test_guessing_gets_slower_and_slower() -> None:
-    bench, brake = Bench(Authenticator("me", "secret")), LoginBrake()
+    bench, throttle = Bench(Authenticator("me", "secret")), LoginThrottle()
 
     def ask(password: str, peer: str = "10.0.0.66", control: Control | None = None) -> Response:
-        control = control or bench.connect(peer, bench.auth, brake)
+        control = control or bench.connect(peer, bench.auth, throttle)
         return bench.ask("DESCRIBE", authorization=basic(password), by=control)
 
     def recorder() -> int:
-        control = bench.connect("10.0.0.66", bench.auth, brake)
+        control = bench.connect("10.0.0.66", bench.auth, throttle)
         return bench.ask("DESCRIBE", authorization=basic("secret"), user_agent="NVR", by=control).status
 
-    known = bench.connect("10.0.0.66", bench.auth, brake)
+    known = bench.connect("10.0.0.66", bench.auth, throttle)
     assert ask("secret", control=known).status == recorder() == 200
     guesses = [ask(f"guess {number}").status for number in range(20)]
     assert guesses == [401] * 6 + [503] * 14
@@ -269,7 +269,7 @@ def test_guessing_gets_slower_and_slower() -> None:
     assert ask("one more guess").status == 401 and ask("secret").status == 503
 
 
-def test_over_tcp_playing_is_life_enough() -> None:
+def test_over_tcp_playing_is_enough_to_keep_a_session_alive() -> None:
     bench = Bench()
     bench.set_up()
     bench.ask("PLAY")
@@ -295,7 +295,7 @@ def test_what_ends_with_the_connection() -> None:
     assert bench.ask("TEARDOWN", by=same).status == 200
 
 
-def test_over_tcp_a_session_is_of_its_connection() -> None:
+def test_a_tcp_session_belongs_to_its_connection() -> None:
     bench = Bench()
     bench.set_up()
     assert bench.ask("TEARDOWN", by=bench.connect()).status == 454
@@ -312,13 +312,13 @@ def test_credentials() -> None:
     assert [value.split()[0] for name, value in asked.headers if name == "WWW-Authenticate"] == ["Digest", "Basic"]
     for method in METHODS[1:]:
         assert bench.ask(method, "rtsp://h/door/trackID=0", transport=TCP).status == 401
-    assert bench.ask("DESCRIBE", authorization=right).status == 200 and not bench.control.hopeless
+    assert bench.ask("DESCRIBE", authorization=right).status == 200 and not bench.control.should_disconnect
     for _ in range(5):
         assert bench.ask("DESCRIBE", authorization=wrong).status == 401
-    assert bench.control.hopeless
+    assert bench.control.should_disconnect
 
 
-def test_an_old_nonce_is_told_from_a_wrong_password() -> None:
+def test_an_old_nonce_is_distinguished_from_a_wrong_password() -> None:
     auth = Authenticator("me", "secret")
     bench = Bench(auth)
     bench.now = 1000.0

@@ -24,21 +24,21 @@ def test_falls_behind_and_resumes_at_a_key_frame_when_it_has_caught_up() -> None
     assert lag.dropped == 9
 
 
-def test_play_anew_is_no_loss() -> None:
+def test_a_new_play_is_not_a_loss() -> None:
     lag = Lag()
     lag.admit(True, 5, 0, BOUND)
     lag.restart()
     assert not lag.admit(False, 5, 0, BOUND) and lag.dropped == 0 and lag.admit(True, 5, 0, BOUND)
 
 
-def test_standstill_is_no_progress_at_all() -> None:
+def test_stalled_means_no_progress_at_all() -> None:
     lag = Lag()
-    assert lag.standstill(1000, 1000, 0.0) == 0.0
-    assert lag.standstill(2000, 2000, 5.0) == 5.0
-    assert lag.standstill(2000, 1999, 9.0) == 0.0
-    assert lag.standstill(5000, 4999, 20.0) == 11.0
-    assert lag.standstill(5000, 0, 21.0) == 0.0
-    assert lag.standstill(5000, 0, 99.0) == 0.0
+    assert lag.stalled_for(1000, 1000, 0.0) == 0.0
+    assert lag.stalled_for(2000, 2000, 5.0) == 5.0
+    assert lag.stalled_for(2000, 1999, 9.0) == 0.0
+    assert lag.stalled_for(5000, 4999, 20.0) == 11.0
+    assert lag.stalled_for(5000, 0, 21.0) == 0.0
+    assert lag.stalled_for(5000, 0, 99.0) == 0.0
 
 
 class FakeWire:

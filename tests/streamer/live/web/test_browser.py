@@ -37,7 +37,7 @@ CORNER = """([width, height]) => {
     return [...context.getImageData(0, 0, width, height).data];
 }"""
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def soon(page: Page, what: Callable[[], bool], timeout: float = WAIT) -> None:
-    """Wait for it; fails when it takes longer. (The page forbids `eval`, which Playwright's own wait is made of.)"""
+    """Wait until true; fails after a while. (The page forbids `eval`, which Playwright's own wait needs.)"""
     deadline = time.monotonic() + timeout
     while not what():
         assert time.monotonic() < deadline, page.inner_text("body")
@@ -65,7 +65,7 @@ def soon(page: Page, what: Callable[[], bool], timeout: float = WAIT) -> None:
 
 
 def pictures(page: Page) -> int:
-    """How many the video has shown since it was last asked to count."""
+    """How many pictures the video element has shown since the last call."""
     if page.evaluate("() => window.pictures === undefined"):
         page.evaluate(COUNT)
     return int(page.evaluate("() => window.pictures"))
@@ -82,7 +82,7 @@ def address(server: WebServer, path: str = "/") -> str:
 
 
 def posed(producer: Producer, **facts: object) -> None:
-    """Have the producer's stream tell these things of itself."""
+    """Make the producer's stream report these snapshot fields."""
     snapshot = replace(Snapshot("door", fps_in=24.9, fps_out=25.0), **facts)  # type: ignore[arg-type]
     producer.output.snapshot = lambda: snapshot
 
@@ -116,7 +116,7 @@ def test_the_picture_moves_and_the_page_says_how_it_is_covered(page: Page, tmp_p
 
 
 def test_every_state_has_its_word_and_colour(page: Page) -> None:
-    states: list[StreamState] = ["settled", "held", "blanket", "away", "starting"]
+    states: list[StreamState] = ["settled", "held", "blanket", "offline", "starting"]
     colours: set[str] = set()
     since: list[bool] = []
     with Producer() as producer, serving({"door": producer.output}) as server:
@@ -124,7 +124,7 @@ def test_every_state_has_its_word_and_colour(page: Page) -> None:
         page.goto(address(server, "/?stream=door"))
         soon(page, lambda: page.inner_text("#trouble") == "no route")
         for state in states:
-            posed(producer, state=state, away_since=time.time() if state == "away" else None)
+            posed(producer, state=state, offline_since=time.time() if state == "offline" else None)
             soon(page, lambda state=state: page.inner_text("#state-word") == state)  # type: ignore[misc]
             assert page.inner_text("#state-text") and page.inner_text("#trouble") == ""
             since.append("since" in page.inner_text("#state-text"))
@@ -141,7 +141,7 @@ def test_the_token_is_asked_for_until_it_is_right(page: Page) -> None:
         page.goto(address(server, "/door"))
         page.fill("#token", "wrong")
         page.click("#login button")
-        soon(page, lambda: "That is not the token" in page.inner_text("#login"))
+        soon(page, lambda: "Wrong token" in page.inner_text("#login"))
         assert server.viewers("door") == 0
         page.fill("#token", TOKEN)
         page.press("#token", "Enter")
@@ -161,8 +161,8 @@ def test_it_comes_back_when_the_server_does(page: Page) -> None:
         page.goto(address(first, "/door"))
         soon(page, lambda: pictures(page) >= 5)
         network.run(first.close(), WAIT)
-        soon(page, lambda: "Trying again" in page.inner_text("#link"))
-        soon(page, lambda: "cannot be reached" in page.inner_text("#trouble"))
+        soon(page, lambda: "Reconnecting" in page.inner_text("#link"))
+        soon(page, lambda: "Cannot reach the server" in page.inner_text("#trouble"))
         second = WebServer({"door": producer.output}, WebConfig())
         network.run(second.start("127.0.0.1", port), WAIT)
         seen = pictures(page)
@@ -171,22 +171,22 @@ def test_it_comes_back_when_the_server_does(page: Page) -> None:
         network.run(second.close(), WAIT)
 
 
-def test_it_says_when_there_is_no_such_stream_or_no_room(page: Page) -> None:
+def test_it_reports_an_unknown_stream_and_a_full_server(page: Page) -> None:
     quiet = {name: StreamOutput(name, lambda name=name: Snapshot(name)) for name in ("door",)}  # type: ignore[misc]
     with serving(quiet) as server:
         page.goto(address(server, "/?stream=gate"))
-        soon(page, lambda: "no such stream" in page.inner_text("#link"))
-        assert "no such stream" in page.inner_text("#trouble")
+        soon(page, lambda: "does not exist" in page.inner_text("#link"))
+        assert "does not exist" in page.inner_text("#trouble")
 
 
 def test_the_list_leads_to_the_streams(page: Page, tmp_path: Path) -> None:
-    gate = Snapshot("the gate/2", "away", away_since=time.time())
+    gate = Snapshot("the gate/2", "offline", offline_since=time.time())
     with Producer() as producer:
         streams = {"door": producer.output, "the gate/2": StreamOutput("the gate/2", lambda: gate)}
         with serving(streams) as server:
             page.goto(address(server))
             soon(page, lambda: page.locator("#streams li").count() == 2)
-            assert "away" in page.inner_text("#streams li:nth-child(2)")
+            assert "offline" in page.inner_text("#streams li:nth-child(2)")
             page.screenshot(path=tmp_path / "list.png")
             page.click("text=door")
             soon(page, lambda: pictures(page) >= 5)

@@ -42,6 +42,7 @@ def offered(answer: str) -> set[str]:
     return {line.split()[4] for line in answer.splitlines() if line.startswith("a=candidate:")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("host", "config", "expected"),
     [
@@ -70,12 +71,13 @@ def test_what_is_offered_is_where_the_page_is(
 
 
 def can_be_alone() -> bool:
-    """Whether a network of one's own can be had here."""
+    """Whether this machine lets us create a network namespace."""
     return (
         shutil.which("unshare") is not None and not subprocess.run(["unshare", "-rn", "true"], check=False).returncode
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}")
 @pytest.mark.skipif(not can_be_alone(), reason="needs unshare, and leave to use it")
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])

@@ -1,4 +1,4 @@
-"""What strangers may do to the web server: what to call it, how fast to guess, and how slow to be."""
+"""Limits of the web server: host names, guessing, slow clients."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def ask(server: WebServer, test: Callable[[aiohttp.ClientSession], Coroutine[Non
     asyncio.run(run())
 
 
-def test_a_page_from_elsewhere_cannot_call_this_machine_by_its_own_name() -> None:
-    """DNS rebinding: the attacker's name leads here, and his page counts as of the same origin."""
+def test_a_foreign_page_cannot_use_its_own_host_name() -> None:
+    """DNS rebinding: the attacker's host name points here, so that his page counts as same-origin."""
 
     async def test(http: aiohttp.ClientSession) -> None:
         for host in ("evil.example", f"evil.example:{server.port}"):
@@ -49,7 +49,7 @@ def test_a_page_from_elsewhere_cannot_call_this_machine_by_its_own_name() -> Non
         ask(server, test)
 
 
-def test_with_a_token_any_name_will_do() -> None:
+def test_with_a_token_any_host_name_is_allowed() -> None:
     async def test(http: aiohttp.ClientSession) -> None:
         for token, status in ((None, 401), (TOKEN, 200)):
             headers = {"Host": "door.example"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -94,6 +94,7 @@ def test_guessing_gets_slow_and_locks_out_nobody_else() -> None:
         ask(server, test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [
@@ -104,7 +105,7 @@ def test_guessing_gets_slow_and_locks_out_nobody_else() -> None:
         b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     ],
 )
-def test_nobody_keeps_a_connection_by_being_slow(sent: bytes) -> None:
+def test_slow_clients_are_disconnected(sent: bytes) -> None:
     limits = PaceLimits(head=1.0, answer=1.0, idle=1.0, stall=1.0)
     with (
         serving({"door": quiet()}, limits=limits) as server,
@@ -143,7 +144,7 @@ def test_half_requests_keep_nobody_out() -> None:
         b"password\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_and_not_quoted_in_the_log(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_non_http_input_is_refused_and_not_quoted_in_the_log(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with (
         caplog.at_level(logging.DEBUG),
         serving({"door": quiet()}) as server,
@@ -154,7 +155,7 @@ def test_what_is_no_http_is_refused_and_not_quoted_in_the_log(sent: bytes, caplo
     assert "Traceback" not in caplog.text and "password" not in caplog.text
 
 
-def test_an_address_of_another_machine_for_udp_is_told_at_once() -> None:
+def test_a_udp_address_of_another_machine_is_an_error_at_start() -> None:
     config = WebConfig.model_validate({"udp_host": "192.0.2.77"})
     with pytest.raises(OSError, match=r"live\.web\.udp_host 192\.0\.2\.77"), serving({"door": quiet()}, config):
         pass

@@ -46,7 +46,7 @@ def samples(*snapshots: Snapshot) -> dict[tuple[str, frozenset[tuple[str, str]]]
     }
 
 
-def test_everything_is_told() -> None:
+def test_all_metrics_are_exposed() -> None:
     values = samples(BUSY, Snapshot('ga"te'))
 
     def value(name: str, stream: str = "door", **labels: str) -> float:
@@ -72,7 +72,7 @@ def test_everything_is_told() -> None:
     assert values["process_open_fds", frozenset()] > 0
 
 
-def test_names_keep_to_the_conventions() -> None:
+def test_names_follow_the_conventions() -> None:
     units = ("_seconds", "_total", "_pixels", "_per_second")
     plain = {"veilcast_faces", "veilcast_viewers", "veilcast_state", "veilcast_queue_depth"}
     names = {name for name, _ in samples(BUSY) if name.startswith("veilcast_")}

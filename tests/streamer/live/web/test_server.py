@@ -66,7 +66,7 @@ def test_every_page_is_there_with_headers_that_protect_it(path: str, kind: str) 
 
 
 @pytest.mark.parametrize("path", ["/gate", "/page", "/page/", "/page/..%2fweb_server.py", "/page/page.py", "/a/b"])
-def test_nothing_else_is(path: str) -> None:
+def test_nothing_else_is_served(path: str) -> None:
     async def test(http: aiohttp.ClientSession) -> None:
         async with http.get(path) as answer:
             assert answer.status == 404 and "page.js" not in await answer.text()
@@ -87,7 +87,7 @@ def test_nothing_on_the_page_comes_from_elsewhere() -> None:
         ask(server, test)
 
 
-def test_what_the_streams_are_doing() -> None:
+def test_the_api_describes_the_streams() -> None:
     busy = Snapshot("door", "held", "rtsp://camera/door", faces=2, mask_age=0.25, viewers=3, drops={"recorder": 4})
 
     async def test(http: aiohttp.ClientSession) -> None:
@@ -102,7 +102,7 @@ def test_what_the_streams_are_doing() -> None:
         ask(server, test)
 
 
-def test_the_token_guards_what_there_is_to_see() -> None:
+def test_the_token_protects_streams_and_status() -> None:
     async def test(http: aiohttp.ClientSession) -> None:
         for path in ("/", "/door", "/page/page.js", "/healthz", "/metrics", "/readyz"):
             async with http.get(path) as answer:
@@ -139,6 +139,7 @@ def test_requests_are_logged_without_what_is_secret_in_them(caplog: pytest.LogCa
         assert secret not in " ".join(record.getMessage() for record in caplog.records).replace("(no such page)", "")
 
 
+@pytest.mark.slow
 def test_ready_means_that_every_stream_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ready(http: aiohttp.ClientSession) -> tuple[int, dict[str, object]]:
         async with http.get("/readyz") as answer:
@@ -177,7 +178,7 @@ def test_an_address_in_use_is_an_error_and_leaves_nothing_behind() -> None:
         network.run(second.close(), WAIT)
 
 
-def test_closing_twice_is_closing() -> None:
+def test_closing_twice_is_fine() -> None:
     output = quiet()
     with LoopThread() as network:
         server = WebServer({"door": output}, WebConfig())
@@ -189,7 +190,7 @@ def test_closing_twice_is_closing() -> None:
         output.packets.subscribe("late", 1).get_nowait()
 
 
-def test_a_snapshot_that_cannot_be_had_is_a_500_and_not_a_leak(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_snapshot_is_a_500_without_details(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> Snapshot:
         raise ValueError(f"token is {TOKEN}")
 

@@ -33,7 +33,7 @@ def test_h264_comes_first_and_constrained_baseline_before_baseline() -> None:
     assert names == [("H264", "42e01f"), ("H264", "42001f"), ("VP8", None), ("rtx", None)]
 
 
-def test_who_lags_goes_on_at_a_key_frame_and_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lagging_viewer_resumes_at_a_key_frame_and_requests_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         stream = output()
         track = PacketTrack(stream, SharedVp8(stream), "test")
@@ -72,7 +72,7 @@ def test_a_packet_wakes_the_viewer_whatever_thread_it_comes_from() -> None:
     asyncio.run(test())
 
 
-def test_a_loop_that_is_gone_does_not_harm_the_producer() -> None:
+def test_a_closed_loop_does_not_harm_the_producer() -> None:
     stream = output()
 
     async def join() -> None:

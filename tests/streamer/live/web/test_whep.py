@@ -40,6 +40,7 @@ def vp8_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("veilcast-vp8")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audio", [False, True])
 def test_a_viewer_gets_the_pictures_in_order(audio: bool) -> None:
     async def test(url: str) -> None:
@@ -54,6 +55,7 @@ def test_a_viewer_gets_the_pictures_in_order(audio: bool) -> None:
         until(lambda: server.viewers("door") == 0)
 
 
+@pytest.mark.slow
 def test_nothing_is_encoded_for_viewers_that_take_h264(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_encode(*_: object) -> None:
         raise AssertionError("aiortc encodes")
@@ -72,7 +74,8 @@ def test_nothing_is_encoded_for_viewers_that_take_h264(monkeypatch: pytest.Monke
         run(server, test)
 
 
-def test_one_vp8_encode_for_all_that_cannot_take_h264(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_one_vp8_encode_for_all_viewers_without_h264(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         async with WhepClient(url, "VP8") as one, WhepClient(url, "VP8") as two, WhepClient(url) as three:
             await soon(lambda: all(client.numbers for client in (one, two, three)))
@@ -91,8 +94,9 @@ def test_one_vp8_encode_for_all_that_cannot_take_h264(monkeypatch: pytest.Monkey
         until(lambda: vp8_threads() == [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
-def test_a_decoder_that_lost_its_way_gets_a_key_frame(fmt: int) -> None:
+def test_a_decoder_that_lost_data_gets_a_key_frame(fmt: int) -> None:
     gap = 50  # pictures between key frames when nobody asks
 
     async def test(url: str) -> None:
@@ -123,7 +127,8 @@ def test_a_decoder_that_lost_its_way_gets_a_key_frame(fmt: int) -> None:
         run(server, test)
 
 
-def test_a_viewer_that_stalls_is_nobody_elses_trouble() -> None:
+@pytest.mark.slow
+def test_a_stalled_viewer_does_not_affect_the_others() -> None:
     async def test(url: str) -> None:
         async with WhepClient(url) as client:
             await soon(lambda: bool(client.numbers))
@@ -197,7 +202,7 @@ def test_a_session_from_offer_to_delete() -> None:
         (lambda offer: offer.replace("H264/90000", "AV1/90000"), 422),
     ],
 )
-def test_what_cannot_be_answered_is_refused(change: Callable[[str], str | bytes], status: int) -> None:
+def test_unanswerable_offers_are_refused(change: Callable[[str], str | bytes], status: int) -> None:
     async def test(url: str) -> None:
         client = WhepClient(url)
         offer = change(await client.offer())
@@ -209,7 +214,7 @@ def test_what_cannot_be_answered_is_refused(change: Callable[[str], str | bytes]
         run(server, test)
 
 
-def test_refusals_that_do_not_look_at_the_offer() -> None:
+def test_refusals_that_do_not_depend_on_the_offer() -> None:
     async def test(url: str) -> None:
         async with aiohttp.ClientSession() as http:
             async with http.post(url, data="v=0", headers={"Content-Type": "text/plain"}) as answer:
@@ -223,7 +228,7 @@ def test_refusals_that_do_not_look_at_the_offer() -> None:
         run(server, test)
 
 
-def test_the_token_is_asked_for() -> None:
+def test_the_token_is_required() -> None:
     async def test(url: str) -> None:
         async with aiohttp.ClientSession() as http:
             for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
@@ -257,7 +262,7 @@ def test_the_token_is_asked_for() -> None:
         (WebConfig(token=SecretStr(TOKEN)), "http://elsewhere.example", "*"),
     ],
 )
-def test_pages_from_elsewhere(config: WebConfig, origin: str, allowed: str | None) -> None:
+def test_cors(config: WebConfig, origin: str, allowed: str | None) -> None:
     async def test(url: str) -> None:
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         async with aiohttp.ClientSession() as http, http.options(url, headers=asked) as answer:
@@ -269,7 +274,8 @@ def test_pages_from_elsewhere(config: WebConfig, origin: str, allowed: str | Non
         run(server, test)
 
 
-def test_viewers_are_told_when_the_server_closes() -> None:
+@pytest.mark.slow
+def test_viewers_notice_when_the_server_closes() -> None:
     async def test(url: str) -> None:
         async with WhepClient(url) as one, WhepClient(url, "VP8") as two:
             await soon(lambda: bool(one.numbers and two.numbers))
@@ -286,7 +292,8 @@ def test_viewers_are_told_when_the_server_closes() -> None:
         assert len(producer.output.packets) == 0 and len(producer.output.frames) == 0
 
 
-def test_viewers_are_told_when_the_stream_is_over() -> None:
+@pytest.mark.slow
+def test_viewers_notice_when_the_stream_ends() -> None:
     async def test(url: str) -> None:
         async with WhepClient(url) as client:
             await soon(lambda: bool(client.numbers))

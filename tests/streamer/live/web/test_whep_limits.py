@@ -1,4 +1,4 @@
-"""Offers that come to nothing, or cannot be answered."""
+"""Sessions that never connect, and offers that cannot be answered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PERIOD = 100
 
 
 async def abandoned(url: str) -> str:
-    """An offer of a viewer that will never come."""
+    """An offer of a viewer that will never connect."""
     client = WhepClient(url)
     offer = await client.offer()
     await client.peer.close()
@@ -32,7 +32,7 @@ async def abandoned(url: str) -> str:
 
 
 async def post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[int, str]:
-    """The status, and the address of the session."""
+    """The status and the session's URL."""
     async with http.post(url, data=offer, headers=SDP) as answer:
         return answer.status, str(answer.url.with_path(answer.headers.get("Location", "/")))
 
@@ -42,7 +42,7 @@ async def is_there(http: aiohttp.ClientSession, session: str) -> bool:
         return answer.status != 404
 
 
-def test_who_never_connects_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_that_never_connect_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
         async with aiohttp.ClientSession() as http:
@@ -59,8 +59,9 @@ def test_who_never_connects_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
         run(server, test)
 
 
-def test_offers_that_come_to_nothing_keep_nobody_out() -> None:
-    """As many as there are places used to be enough, for a quarter of a minute, again and again."""
+@pytest.mark.slow
+def test_sessions_that_never_connect_keep_nobody_out() -> None:
+    """Offers that filled all slots used to lock out everybody else, 15 seconds at a time."""
 
     async def test(url: str) -> None:
         offer = await abandoned(url)
@@ -79,6 +80,7 @@ def test_offers_that_come_to_nothing_keep_nobody_out() -> None:
         run(server, test)
 
 
+@pytest.mark.slow
 def test_more_viewers_than_allowed() -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
@@ -95,7 +97,8 @@ def test_more_viewers_than_allowed() -> None:
         run(server, test)
 
 
-def test_odd_offers_are_refused_and_never_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.slow
+def test_odd_offers_are_refused_and_never_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
         media = offer[offer.index("m=") :]
@@ -117,7 +120,7 @@ def test_odd_offers_are_refused_and_never_a_fault_of_ours(caplog: pytest.LogCapt
 
 
 def sockets() -> int:
-    """How many this process has."""
+    """How many file descriptors this process has open."""
     found = 0
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -125,7 +128,8 @@ def sockets() -> int:
     return found
 
 
-def test_offers_that_give_way_while_they_are_answered_leave_no_ports_open(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_sessions_evicted_while_being_answered_leave_no_ports_open(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
         before = sockets()

@@ -39,7 +39,7 @@ a=end-of-candidates
 """
 
 
-def test_only_addresses_that_can_be_asked_directly_are_kept() -> None:
+def test_only_usable_candidates_are_kept() -> None:
     kept = [line for line in usable_offer(OFFER).splitlines() if line.startswith(("a=candidate", "a=end"))]
     assert [line.split()[0] for line in kept] == ["a=candidate:1", "a=candidate:4"]
     assert usable_offer(usable_offer(OFFER)) == usable_offer(OFFER)
@@ -66,7 +66,7 @@ def test_offers_that_cannot_be_answered(old: str, new: str, error: type[Exceptio
         usable_offer(OFFER.replace(old, new))
 
 
-def test_an_offer_has_so_much_and_no_more() -> None:
+def test_the_size_of_an_offer_is_bounded() -> None:
     media = OFFER[OFFER.index("m=") :]
     many = [media.replace("a=mid:0", f"a=mid:{number}") for number in range(1, MAX_MEDIA + 1)]
     assert usable_offer(OFFER + "".join(many[:-1]))
@@ -80,7 +80,7 @@ def test_an_offer_has_so_much_and_no_more() -> None:
         usable_offer(OFFER + candidate * (MAX_CANDIDATES - 1))
 
 
-def test_what_the_answer_agrees_on() -> None:
+def test_the_codec_of_an_answer() -> None:
     answer = usable_offer(OFFER).replace("recvonly", "sendonly")
     assert codec_of(answer) == "H264"
     assert codec_of(answer.replace("H264", "VP8")) == "VP8"

@@ -20,14 +20,14 @@ RATE = 25
 SIZE = (320, 240)
 PITCH = 900.0  # Hz
 FIRST, EVERY, LONG = 0.4, 0.8, 0.2  # seconds: when it first flashes and beeps, how often, for how long
-SOUND_RATE = {"aac": 16_000, "pcm_alaw": 8_000, "pcm_mulaw": 8_000}
+AUDIO_RATE = {"aac": 16_000, "pcm_alaw": 8_000, "pcm_mulaw": 8_000}
 FRAME = {"aac": 1024, "pcm_alaw": 160, "pcm_mulaw": 160}  # samples a packet
 
 Samples = npt.NDArray[np.float32]
 
 
 def beeping_clip(target: Path, codec: AudioCodec | None = "aac", seconds: float = 8.0) -> Path:
-    """Write H.264 without B-frames to `target` (.mp4; .mov for G.711), with sound of that codec or without any.
+    """Write H.264 without B-frames to `target` (.mp4; .mov for G.711), with audio of that codec or without any.
 
     8 s are whole packets in every codec, so that the clip can be played in a loop.
     """
@@ -36,24 +36,24 @@ def beeping_clip(target: Path, codec: AudioCodec | None = "aac", seconds: float 
         settings |= {"x264-params": "scenecut=0:repeat-headers=1:sliced-threads=0"}
         video = container.add_stream("libx264", RATE, settings)
         (video.width, video.height), video.pix_fmt = SIZE, "yuv420p"
-        sound = None if codec is None else _sound_stream(container, codec)
+        audio = None if codec is None else _audio_stream(container, codec)
         for number, bgr in enumerate(_pictures(round(seconds * RATE))):
             frame = av.VideoFrame.from_ndarray(bgr, "bgr24").reformat(format="yuv420p", threads=1)
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        if sound is not None and codec is not None:
-            for samples in _sound(seconds, codec):
-                container.mux(sound.encode(samples))
-            container.mux(sound.encode(None))
+        if audio is not None and codec is not None:
+            for samples in _tones(seconds, codec):
+                container.mux(audio.encode(samples))
+            container.mux(audio.encode(None))
     return target
 
 
-def _sound_stream(container: av.container.OutputContainer, codec: AudioCodec) -> AudioStream:
-    sound = container.add_stream(codec, SOUND_RATE[codec])
-    sound.codec_context.layout = "mono"
-    sound.codec_context.format = "fltp" if codec == "aac" else "s16"
-    return sound
+def _audio_stream(container: av.container.OutputContainer, codec: AudioCodec) -> AudioStream:
+    audio = container.add_stream(codec, AUDIO_RATE[codec])
+    audio.codec_context.layout = "mono"
+    audio.codec_context.format = "fltp" if codec == "aac" else "s16"
+    return audio
 
 
 def _pictures(count: int) -> Iterator[Bgr]:
@@ -71,8 +71,8 @@ def on(seconds: float) -> bool:
     return seconds >= FIRST and (seconds - FIRST) % EVERY < LONG
 
 
-def _sound(seconds: float, codec: AudioCodec) -> Iterator[av.AudioFrame]:
-    rate, size = SOUND_RATE[codec], FRAME[codec]
+def _tones(seconds: float, codec: AudioCodec) -> Iterator[av.AudioFrame]:
+    rate, size = AUDIO_RATE[codec], FRAME[codec]
     time = np.arange(round(seconds * rate)) / rate
     loud = (time >= FIRST) & ((time - FIRST + 1e-6) % EVERY < LONG)
     wave = (0.5 * np.sin(2 * np.pi * PITCH * time) * loud).astype(np.float32)
@@ -86,14 +86,14 @@ def _sound(seconds: float, codec: AudioCodec) -> Iterator[av.AudioFrame]:
         yield frame
 
 
-def sound_packets(path: Path) -> list[bytes]:
-    """The coded sound of a file, without the encoder's priming."""
+def audio_packets(path: Path) -> list[bytes]:
+    """The coded audio of a file, without the encoder's priming."""
     with av.open(str(path)) as container:
         return [bytes(p) for p in container.demux(audio=0) if p.size and p.pts is not None and p.pts >= 0]
 
 
-def has_sound(path: Path) -> bool:
-    """Whether the file has a sound stream."""
+def has_audio(path: Path) -> bool:
+    """Whether the file has an audio stream."""
     with av.open(str(path)) as container:
         return bool(container.streams.audio)
 
@@ -109,7 +109,7 @@ def flashes(path: Path) -> list[float]:
 
 
 def heard(path: Path) -> tuple[Samples, int]:
-    """The decoded sound, mono, every sample at its time since 0, and its rate."""
+    """The decoded audio, mono, every sample at its time since 0, and its rate."""
     with av.open(str(path)) as container:
         frames = [(float(frame.time or 0.0), frame) for frame in container.decode(audio=0)]
     rate = frames[0][1].sample_rate
@@ -144,6 +144,6 @@ def pitch(path: Path) -> float:
 
 def apart(path: Path, after: float = 0.3) -> list[float]:
     """By how much each flash that is later than `after` seconds comes before the beep nearest to it, in seconds."""
-    sounds = np.array(beeps(path))
+    beeps_heard = np.array(beeps(path))
     seen = [at for at in flashes(path) if at > after]
-    return [float(sounds[np.argmin(np.abs(sounds - at))] - at) for at in seen]
+    return [float(beeps_heard[np.argmin(np.abs(beeps_heard - at))] - at) for at in seen]

@@ -1,4 +1,4 @@
-"""An HTTP connection under guard: its client has only so much time, whatever server stands behind."""
+"""An HTTP connection with timeouts for its client, in front of any HTTP server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from streamer.live.guard.acceptor import Guest
+from streamer.live.guard.acceptor import ClientConnection
 from streamer.live.guard.http_pace import HttpPace, PaceLimits
 
 _log = logging.getLogger("veilcast.web")
@@ -19,8 +19,8 @@ REFUSAL = (
 )
 
 
-class HttpGuest(Guest):
-    """Passes on to `inner`, any asyncio protocol that speaks HTTP."""
+class HttpConnection(ClientConnection):
+    """Forwards to `inner`, any asyncio protocol that speaks HTTP."""
 
     def __init__(self, inner: asyncio.Protocol, limits: PaceLimits) -> None:
         super().__init__(inner)
@@ -28,28 +28,28 @@ class HttpGuest(Guest):
 
     @property
     def idle_since(self) -> float | None:
-        """Since when it waits, for its client or for the server; whoever is served in time has not waited for long."""
+        """Since when it has waited for its client or for the server; recent while the client is being served."""
         return self._pace.since
 
-    def look_after(self, now: float) -> None:
-        """Close it if the client keeps the server waiting."""
+    def check_timeouts(self, now: float) -> None:
+        """Close it if the client has kept the server waiting for too long."""
         transport = self.transport
         if transport is None:
             return
-        # Also on one that is closing: it stays until all is sent, that is for ever where nobody reads.
+        # Check closing transports too: they stay until everything is sent, which is forever if nobody reads.
         late = self._pace.overdue(now, transport.get_write_buffer_size())
         if late is not None:
-            _log.debug("a client took too long for %s", late)
+            _log.debug("a client took too long to %s", late)
             transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It begins."""
+        """The connection is open."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.inner.connection_made(_Watched(transport, self))
+        self.inner.connection_made(_ObservedTransport(transport, self))
 
     def data_sent(self, count: int) -> None:
-        """So many bytes for the client."""
+        """`count` bytes were written for the client."""
         self._pace.sent(count, time.monotonic())
 
     def data_received(self, data: bytes) -> None:
@@ -57,18 +57,18 @@ class HttpGuest(Guest):
         if self._pace.received(data, time.monotonic()):
             self.inner.data_received(data)
         else:
-            self.give_way()
+            self.evict()
 
 
-class _Watched(asyncio.Transport):
-    """The transport, but for telling of what is written; another protocol comes under the same guard."""
+class _ObservedTransport(asyncio.Transport):
+    """A transport that reports what is written, and keeps the timeouts when aiohttp switches protocols."""
 
-    def __init__(self, transport: asyncio.Transport, guest: HttpGuest) -> None:
+    def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         super().__init__()
-        self._transport, self._guest = transport, guest
+        self._transport, self._connection = transport, connection
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        self._guest.data_sent(len(data))
+        self._connection.data_sent(len(data))
         self._transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
@@ -111,8 +111,8 @@ class _Watched(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._guest.inner
+        return self._connection.inner
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         assert isinstance(protocol, asyncio.Protocol)
-        self._guest.inner = protocol
+        self._connection.inner = protocol

@@ -1,8 +1,8 @@
-"""Tells beforehand whether a container takes a sound packet as it is.
+"""Checks in advance whether a container accepts an audio packet as it is.
 
-Muxers look into some kinds of sound and refuse what is damaged. They do so when they write, and by then packets of all
-streams wait in one queue: the error comes with another packet, and what was refused cannot be told. So every packet is
-shown to a muxer of the same kind first, which has no other stream and writes nowhere.
+Muxers parse some audio codecs and refuse damaged packets. They do so while writing, when packets of all streams share
+one queue, so the error comes with some other packet and the refused one is unknown. Therefore every packet first goes
+to a separate muxer of the same kind, which has only this stream and discards its output.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from av.packet import Packet
 
 from streamer.media.audio_track import AudioTrack
 
-_RENEWED: Final = 10_000  # packets: muxers keep an index of all that they have written
+_RENEWED: Final = 10_000  # packets; muxers keep an index of everything they have written
 
 
-class AudioGauge:
-    """Takes the packets of one track, in order. Raises ValueError or FFmpegError when the container cannot hold it."""
+class PacketCheck:
+    """Checks the packets of one track, in order.
+
+    Raises ValueError or FFmpegError if the container cannot hold the track at all.
+    """
 
     def __init__(self, kind: str, track: AudioTrack) -> None:
         self._kind, self._track = kind, track
@@ -33,8 +36,8 @@ class AudioGauge:
         self._stream = self._container.add_stream_from_template(self._track.stream)
         self._container.start_encoding()
 
-    def takes(self, packet: Packet[AudioStream]) -> bool:
-        """Whether the container takes the packet, which is given back as it was but for its stream."""
+    def accepts(self, packet: Packet[AudioStream]) -> bool:
+        """Whether the container accepts the packet. Changes nothing in the packet except its stream."""
         if self._seen >= _RENEWED:
             self.close()
             self._open()
@@ -50,7 +53,7 @@ class AudioGauge:
         return True
 
     def close(self) -> bool:
-        """Let go; False when the container cannot be completed with what it took."""
+        """Close the muxer; False if it cannot complete its file from the packets it accepted."""
         try:
             self._container.close()
         except FFmpegError:
@@ -59,7 +62,7 @@ class AudioGauge:
 
 
 class _Nowhere:
-    """A file that keeps nothing but its length."""
+    """A file that keeps only its length."""
 
     def __init__(self) -> None:
         self._at = self._length = 0

@@ -1,4 +1,4 @@
-"""What becomes of a live stream's sound on its way into a file."""
+"""Processes a live stream's audio for a recording: passed through, decoded or disguised."""
 
 from __future__ import annotations
 
@@ -21,38 +21,40 @@ from streamer.settings.recording import ContainerName
 from streamer.warning_log import WarningLog
 
 _G711: Final = frozenset({"pcm_alaw", "pcm_mulaw"})
-_OVERLAP: Final = 0.04  # seconds by which decoded sound may be longer than its time stamps say
-_PAUSE: Final = 0.02  # seconds: a longer pause is filled with silence
+_OVERLAP: Final = 0.04  # seconds by which decoded audio may be longer than its timestamps say
+_PAUSE: Final = 0.02  # seconds; longer pauses are filled with silence
 
 
 class AudioRefusedError(Exception):
-    """The file cannot hold this sound; one line that says why and what can be done."""
+    """The container cannot hold this audio; the text says why and what to do, in one line."""
 
 
-class Treatment(Protocol):
-    """Takes packets of one connection and one format, gives those for the file."""
+class AudioProcessor(Protocol):
+    """Takes packets of one connection and one format and returns the packets for the file."""
 
-    def take(self, packet: AudioPacket) -> list[AudioPacket]:
-        """Packets that are ready after this one. Raises FFmpegError or ValueError for one that cannot be used."""
+    def process(self, packet: AudioPacket) -> list[AudioPacket]:
+        """The packets that are ready after this one. Raises FFmpegError or ValueError for an unusable packet."""
         ...
 
     def flush(self) -> list[AudioPacket]:
-        """What is still held; nothing is taken after this."""
+        """The remaining packets. Do not call `process` afterwards."""
         ...
 
 
-def treatment(first: AudioPacket, policy: AudioPolicy, container: ContainerName, warnings: WarningLog) -> Treatment:
-    """How sound that begins with this packet is treated. Raises AudioRefusedError."""
+def audio_processor(
+    first: AudioPacket, policy: AudioPolicy, container: ContainerName, warnings: WarningLog
+) -> AudioProcessor:
+    """A processor for audio that begins with `first`. Raises AudioRefusedError if `container` cannot hold it."""
     form = first.format
     if policy == "disguise":
-        return Disguised(form, warnings)
+        return VoiceDisguiser(form, warnings)
     if container == "mp4" and form.codec == "aac" and not form.configured:
-        raise AudioRefusedError("mp4 cannot hold AAC with ADTS headers as it is; record to mkv, or disguise the sound")
+        raise AudioRefusedError("mp4 cannot hold AAC with ADTS headers as it is; record to mkv, or disguise the audio")
     if form.codec in _holdable(container):
-        return Kept()
+        return PassThrough()
     if container == "mkv" and form.codec in _G711:
-        return Expanded(form)
-    advice = "record to mkv, or disguise the sound" if form.codec in _G711 else "disguise the sound"
+        return G711Decoder(form)
+    advice = "record to mkv, or disguise the audio" if form.codec in _G711 else "disguise the audio"
     raise AudioRefusedError(f"{container} cannot hold {form.codec} as it is; {advice}")
 
 
@@ -62,20 +64,20 @@ def _holdable(container: ContainerName) -> frozenset[str]:
         return frozenset(opened.supported_codecs)
 
 
-class Kept:
-    """Every packet as it is."""
+class PassThrough:
+    """Copies every packet unchanged."""
 
-    def take(self, packet: AudioPacket) -> list[AudioPacket]:
-        """The same packet."""
+    def process(self, packet: AudioPacket) -> list[AudioPacket]:
+        """Return the same packet."""
         return [packet]
 
     def flush(self) -> list[AudioPacket]:
-        """Nothing."""
+        """Return an empty list: nothing is held back."""
         return []
 
 
-class Expanded:
-    """G.711 as linear PCM of 16 bits, every value as G.711 defines it: FFmpeg's muxers refuse it as it is."""
+class G711Decoder:
+    """Decodes G.711 to 16-bit linear PCM, losslessly, because FFmpeg's muxer refuses to copy G.711."""
 
     def __init__(self, form: AudioFormat) -> None:
         self._open = ExitStack()
@@ -87,36 +89,36 @@ class Expanded:
             )
             self._format = format_of(linear)
 
-    def take(self, packet: AudioPacket) -> list[AudioPacket]:
-        """The packet's samples."""
+    def process(self, packet: AudioPacket) -> list[AudioPacket]:
+        """Return the packet's samples as PCM."""
         data = b"".join(
             frame.to_ndarray().astype("<i2").tobytes() for frame in self._decoder.decode(Packet(packet.data))
         )
         return [AudioPacket(data, packet.pts, packet.duration, packet.connection, self._format)]
 
     def flush(self) -> list[AudioPacket]:
-        """Nothing."""
+        """Return an empty list: nothing is held back."""
         self._open.close()
         return []
 
 
-class Disguised:
-    """Voices changed as `DisguiseWriter` does, in AAC. Begins anew where sound and time stamps drift apart."""
+class VoiceDisguiser:
+    """Disguises voices with `DisguiseWriter`, as AAC. Starts over where audio and timestamps drift apart."""
 
     def __init__(self, form: AudioFormat, warnings: WarningLog) -> None:
         self._form, self._warnings = form, warnings
         self._open = ExitStack()
-        self._writer = self._begun()
+        self._writer = self._new_writer()
         self._format: AudioFormat | None = None
-        self._end: float | None = None  # of what was given, in seconds, as if its samples had followed one another
+        self._end: float | None = None  # end of the input so far, in seconds, as if there were no gaps
 
-    def take(self, packet: AudioPacket) -> list[AudioPacket]:
-        """Disguised sound; some tenths of a second of it stay inside."""
+    def process(self, packet: AudioPacket) -> list[AudioPacket]:
+        """Return disguised audio; a few tenths of a second are held back."""
         ready: list[AudioPacket] = []
         at = packet.pts / CLOCK
         if self._end is not None and self._end - at > _OVERLAP:
             ready = self.flush()
-            self._writer, self._end = self._begun(), None
+            self._writer, self._end = self._new_writer(), None
         if self._end is None or at - self._end > _PAUSE:
             self._end = at
         self._end += packet.duration / CLOCK
@@ -124,22 +126,22 @@ class Disguised:
         given.pts = given.dts = packet.pts
         given.duration = packet.duration
         given.time_base = TIME_BASE
-        return ready + self._named(self._writer.write(given), packet.connection)
+        return ready + self._as_audio(self._writer.write(given), packet.connection)
 
     def flush(self) -> list[AudioPacket]:
-        """The rest."""
-        rest = self._named(self._writer.flush(), 0)
+        """Return the audio that was held back."""
+        rest = self._as_audio(self._writer.flush(), 0)
         self._open.close()
         return rest
 
-    def _begun(self) -> DisguiseWriter:
+    def _new_writer(self) -> DisguiseWriter:
         stream = self._open.enter_context(described(self._form))
-        # Nothing is ever written to it: it lends the encoder its stream.
+        # Nothing is written to this container: the encoder only needs a stream.
         container = self._open.enter_context(av.open(io.BytesIO(), "w", format="nut"))
         return DisguiseWriter(container, AudioTrack(0, stream, self._form.codec, None), self._warnings)
 
-    def _named(self, packets: list[Packet[AudioStream]], connection: int) -> list[AudioPacket]:
-        named = []
+    def _as_audio(self, packets: list[Packet[AudioStream]], connection: int) -> list[AudioPacket]:
+        converted = []
         for packet in packets:
             if self._format is None:
                 self._format = format_of(self._writer.stream)
@@ -147,5 +149,5 @@ class Disguised:
                 pts, duration = (
                     round(ticks * packet.time_base / TIME_BASE) for ticks in (packet.pts, packet.duration or 0)
                 )
-                named.append(AudioPacket(bytes(packet), pts, duration, connection, self._format))
-        return named
+                converted.append(AudioPacket(bytes(packet), pts, duration, connection, self._format))
+        return converted

@@ -1,0 +1,82 @@
+"""`veilcast config`: settings shown, checked and described."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from streamer.cli.console import write_result
+from streamer.cli.live_options import in_environment
+from streamer.cli.options import add_config, presets_help
+from streamer.errors import ConfigError, printable
+from streamer.settings.file import Settings
+from streamer.settings.live import LiveSettings
+from streamer.settings.loading import load, read, settings_in
+from streamer.settings.overlay import overlaid
+from streamer.settings.shown import as_schema, as_yaml
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+P = TypeVar("P", bound=argparse.ArgumentParser)
+
+CHECK_FAILED = 2
+
+
+def add_config_parser(commands: _SubParsersAction[P]) -> None:
+    """Add `config` to the program's commands."""
+    about = "show, check and describe settings"
+    config = commands.add_parser("config", help=about, description="Show, check and describe settings.")
+    actions = config.add_subparsers(dest="action", required=True, metavar="show | check | schema")
+    show = actions.add_parser(
+        "show",
+        help="print the effective settings as YAML",
+        description="Print the effective settings as YAML, defaults included; secrets are hidden.",
+        epilog=presets_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(show)
+    show.add_argument("--live", action="store_true", help="settings of veilcast live, with those from the environment")
+    check = actions.add_parser(
+        "check",
+        help="check settings files",
+        description="Check YAML files and print a line for each problem: file, line, key and what is wrong. A file with"
+        " a `live` section is checked for veilcast live, any other for veilcast file. Exits with 0 or 2.",
+    )
+    check.add_argument("files", nargs="+", metavar="FILE", help="YAML file (or a preset's name)")
+    schema = actions.add_parser(
+        "schema",
+        help="print a JSON schema of settings files",
+        description="Print a JSON schema of settings files, for editors and other tools.",
+    )
+    schema.add_argument("--live", action="store_true", help="settings of veilcast live")
+
+
+def run_config(options: argparse.Namespace) -> int:
+    """Run the action; returns the exit code. Raises ConfigError, OutputError."""
+    kind = LiveSettings if getattr(options, "live", False) else Settings
+    match options.action:
+        case "show":
+            settings = load(options.config, kind)
+            write_result(as_yaml(overlaid(settings, in_environment(os.environ)) if options.live else settings))
+        case "schema":
+            write_result(as_schema(kind))
+        case "check":
+            right = [_check(name) for name in options.files]
+            return 0 if all(right) else CHECK_FAILED
+    return 0
+
+
+def _check(name: str) -> bool:
+    """Print the problems of one file; returns whether there are none."""
+    try:
+        document = read(name)
+        live = isinstance(document.data, dict) and "live" in document.data
+        settings_in(document, Path(name), LiveSettings if live else Settings)
+    except ConfigError as error:
+        write_result("".join(f"{printable(line)}\n" for line in error.lines))
+        return False
+    write_result(f"{printable(name)}: no problems (veilcast {'live' if live else 'file'})\n")
+    return True

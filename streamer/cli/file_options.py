@@ -1,0 +1,110 @@
+"""The command line of `veilcast file`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from streamer.cli.options import MASK, SettingOption, add_config, encoding, overrides, presets_help
+from streamer.settings.encoder import Codec
+from streamer.settings.file import Settings
+from streamer.settings.loading import load
+from streamer.settings.overlay import overlaid
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+P = TypeVar("P", bound=argparse.ArgumentParser)
+
+PROGRESS = ("bar", "plain", "json", "none")
+
+EPILOG = """\
+--progress bar needs a terminal; elsewhere it is the same as plain. --progress json writes one JSON object per line to
+stderr, about once a second and once at the end:
+  {"frames": 120, "seconds": 4.8, "total": 60.0, "fps": 31.2, "eta": 44.2}
+seconds: position in the video; total: its length according to the header; eta: seconds left. total and eta are null
+if unknown. Warnings and errors are plain lines that start with "warning: " or "veilcast: "; there is no summary.
+
+"""
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    sides = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= side <= 65_536 for side in sides):
+        raise argparse.ArgumentTypeError("must be a width and a height, like 8192x8192")
+    return sides
+
+
+FILE = (
+    *MASK,
+    SettingOption("--audio", "file.audio", "keep audio bit for bit, drop it, or disguise voices"),
+    SettingOption(
+        "--codec",
+        "encoder.codec",
+        "video codec",
+        choices=get_args(Codec),
+        default="h264, or hevc for more than 8 bits",
+    ),
+    *encoding("encoder"),
+    SettingOption("--keep-metadata", "file.keep_metadata", "keep harmless tags of the input", switch=True),
+    SettingOption(
+        "--max-size",
+        "file.max_size",
+        "refuse pictures with more pixels than this",
+        read=_size,
+        metavar="WxH",
+        default="8192x8192",
+    ),
+)
+"""Options that set one setting each."""
+
+
+def add_file_parser(commands: _SubParsersAction[P]) -> None:
+    """Add `file` to the program's commands."""
+    file = commands.add_parser(
+        "file",
+        help="make a masked copy of a video file",
+        description="Make a masked copy of a video file.",
+        epilog=EPILOG + presets_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    file.add_argument("input", help="the video")
+    file.add_argument("output", nargs="?", help="the copy; default: NAME.masked.EXT beside the input")
+    add_config(file)
+    file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    for option in FILE:
+        option.add_to(file, Settings)
+    file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
+    file.add_argument(
+        "--masks", metavar="FILE", help="write what was masked in every frame: .jsonl, or .csv for MOTChallenge rows"
+    )
+    file.add_argument(
+        "--from-masks", metavar="FILE", help="paint what a .jsonl of --masks says, edited or not, without a detector"
+    )
+    file.add_argument(
+        "--progress", choices=PROGRESS, help="how progress is shown on stderr (default: bar on a terminal, else plain)"
+    )
+    file.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print only warnings and errors: no summary, and no progress unless --progress is given",
+    )
+
+
+def file_settings(options: argparse.Namespace) -> Settings:
+    """The preset or file with what was said on the command line on top. Raises ConfigError."""
+    settings = load(options.config)
+    if options.from_masks is not None and options.config is None:
+        settings = _painted_like(Path(options.from_masks))
+    return overlaid(settings, overrides(options, FILE))
+
+
+def _painted_like(record: Path) -> Settings:
+    """The defaults with the mask and the zones that a record was made with."""
+    from streamer.file.mask_reader import MaskRecord
+
+    with MaskRecord(record) as opened:
+        return Settings(mask=opened.header.mask, zones=opened.header.zones)
