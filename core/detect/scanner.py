@@ -69,7 +69,8 @@ class Scanner:
         due = self._due(time, alone)
         images: dict[int, BgrImage] = {}
         seen = merge(self._look(frame, due, 1.0 if alone else DOUBT, images))
-        found = [d for d in seen if d.score >= self._min_score]
+        # A score that is no score must get through: the timeline then distrusts the whole sample.
+        found = [d for d in seen if self._second is None or not 0 <= d.score < self._min_score]
         finest = max(map(_whole_side, due)) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
         if self._second is not None:
