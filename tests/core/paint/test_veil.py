@@ -13,6 +13,7 @@ from core.config import MaskConfig, ZoneConfig
 from core.frame import Cover, Frame, Region, Verdict
 from core.geometry import Box
 from core.paint.masker import Masker
+from core.paint.styles import Alpha
 from core.pictures.orientation import Orientation
 from core.pictures.planes import FORMATS, Samples, planes
 
@@ -35,18 +36,21 @@ def painted(masker: Masker, videos: Sequence[av.VideoFrame], verdicts: Sequence[
     return out
 
 
-def covered(
+def hidden(
     config: MaskConfig, zones: Sequence[ZoneConfig], pixels: str, verdicts: Sequence[Verdict], turn: int
-) -> list[list[Samples]]:
-    """For every frame and plane, the samples in which nothing of the raw picture is left: black and white agree."""
-    whole = []
-    for value in (0, 1):
-        videos = [av.VideoFrame(*SIZE, pixels) for _ in verdicts]
-        for video in videos:
-            for plane in planes(video):
-                plane.array[...] = value * plane.max_value
-        whole.append(painted(Masker(config.model_copy(update={"style": "solid"}), zones), videos, verdicts, turn))
-    return [[a == b for a, b in zip(*whole, strict=True)]]
+) -> list[Samples]:
+    """For every frame and plane, True where some mask covers a sample fully."""
+
+    def mark(target: Samples, _painted: Samples, alpha: Alpha, _spare: Samples) -> None:
+        target[alpha.rest == 0] = 1
+
+    videos = [av.VideoFrame(*SIZE, pixels) for _ in verdicts]
+    for video in videos:
+        for plane in planes(video):
+            plane.array[...] = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.paint.masker.blend", mark)
+        return [plane == 1 for plane in painted(Masker(config, zones), videos, verdicts, turn)]
 
 
 boxes = st.builds(
@@ -73,7 +77,7 @@ def test_what_lies_under_the_masks_changes_nothing(
     config = MaskConfig.model_validate({"style": "veil", "shape": shape})
     zones = (ZoneConfig(points=((0, 0), (0.4, 0.1), (0.2, 0.5))),) if zone else ()
     verdicts = [Verdict(Cover.SETTLED, found) for found in shown]
-    [gone] = covered(config, zones, pixels, verdicts, turn)
+    gone = hidden(config, zones, pixels, verdicts, turn)
     one = [noise(1 + index, pixels) for index in range(len(verdicts))]
     two = [noise(1 + index, pixels) for index in range(len(verdicts))]
     count = len(planes(one[0]))
