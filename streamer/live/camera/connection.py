@@ -260,9 +260,8 @@ class LiveSource:
                 if self._interrupt.is_set():
                     return
                 raise self._as_source_error(error, time.monotonic() - began, silence, "nothing was sent") from None
-            except IndexError:  # the packet of a track that begins only now, which PyAV has no stream for
-                packets = self._container.demux(*streams)
-                continue
+            except IndexError:  # PyAV has no stream for this packet: its track starts only now
+                packets, packet = self._container.demux(*streams), Packet()
             if packet is None:
                 return
             # Keep the flag across audio packets between a loss and the damaged picture.
@@ -270,7 +269,7 @@ class LiveSource:
             if time.monotonic() - newest >= silence and self._source.kind is not SourceKind.FILE:
                 # When its read times out, FFmpeg first returns the last picture it has, old and maybe incomplete.
                 raise SourceError(f"{'nothing' if audio is None else 'no picture'} was sent for {silence:g} s")
-            if audio is not None and packet.stream_index == audio.stream.index:
+            if packet.size and audio is not None and packet.stream_index == audio.stream.index:
                 self._pass_on(audio, packet)
             elif packet.size:  # an empty packet would signal the end of the stream to the decoder
                 yield cast("Packet[VideoStream]", packet), lossy

@@ -217,6 +217,8 @@ class Address:
             origin = str(url.origin()) if url.scheme in ("rtsp", "rtspu") and url.host else ""
         except ValueError:
             return Address("", False, "")
+        if _CONTROL.search(origin):  # yarl lets control characters into host names; they must not reach a header
+            return Address("", False, "")
         track = path.endswith(f"/{TRACK}")
         if track:
             path, raw = path.removesuffix(f"/{TRACK}"), raw.rpartition("/")[0].rstrip("/")

@@ -149,6 +149,7 @@ def test_frames_come_through_in_any_pieces(data: bytes, step: int) -> None:
         ("*", Address("*", False, "")),
         ("rtsp://h/door/trackID=1", Address("door/trackID=1", False, "rtsp://h/door/trackID=1/")),
         ("rtsp://h:99999/door", Address("", False, "")),
+        ("rtsp://\x08/0", Address("", False, "")),
         ("rtsp://[::1/door", Address("", False, "")),
     ],
 )
