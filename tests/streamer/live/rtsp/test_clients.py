@@ -97,7 +97,7 @@ def gstreamer(url: str, protocols: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def played(done: subprocess.CompletedProcess[bytes]) -> bool:
-    """Whether it ended well. Over TCP, rtspsrc may cut its own reading of a packet short to send PAUSE, and then gets lost."""
+    """Whether it ended well: rtspsrc may stop reading in the middle of a packet and miss the answer to PAUSE."""
     return done.returncode == 0 or b"gst_rtspsrc_pause" in done.stderr
 
 
