@@ -56,8 +56,10 @@ class TrackConfig(Section):
 
     new_track_score: Share = 0.44
     """A detection with at least this score starts a new track immediately."""
-    min_score: Share = 0.38
-    """Detections below this score are ignored; those above can continue a track or extend it backwards."""
+    min_score: Share = 0.3
+    """Detections below this score are ignored; those above can continue a track or extend it backwards.
+
+    What several in a row have above it adds up: together they can start a track, too."""
     max_weak: Seconds = 0.4
     """How long a track continues on weak detections alone: those that could not start a track."""
     max_gap: Seconds = 1.0
@@ -114,25 +116,29 @@ class ScaleConfig(Section):
 
 
 class SecondConfig(Section):
-    """The second detector, which confirms what the first one finds weakly. Times in seconds, scores from 0 to 1."""
+    """The second detector, which speaks for or against the finds of the first. Times in seconds, scores from 0 to 1."""
 
     detector: Literal["centerface", "none"] = "centerface"
     weak_score: Share = 0.1
     """Finds of the first detector from this score on are shown to the second ..."""
-    confirm_score: Share = 0.08
-    """... and are faces if it reports one there with at least this score."""
+    trusted_score: Share = 0.8
+    """... unless they have this score: then the first detector's word is enough."""
+    neutral_score: Annotated[float, Field(gt=0, le=1)] = 0.08
+    """A score of the second detector that neither raises nor lowers that of the first."""
+    weight: Annotated[float, Field(ge=0, le=4)] = 0.5
+    """What a score of the second detector ten times as high or as low adds to or takes from that of the first."""
     sure_score: Share = 0.4
     """What the second detector finds by itself with this score is a face."""
     interval: Seconds = 1.0
     """Between two searches of the whole picture; the first sample of a scene is always searched."""
     long_side: Annotated[int, Field(ge=64, le=4096)] = 960
     """Longer side in pixels of the picture that is searched."""
-    crops: Annotated[int, Field(ge=0, le=64)] = 6
-    """At most this many weak finds of one sample are shown to it, each in a crop."""
+    crops: Annotated[int, Field(ge=0, le=64)] = 8
+    """At most this many finds of one sample are shown to it, each in a crop."""
     crop_side: Annotated[int, Field(ge=64, le=640)] = 128
     """Side in pixels of such a crop, which shows three times the find's size."""
     memory: Seconds = 0.5
-    """A find that was not confirmed is not shown again at the same place for this long."""
+    """What the second detector said about a place counts for this long."""
 
 
 class DetectConfig(Section):

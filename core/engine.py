@@ -16,7 +16,7 @@ from core.detect.pace import Pace
 from core.detect.registry import create
 from core.detect.sampler import Sampler
 from core.detect.scanner import Scanner
-from core.detect.second_opinion import SecondOpinion
+from core.detect.second_opinion import LOWEST_SCORE, SecondOpinion
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.paint.masker import Masker
@@ -94,7 +94,7 @@ class Engine:
 
     def _make_second(self) -> SecondOpinion | None:
         second = self._config.detect.second
-        return SecondOpinion(create("centerface", second.confirm_score), second) if self._uses_second else None
+        return SecondOpinion(create("centerface", LOWEST_SCORE), second) if self._uses_second else None
 
     def start_worker(self, depth: int) -> DetectorThread:
         """Start a detector thread for this stream; the caller owns it. The detector is created in that thread."""

@@ -21,11 +21,11 @@ from core.pictures.scratch import Arena
 TILE_OVERLAP = 0.2  # share of a tile that its neighbour also shows, so that a face on a seam is whole in one of them
 CROP_FACES = 3.0  # a follow-up crop shows this many face sizes
 SAME_IOU = 0.4
+SAME_SIZE = 1.5  # a find larger than this many times a known face is something else around it
 MAX_STRETCH = 0.04  # a picture this much out of proportion shows the same faces
 EASY_SIDE = 36  # px: the detector hardly misses a face this large in a scaled picture
 DOUBT = 0.6  # factor for the score when a size that should have seen the face did not
 REMEMBER_SCORE = 0.4
-WEAK = 0.5  # detections below this score are shown to the second detector
 USUAL_INTERVAL = 0.15  # s: a sample that comes later than this counts as more than one, so that no size is rare
 MOST_COUNTED = 2.0  # but as no more than this: if the detector itself is slow, do not make it slower
 
@@ -68,14 +68,11 @@ class Scanner:
                 self._second.forget()
         due = self._due(time, alone)
         images: dict[int, BgrImage] = {}
-        seen = merge(self._look(frame, due, 1.0 if alone else DOUBT, images))
-        # A score that is no score must get through: the timeline then distrusts the whole sample.
-        found = [d for d in seen if self._second is None or not 0 <= d.score < self._min_score]
+        found = merge(self._look(frame, due, 1.0 if alone else DOUBT, images))
+        if self._second is not None:
+            found = self._weigh(self._second, frame, time, found, images)
         finest = max(map(_whole_side, due)) / max(frame.upright_size)
         found = merge([*found, *self._follow_up(frame, found, finest)])
-        if self._second is not None:
-            weak = [d for d in seen if d.score < WEAK and not _stands_for(found, d)]
-            found = merge([*self._ask(self._second, frame, time, weak, images), *found])
         self._remember(time, found)
         return found
 
@@ -90,21 +87,29 @@ class Scanner:
         self._used.update(dict.fromkeys(due, self._count))
         return due
 
-    def _ask(
-        self,
-        second: SecondOpinion,
-        frame: Frame,
-        time: float,
-        weak: list[Detection],
-        images: dict[int, BgrImage],
+    def _weigh(
+        self, second: SecondOpinion, frame: Frame, time: float, found: list[Detection], images: dict[int, BgrImage]
     ) -> list[Detection]:
-        """What the second detector confirms of the weak finds, and what it finds by itself."""
+        """What both detectors make of the finds of the first, and what the second finds by itself."""
         sure: list[Detection] = []
         if second.is_due(time):
             width, height = frame.upright_size
             image = self._whole(frame, self._config.second.long_side, images)
-            sure, weak = second.search(time, image, (width / image.shape[1], height / image.shape[0]), weak)
-        return [*sure, *second.confirm(time, weak, lambda area, side: self._crop(frame, area, side))]
+            sure = second.search(time, image, (width / image.shape[1], height / image.shape[0]), found)
+        weighed = second.weigh(time, found, lambda area, side: self._crop(frame, area, side))
+        kept = []
+        for before, after in zip(found, weighed, strict=True):
+            least = before.score if self._is_known(before.box) else min(before.score, self._min_score)
+            # A score that is no score must get through: the timeline then distrusts the whole sample.
+            if not 0 <= max(least, after.score) < self._min_score:
+                kept.append(replace(after, score=max(least, after.score)))
+        return merge([*sure, *kept])
+
+    def _is_known(self, box: Box) -> bool:
+        """Whether there was a face here in recent samples: what the second detector says takes nothing from it then."""
+        return any(
+            box.side < SAME_SIZE * known.box.side and _apart(_spot(known.box), _spot(box)) < 1 for known in self._known
+        )
 
     def _look(
         self, frame: Frame, scales: Sequence[ScaleConfig], doubt: float, images: dict[int, BgrImage]
@@ -172,11 +177,6 @@ class Scanner:
         missing = unmatched([k.box for k in self._known], [k.box for k in current])
         kept = [self._known[i] for i in missing if 0 <= time - self._known[i].seen <= self._config.memory]
         self._known = current + kept
-
-
-def _stands_for(found: Sequence[Detection], find: Detection) -> bool:
-    """Whether a weak find is a face that is found already, and not that very find."""
-    return any(other.score > find.score and iou(other.box, find.box) > 0.3 for other in found)
 
 
 def _whole_side(scale: ScaleConfig) -> int:

@@ -12,6 +12,7 @@ from core.geometry import Box
 
 RECENT = 4  # observations
 MAX_BEND = 0.3  # of a box side
+AT_EDGE = 3.0  # times as long: the part of a face that the picture's edge leaves is hard to detect
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Track:
             # One sample without it does not end a track, however far apart samples are.
             hold = max(hold, min(self.missed - self.last.time, config.max_gap))
         hold = hold if self.recent_score >= config.confident_score else hold / 2
-        if min(time, latest_sample) - self.last.time > hold * (2 if self.last.at_edge else 1):
+        if min(time, latest_sample) - self.last.time > hold * (AT_EDGE if self.last.at_edge else 1):
             return []
         blind = max(0.0, time - max(latest_sample, self.last.time))
         size = _growth(age, config) + config.pending_growth * blind
@@ -152,7 +153,7 @@ class Track:
     def _back_fill(self, time: float, config: TrackConfig) -> list[Region]:
         age = self.first.time - time
         unseen = 0.0 if self.last_absent is None else self.first.time - self.last_absent
-        if age > max(unseen, 0.0) + config.back_fill * (2 if self.first.at_edge else 1):
+        if age > max(unseen, 0.0) + config.back_fill * (AT_EDGE if self.first.at_edge else 1):
             return []
         box = self.first.box.union(self.predict_back(time)).grown(_growth(age, config))
         return [self._region(box, self.first.score, Origin.BACK_FILLED)]

@@ -78,10 +78,12 @@ class Tracker:
         for track in self._tracks:
             if track.last.time < time:
                 track.miss(time)
-        weak = [d for d in free if d.score < config.new_track_score]
+        weak = []
         for detection in free:
-            if detection.score >= config.new_track_score:
+            if detection.score >= config.new_track_score or self._persists(time, detection):
                 self._start_track(time, detection)
+            else:
+                weak.append(detection)
         self._samples = [s for s in self._samples if time - s.time <= config.max_gap] + [_PastSample(time, weak)]
 
     def _link(self, time: float, detections: Sequence[Detection]) -> list[Detection]:
@@ -171,6 +173,25 @@ class Tracker:
                 earlier = self._samples[back - 1].time if back else None
                 track.prepend(replace(self._observation(seen.time, found), previous_sample=earlier), earlier)
         self._tracks.append(track)
+
+    def _persists(self, time: float, detection: Detection) -> bool:
+        """Whether a weak detection and those before it at its place are together worth a strong one.
+
+        What each has above `min_score` adds up: noise seldom looks like a face twice at one place.
+        """
+        config = self._config
+        needed = config.new_track_score - config.min_score
+        total, last, last_time = detection.score - config.min_score, _spot(detection.box), time
+        for seen in reversed(self._samples):
+            if last_time - seen.time > config.max_weak:
+                break
+            near = [(_distance(last, _spot(d.box), last_time - seen.time), i) for i, d in enumerate(seen.weak)]
+            if near and min(near)[0] < 1:
+                found = seen.weak[min(near)[1]]
+                total, last, last_time = total + found.score - config.min_score, _spot(found.box), seen.time
+            if total >= needed:
+                return True
+        return False
 
     def regions(self, time: float) -> tuple[Region, ...]:
         """All regions to paint at `time`, in pixels of the upright frame."""
