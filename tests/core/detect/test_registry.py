@@ -128,4 +128,5 @@ def test_licences_are_named_and_shipped_with_the_weights() -> None:
     assert all(entry.weights.license for entry in DETECTORS.values())
     import core
 
-    assert "MIT" in (Path(core.__file__).parent / "detect" / "weights" / "LICENSE-yunet").read_text("utf-8")
+    for name in ("LICENSE-yunet", "LICENSE-centerface"):
+        assert "MIT" in (Path(core.__file__).parent / "detect" / "weights" / name).read_text("utf-8")

@@ -273,9 +273,31 @@ def test_weak_detections_that_do_not_fit_are_left_out(weak: Detection) -> None:
 
 
 def test_weak_detections_alone_end_a_track() -> None:
-    tracker = tracked((0.0, [at(100)]), *((i / 10, [at(100, 0.4)]) for i in range(1, 12)))
+    tracker = tracked((0.0, [at(100)]), *((i / 10, [at(100, 0.31)]) for i in range(1, 12)))
     assert is_masked(tracker, 0.4, at(100))
     assert not is_masked(tracker, 0.9, at(100))
+
+
+def test_weak_detections_that_persist_start_a_track() -> None:
+    # Each has 0.1 above the lowest score that counts; two are worth the 0.2 of a strong one.
+    tracker = tracked((0.0, [at(100, 0.4)]))
+    assert tracker.track_count == 0
+    tracker.update(0.1, [at(103, 0.4)])
+    assert tracker.track_count == 1
+    assert is_masked(tracker, 0.0, at(100)), "it is back-filled to where it was first seen"
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [
+        ([(0.0, at(100, 0.4)), (0.1, at(400, 0.4))], "not at one place"),
+        ([(0.0, at(100, 0.4)), (0.6, at(100, 0.4))], "too far apart in time"),
+        ([(0.0, at(100, 0.35)), (0.1, at(100, 0.35))], "too weak together"),
+        ([(0.0, at(100, 0.4)), (0.1, at(100, 0.4, side=150))], "not of one size"),
+    ],
+)
+def test_weak_detections_that_are_no_face_together(samples: list[tuple[float, Detection]], why: str) -> None:
+    assert tracked(*((time, [detection]) for time, detection in samples)).track_count == 0, why
 
 
 def test_a_strong_sighting_keeps_weak_ones_going() -> None:
