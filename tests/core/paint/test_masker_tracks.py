@@ -74,7 +74,7 @@ def test_a_large_face_that_moves_a_little_aslant_is_covered_whole() -> None:
 
 
 def test_a_track_that_was_absent_behind_a_blanket_starts_over() -> None:
-    masker = Masker(mask_config())
+    masker = Masker(mask_config(style="blur"))
     shown = []
     for time, level, verdict in ((0.0, 60, _tracked(FACE)), (0.1, 90, BLANKET), (0.2, 180, _tracked(FACE))):
         frame = astronaut("gray")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import av
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
