@@ -23,6 +23,8 @@ class MaskConfig(Section):
 
     style: Literal["veil", "blur", "mosaic", "solid"] = "veil"
     """veil: colours of what is visible around; blur, mosaic: averages of what is hidden, which give some of it away."""
+    cover: Literal["face", "head"] = "face"
+    """face: eyes, nose and mouth, with a margin; head: hair, ears and chin as well, which also tell who it is."""
     shape: Literal["ellipse", "box"] = "ellipse"
     cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 
 import av
 import cv2
@@ -19,7 +18,19 @@ from core.geometry import Box
 from core.paint.masker import Masker
 from core.pictures.orientation import Orientation
 from core.pictures.planes import FORMATS, UnsupportedPictureError, planes
-from tests.rigs.painting import FACE, STYLES, astronaut, boxes, checkered, copies, is_raw, mask_config, settled, touched
+from tests.rigs.painting import (
+    BAD,
+    FACE,
+    STYLES,
+    astronaut,
+    boxes,
+    checkered,
+    copies,
+    is_raw,
+    mask_config,
+    settled,
+    touched,
+)
 
 
 def _visible_share(original: npt.NDArray[np.int64], masked: npt.NDArray[np.int64], face: Box) -> float:
@@ -110,17 +121,6 @@ def test_a_region_holds_no_more_than_cells_by_cells_averages(style: str, cells: 
     assert np.abs(after[inside, inside].astype(int) - again[inside, inside]).max() <= 1
     if style == "mosaic":
         assert len(np.unique(after[inside, inside])) <= cells * cells
-
-
-BAD = [
-    Box(math.nan, 0, 10, 10),
-    Box(0, 0, math.inf, 10),
-    Box(-math.inf, -math.inf, math.inf, math.inf),
-    Box(5, 5, 5, 20),
-    Box(20, 20, 10, 10),
-    Box(0, 0, 1e7, 10),
-    Box(-1e300, -1e300, 1e300, 1e300),
-]
 
 
 @pytest.mark.parametrize("cover", [Cover.SETTLED, Cover.HELD])
