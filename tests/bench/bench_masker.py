@@ -81,7 +81,7 @@ def main() -> None:
     }
     for pixel_format in ("yuv420p", "yuv420p10le", "nv12"):
         frame = _frame(pixel_format)
-        for style in ("blur", "mosaic", "solid"):
+        for style in ("veil", "blur", "mosaic", "solid"):
             masker = Masker(MaskConfig.model_validate({"style": style}))
             for name, sizes in scenes.items():
                 verdict_at = partial(_verdict, sizes)
