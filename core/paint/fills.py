@@ -2,7 +2,7 @@
 
 Averages that follow the picture frame by frame reveal more of a face than those of one instant (detail can be
 reconstructed from several frames of a moving mosaic), and every small change costs bits in the encoder. Colours that
-reveal nothing may follow it more closely, but only gradually: a fill that jumps draws the eye.
+reveal nothing change in small steps: a fill that jumps draws the eye.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from core.pictures.scratch import Scratch
 _BUDGET: Final = 32 << 20
 """Maximum bytes of drawn fills that are kept from frame to frame."""
 
-_OFTEN: Final = 4
-"""Gradual fills are compared with the picture this many times per `refresh`."""
+_RAMP: Final = 0.25
+"""Share of `refresh` in which a gradual fill goes from old to new colours ..."""
+
+_STEPS: Final = 3
+"""... in this many steps: more of them cost more bits, and fewer can be seen."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,13 +50,13 @@ class Fills:
     """The fills of one stream's regions, by name.
 
     Colours are recomputed after `refresh` seconds; 0 means for every frame. `smooth` draws them smoothly instead of as
-    tiles. `gradual` recomputes them four times as often, and changes from old to new little by little.
+    tiles. `gradual` goes from old to new colours in a few steps.
     """
 
     def __init__(self, refresh: float, smooth: bool, budget: int = _BUDGET, *, gradual: bool = False) -> None:
         self._gradual = gradual and refresh > 0
-        self._refresh = refresh / _OFTEN if self._gradual else refresh
-        self._longest = 2 * self._refresh if self._gradual else self._refresh  # frames further apart: nothing to follow
+        self._refresh = refresh
+        self._longest = 2 * refresh if self._gradual else refresh  # frames further apart: nothing to follow
         self._smooth, self._budget = smooth, budget
         self._kept: dict[Hashable, Fill] = {}
         self._used: dict[Hashable, Fill] = {}
@@ -77,7 +80,7 @@ class Fills:
         if fill is None or fill.parts != parts or not 0 <= age < self._longest:
             fill = Fill(take(), parts, self._time)
         elif self._gradual:
-            self._move(fill, age / self._refresh)
+            self._move(fill, age / (_RAMP * self._refresh))
             if age >= self._refresh:
                 goal, fill.taken = take(), self._time
                 changed = np.abs(goal.astype(np.int32) - fill.grid).max() > slight
@@ -91,7 +94,8 @@ class Fills:
         """Show this part (1 or more: all) of the way to the goal; what was drawn is kept if nothing changes."""
         if fill.start is None or fill.goal is None:
             return
-        there = fill.start + (fill.goal.astype(np.float64) - fill.start) * min(part, 1.0)
+        part = math.ceil(min(part, 1.0) * _STEPS) / _STEPS
+        there = fill.start + (fill.goal.astype(np.float64) - fill.start) * part
         grid: Samples = np.rint(there).astype(fill.grid.dtype)
         if (grid != fill.grid).any():
             fill.grid, fill.drawn, fill.drawn_as = grid, None, None

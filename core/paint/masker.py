@@ -25,7 +25,7 @@ from core.pictures.scratch import Scratch
 _SAMPLED: Final = 6
 """Averages are taken over at least this many samples per side, even if only a corner is painted."""
 
-_SLIGHT: Final = 2
+_SLIGHT: Final = 4
 """Grey levels, of 256, by which what is around a veil may change before the veil does: noise costs bits, too."""
 
 _HD_ROWS: Final = 720

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from core.paint.styles import Span, solid_grid
 from core.pictures.planes import Plane, Samples
 
-NODES: Final = 4
+NODES: Final = 3
 """Points a side at which a fill is worked out; in between it is smooth."""
 
 NEUTRAL: Final = (128, 128, 128)
@@ -27,7 +27,7 @@ NEUTRAL: Final = (128, 128, 128)
 _BLOCKS: Final = 8  # blocks that the shorter side of a region is cut into
 _RINGS: Final = (3, 12, 48)  # blocks around a region that are looked at: further away if too few are visible
 _ENOUGH: Final = 12  # visible blocks
-_SOFTNESS: Final = 1.0  # squared blocks: how much alike near blocks count
+_SOFTNESS: Final = 4.0  # squared blocks: how much alike near blocks count
 
 
 def veil(plane: Plane, window: Span, hidden: Sequence[Span], parts: tuple[int, int]) -> Samples:
