@@ -15,7 +15,8 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from core import Anonymizer, EngineConfig, Frame
+from core import Anonymizer, EngineConfig, Frame, MaskedFrame
 from core.config import MaskConfig
 from core.frame import Verdict
 from core.paint.head import extended
@@ -41,6 +43,13 @@ PHOTOS, LEARNT, SPLITS = 10, 5, 4
 SEEN = slice(88, 200), slice(130, 222)
 """What the attacker looks at, rows and columns: the photo without its own edge."""
 
+_REST = np.array([[1, 0, (WIDTH - 92) / 2], [0, 1, (HEIGHT - 112) / 2]])
+"""Where a photo of 92 x 112 pixels lies in a frame that does not move."""
+_STILL = 3
+"""Frames of a clip that does not move."""
+_EVERY = 4
+"""A vote is learnt from every n-th frame (memory and time), and taken from all."""
+
 STYLES: dict[str, dict[str, object]] = {
     "veil": {},
     "blur": {"style": "blur"},
@@ -53,15 +62,22 @@ STYLES: dict[str, dict[str, object]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """One photo as frames, grey, and where the photo lies in each: shape (frames, 2, 3)."""
+    """One photo as a clip. `moves`: for each frame, where the photo lies, shape (2, 3), and grey levels to add."""
 
     person: str
-    frames: tuple[Grey, ...]
-    places: npt.NDArray[np.float32]
+    photo: Grey
+    moves: tuple[tuple[npt.NDArray[np.float32], float], ...]
+
+    def frames(self) -> Iterator[Grey]:
+        """Its frames, grey; drawn anew each time, since all of them take a gigabyte."""
+        for place, light in self.moves:
+            size = WIDTH, HEIGHT
+            frame = cv2.warpAffine(self.photo, place, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(128,))
+            yield np.asarray(cv2.convertScaleAbs(frame, alpha=1, beta=light), np.uint8)
 
 
 def clips(faces: Path, count: int) -> list[Clip]:
-    """Every photo: three equal frames if `count` is 1, otherwise a clip of that many frames."""
+    """Every photo as a clip of `count` frames that move, or of three equal ones if `count` is 1."""
     people = sorted((folder for folder in faces.iterdir() if folder.is_dir()), key=lambda folder: int(folder.name[1:]))
     return [_clip(folder / f"{number}.pgm", count) for folder in people for number in range(1, PHOTOS + 1)]
 
@@ -72,20 +88,17 @@ def _clip(path: Path, count: int) -> Clip:
         raise SystemExit(f"bench_reid: cannot read {path}")
     height, width = photo.shape
     random = np.random.default_rng(int(path.parent.name[1:]) * 100 + int(path.stem))
-    frames, places = [], []
+    moves = []
     for dx, dy, zoom, light in _moves(random, count):
         left, top = (WIDTH - width * zoom) / 2 + dx, (HEIGHT - height * zoom) / 2 + dy
-        place = np.array([[zoom, 0, left], [0, zoom, top]], np.float32)
-        frame = cv2.warpAffine(photo, place, (WIDTH, HEIGHT), borderMode=cv2.BORDER_CONSTANT, borderValue=(128,))
-        frames.append(np.asarray(cv2.convertScaleAbs(frame, alpha=1, beta=light), np.uint8))
-        places.append(place)
-    return Clip(path.parent.name, tuple(frames), np.stack(places))
+        moves.append((np.array([[zoom, 0, left], [0, zoom, top]], np.float32), light))
+    return Clip(path.parent.name, np.asarray(photo, np.uint8), tuple(moves))
 
 
 def _moves(random: np.random.Generator, count: int) -> Iterator[tuple[float, float, float, float]]:
     """Pan in pixels, zoom, and brightness in grey levels of every frame."""
     if count == 1:
-        yield from [(0.0, 0.0, 1.0, 0.0)] * 3
+        yield from [(0.0, 0.0, 1.0, 0.0)] * _STILL
         return
     phase, speed = random.uniform(0, 2 * np.pi, 4), random.uniform(0.1, 0.5, 4)
     for frame in range(count):
@@ -99,11 +112,11 @@ def judged(shown: Sequence[Clip]) -> list[Verdict]:
     found: list[Verdict] = []
     with Anonymizer(EngineConfig()) as engine:
 
-        def take(masked: Sequence[object]) -> None:
-            found.extend(Verdict(m.cover, m.regions, m.mask_age) for m in masked)  # type: ignore[attr-defined]
+        def take(masked: Sequence[MaskedFrame]) -> None:
+            found.extend(Verdict(frame.cover, frame.regions, frame.mask_age) for frame in masked)
 
-        for index, frame in enumerate(frame for clip in shown for frame in clip.frames):
-            take(engine.push(_frame(frame, index)))
+        for index, grey in enumerate(grey for clip in shown for grey in clip.frames()):
+            take(engine.push(_frame(grey, index)))
         take(engine.flush())
     return found
 
@@ -113,42 +126,33 @@ def _frame(grey: Grey, index: int) -> Frame:
     return Frame(index, video, index / 25)
 
 
-def masked(shown: Sequence[Clip], verdicts: Sequence[Verdict], config: MaskConfig) -> list[list[Grey]]:
+def masked(shown: Sequence[Clip], verdicts: Sequence[Verdict], config: MaskConfig) -> Iterator[list[Grey]]:
     """The frames of every clip, painted."""
-    masker, index, out = Masker(config), 0, []
+    masker, index = Masker(config), 0
     for clip in shown:
         frames = []
-        for grey in clip.frames:
+        for grey in clip.frames():
             painted = masker.mask(_frame(grey, index), extended(verdicts[index], config))
             frames.append(np.asarray(painted.video.to_ndarray(format="gray"), np.uint8))
             index += 1
-        out.append(frames)
-    return out
+        yield frames
 
 
-def features(shown: Sequence[Clip], frames: Sequence[Sequence[Grey]]) -> list[Features]:
-    """What the attacker compares: of every clip, one row a frame, moved back to where the photo lay at rest."""
+def features(shown: Sequence[Clip], frames: Iterable[Iterable[Grey]]) -> list[Features]:
+    """What the attacker compares: of every clip, one row a frame, moved back to where the photo lies at rest."""
     out = []
     for clip, painted in zip(shown, frames, strict=True):
-        still = clip.places.mean(axis=0) if len(clip.places) == 3 else _rest()
         rows = []
-        for grey, place in list(zip(painted, clip.places, strict=True))[1 if len(painted) == 3 else 0 :: 1]:
-            back = cv2.invertAffineTransform(place)
-            whole = np.vstack([still, [0, 0, 1]]) @ np.vstack([back, [0, 0, 1]])
-            steady = cv2.warpAffine(grey, whole[:2], (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+        for grey, (place, _) in zip(painted, clip.moves, strict=True):
+            back = _REST @ np.vstack([cv2.invertAffineTransform(place), [0, 0, 1]])
+            steady = cv2.warpAffine(grey, back, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
             rows.append(cv2.resize(steady[SEEN], (46, 56), interpolation=cv2.INTER_AREA).ravel())
-            if len(painted) == 3:
-                break
         out.append(np.array(rows, np.float64))
     return out
 
 
-def _rest() -> npt.NDArray[np.float32]:
-    return np.array([[1, 0, (WIDTH - 92) / 2], [0, 1, (HEIGHT - 112) / 2]], np.float32)
-
-
 def named(people: npt.NDArray[np.str_], rows: Sequence[Features]) -> float:
-    """Share of photos that are named rightly: the better of two attackers in each split, the mean over the splits."""
+    """Share of photos that are named rightly: the best attacker of each split, the mean over the splits."""
     right = []
     for split in range(SPLITS):
         random = np.random.RandomState(split)
@@ -160,22 +164,20 @@ def named(people: npt.NDArray[np.str_], rows: Sequence[Features]) -> float:
 
 
 def _attacks(people: npt.NDArray[np.str_], rows: Sequence[Features], learnt: npt.NDArray[np.bool_]) -> Iterator[float]:
-    """How often each way of using the frames is right: the mean of all, and a vote of all."""
+    """How often each way of using the frames is right: their mean, and a vote of them all."""
+    known, asked = np.flatnonzero(learnt), np.flatnonzero(~learnt)
     means = [clip.mean(axis=0, keepdims=True) for clip in rows]
-    for used in [means] if all(len(clip) == 1 for clip in rows) else [means, rows]:
-        x = np.concatenate([used[i] for i in np.flatnonzero(learnt)])
-        y = np.concatenate([[people[i]] * len(used[i]) for i in np.flatnonzero(learnt)])
-        asked = np.flatnonzero(~learnt)
-        lengths = np.cumsum([len(used[i]) for i in asked])[:-1]
-        unknown = np.concatenate([used[i] for i in asked])
-        spread = x.std(axis=0) + 1e-9
-        for scale, parts, whiten in ((spread, 100, True), (1.0, 60, False)):
-            few = PCA(parts, whiten=whiten, random_state=0).fit(x / scale)
-            learner = LinearSVC(C=0.01) if whiten else LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    for used, every in ((means, 1), (rows, _EVERY))[: 1 if len(rows[0]) == _STILL else 2]:
+        x = np.concatenate([used[i][::every] for i in known])
+        y = np.repeat(people[known], len(used[0][::every]))
+        unknown, spread = np.concatenate([used[i] for i in asked]), x.std(axis=0) + 1e-9
+        for scale, parts in ((spread, 100), (1.0, 60)):
+            few = PCA(parts, whiten=parts == 100, random_state=0).fit(x / scale)
+            learner = LinearSVC(C=0.01) if parts == 100 else LinearDiscriminantAnalysis("lsqr", shrinkage="auto")
             learner.fit(few.transform(x / scale), y)
-            votes = np.split(learner.decision_function(few.transform(unknown / scale)), lengths)
-            best = np.array([learner.classes_[vote.mean(axis=0).argmax()] for vote in votes])
-            yield float((best == people[asked]).mean())
+            votes = learner.decision_function(few.transform(unknown / scale))
+            best = votes.reshape(len(asked), len(used[0]), -1).mean(axis=1).argmax(axis=1)
+            yield float((learner.classes_[best] == people[asked]).mean())
 
 
 def main() -> None:
@@ -191,13 +193,14 @@ def main() -> None:
         return
     if options.meter is not None:
         subprocess.run([sys.executable, str(options.meter), str(options.faces)], check=True)
+    warnings.simplefilter("ignore", ConvergenceWarning)  # as good as converged
     shown = clips(options.faces, options.clips)
     people = np.array([clip.person for clip in shown])
     verdicts = judged(shown)
     bare = sum(not verdict.regions for verdict in verdicts)
     _say(f"{len(set(people))} people, {len(shown)} photos, {len(verdicts)} frames, {bare} without a region")
     if options.only is None or "clear" in options.only:
-        _say(f"{'clear':24s}      {named(people, features(shown, [list(clip.frames) for clip in shown])):.3f}")
+        _say(f"{'clear':24s}      {named(people, features(shown, (clip.frames() for clip in shown))):.3f}")
     for cover in ("face", "head"):
         for style, mask in STYLES.items():
             if options.only is None or style in options.only:

@@ -32,7 +32,9 @@ def test_a_track_shows_the_same_averages_until_they_are_refreshed(refresh: float
 
 
 def test_a_zone_shows_the_same_averages_until_they_are_refreshed() -> None:
-    masker = Masker(mask_config(style="blur"), [ZoneConfig(points=((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)))])
+    masker = Masker(
+        mask_config(style="blur"), [ZoneConfig(points=((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)))]
+    )
     shown = []
     for time, level in ((0.0, 60), (0.5, 180), (1.1, 120)):
         frame = checkered("gray", (320, 240))
