@@ -47,8 +47,9 @@ class _Patch:
 class Masker:
     """Paints frames in place, on their decoded planes. Not thread-safe.
 
-    First, every region is reduced to a few averages of the raw picture. Then the patches are painted from the smallest
-    to the largest: inside a shape nothing of the raw picture remains, and where regions overlap the coarsest one shows.
+    First, the few colours of every region are computed from the raw picture. Then the patches are painted from the
+    smallest to the largest: inside a shape nothing of the raw picture remains, and where regions overlap the coarsest
+    one shows.
     """
 
     def __init__(self, config: MaskConfig, zones: Sequence[ZoneConfig] = ()) -> None:
@@ -112,7 +113,7 @@ class Masker:
                 for place, name in placed
                 if place
             ]
-        # All averages have been taken; only now may samples change.
+        # All colours have been taken; only now may samples change.
         for patch in patches:
             placed_here, target = patch.placed, patch.placed.span.of(patch.target)
             painted = self._fills.painted(patch.fill, placed_here, patch.window)
