@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from core.anonymizer import Anonymizer
 from core.config import EngineConfig, MaskConfig
 from core.detect.detection import Detection
+from core.detect.detector_thread import Sample, SampleVerdict
+from core.engine import Engine
 from core.frame import Cover, Frame, Origin, Region, Verdict
 from core.geometry import Box
 from core.masked_frame import MaskedFrame
@@ -87,3 +89,16 @@ def test_the_engine_paints_heads_and_says_so() -> None:
     for face, head in zip(plain, large, strict=True):
         verdict = extended(Verdict(face.cover, face.regions, face.mask_age), HEAD)
         assert head.regions == verdict.regions and head.regions != face.regions
+
+
+def test_a_new_setting_holds_from_the_next_frame_on() -> None:
+    """As when a live service reads its settings again."""
+    engine, sizes = Engine(EngineConfig()), []
+    for index in range(2):
+        taken = engine.take(Frame(index, astronaut().video, index / 25))
+        seen = [Detection(FACE, 0.9, "face")]
+        engine.add_verdict(SampleVerdict(Sample(taken.frame, taken.moment, scene_start=not index), seen))
+        (masked,) = engine.release(taken.moment.time)
+        sizes.append(masked.regions[0].box.width)
+        engine.repaint(HEAD, ())
+    assert sizes[1] == pytest.approx(sizes[0] * 1.6 / 1.3)
