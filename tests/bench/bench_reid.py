@@ -139,7 +139,10 @@ def masked(shown: Sequence[Clip], verdicts: Sequence[Verdict], config: MaskConfi
 
 
 def features(shown: Sequence[Clip], frames: Iterable[Iterable[Grey]]) -> list[Features]:
-    """What the attacker compares: of every clip, one row a frame, moved back to where the photo lies at rest."""
+    """What the attacker compares: of every clip, one row a frame, moved back to where the photo lies at rest.
+
+    Of a clip that does not move, the frame in the middle.
+    """
     out = []
     for clip, painted in zip(shown, frames, strict=True):
         rows = []
@@ -147,7 +150,8 @@ def features(shown: Sequence[Clip], frames: Iterable[Iterable[Grey]]) -> list[Fe
             back = _REST @ np.vstack([cv2.invertAffineTransform(place), [0, 0, 1]])
             steady = cv2.warpAffine(grey, back, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
             rows.append(cv2.resize(steady[SEEN], (46, 56), interpolation=cv2.INTER_AREA).ravel())
-        out.append(np.array(rows, np.float64))
+        used = rows[1:2] if len(rows) == _STILL else rows
+        out.append(np.array(used, np.float64))
     return out
 
 
@@ -167,10 +171,11 @@ def _attacks(people: npt.NDArray[np.str_], rows: Sequence[Features], learnt: npt
     """How often each way of using the frames is right: their mean, and a vote of them all."""
     known, asked = np.flatnonzero(learnt), np.flatnonzero(~learnt)
     means = [clip.mean(axis=0, keepdims=True) for clip in rows]
-    for used, every in ((means, 1), (rows, _EVERY))[: 1 if len(rows[0]) == _STILL else 2]:
+    for used, every in ((means, 1), (rows, _EVERY))[: 1 if len(rows[0]) == 1 else 2]:
         x = np.concatenate([used[i][::every] for i in known])
         y = np.repeat(people[known], len(used[0][::every]))
-        unknown, spread = np.concatenate([used[i] for i in asked]), x.std(axis=0) + 1e-9
+        unknown, spread = np.concatenate([used[i] for i in asked]), x.std(axis=0)
+        spread[spread < 1e-6] = 1.0  # a pixel that is always the same
         for scale, parts in ((spread, 100), (1.0, 60)):
             few = PCA(parts, whiten=parts == 100, random_state=0).fit(x / scale)
             learner = LinearSVC(C=0.01) if parts == 100 else LinearDiscriminantAnalysis("lsqr", shrinkage="auto")

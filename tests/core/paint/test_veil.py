@@ -132,6 +132,7 @@ def test_the_veil_is_what_masks_are_by_default() -> None:
     assert MaskConfig().style == "veil"
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(scenes, st.sampled_from(WAYS))
 @example(scene_of("yuv420p"), "negative")
@@ -162,6 +163,7 @@ def test_in_every_pixel_format(pixels: str, how: str) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(scenes)
 def test_a_soft_edge_shows_a_part_of_its_own_sample_and_no_other(scene: Scene) -> None:
