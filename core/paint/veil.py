@@ -33,7 +33,7 @@ _SOFTNESS: Final = 4.0  # squared blocks: how much alike near blocks count
 def veil(plane: Plane, window: Span, hidden: Sequence[Span], parts: tuple[int, int]) -> Samples:
     """Colours for a grid of `parts` (columns, rows) over `window`, from samples outside every span of `hidden`.
 
-    `hidden` must hold everything that is painted on this plane, `window` included. If no block near by is visible, the
+    `hidden` must hold everything that is painted on this plane. If no block near by is visible, the
     colour is `NEUTRAL`. Shape (rows, columns) or (rows, columns, channels), in the plane's own type.
     """
     columns, rows = parts
