@@ -6,7 +6,8 @@ FACES (default: $VEILCAST_FACES) holds a folder for each person with ten photos,
 in a larger picture, found and masked as in a video. The attacker learns from five photos of each person, which were
 masked in the same way, and names the other five. It sees the whole picture. `outside only`, the mask cut out, is what
 any mask of that size leaves. With --clips, every photo becomes a clip of that many frames that pan, zoom and flicker,
-and the attacker uses all of them. Needs scikit-learn (`uv sync --group bench`). METER is a judge's script, `METER FACES`, which is run first.
+and the attacker uses all of them. METER is a judge's script, `METER FACES`, which is run first.
+Needs scikit-learn: `uv sync --group bench`.
 """
 
 from __future__ import annotations
