@@ -23,11 +23,13 @@ class MaskConfig(Section):
 
     style: Literal["veil", "blur", "mosaic", "solid"] = "veil"
     """veil: colours of what is visible around; blur, mosaic: averages of what is hidden, which give some of it away."""
+    cover: Literal["face", "head"] = "face"
+    """face: eyes, nose and mouth, with a margin; head: hair, ears and chin as well, which also tell who it is."""
     shape: Literal["ellipse", "box"] = "ellipse"
     cells: Annotated[int, Field(ge=1, le=6)] = 2
     """Averages per side that a region is reduced to before any smoothing (blur and mosaic)."""
     refresh: Seconds = 1.0
-    """Seconds until a region's averages are renewed: fewer of them reveal less and cost fewer bits. 0: every frame."""
+    """Seconds until a region's colours are renewed: fewer of them reveal less and cost fewer bits. 0: every frame."""
     soft_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Width of the blended rim outside the shape, as a fraction of the region's size."""
     color: tuple[Byte, Byte, Byte] = (0, 0, 0)

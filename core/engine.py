@@ -19,6 +19,7 @@ from core.detect.scanner import Scanner
 from core.detect.second_opinion import LOWEST_SCORE, SecondOpinion
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
+from core.paint.head import extended
 from core.paint.masker import Masker
 from core.pictures.planes import luma_thumbnail
 from core.track.timeline import Timeline
@@ -73,7 +74,7 @@ class Engine:
         self.stats = Stats()
         self._timeline = Timeline(config.track, config.timeline.max_mask_age)
         self._sampler = Sampler(config.sample)
-        self._masker = Masker(config.mask, config.zones)
+        self._mask, self._masker = config.mask, Masker(config.mask, config.zones)
         self._trusted = True
         self._config = config
         self._uses_second = self._asks_second(config, make_detector)
@@ -139,7 +140,7 @@ class Engine:
 
     def repaint(self, mask: MaskConfig, zones: Sequence[ZoneConfig]) -> None:
         """Use these mask settings and zones from the next released frame on."""
-        self._masker = Masker(mask, zones)
+        self._mask, self._masker = mask, Masker(mask, zones)
 
     def add_verdict(self, verdict: SampleVerdict) -> None:
         """Take in the detector's verdict on a sample, or its failure."""
@@ -155,7 +156,7 @@ class Engine:
         out = []
         for frame, verdict in self._timeline.release(until, until_index):
             begun = thread_time()
-            masked = self._masker.mask(frame, verdict)
+            masked = self._masker.mask(frame, extended(verdict, self._mask))
             self.stats.cpu["paint"] += thread_time() - begun
             self.stats.frames += 1
             self.stats.covers[masked.cover] += 1

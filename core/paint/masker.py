@@ -25,6 +25,9 @@ from core.pictures.scratch import Scratch
 _SAMPLED: Final = 6
 """Averages are taken over at least this many samples per side, even if only a corner is painted."""
 
+_SLIGHT: Final = 4
+"""Grey levels, of 256, by which what is around a veil may change before the veil does: noise costs bits, too."""
+
 _HD_ROWS: Final = 720
 """A picture without a colour space is assumed to be BT.709 from this height on, as players do."""
 
@@ -44,16 +47,18 @@ class _Patch:
 class Masker:
     """Paints frames in place, on their decoded planes. Not thread-safe.
 
-    First, every region is reduced to a few averages of the raw picture. Then the patches are painted from the smallest
-    to the largest: inside a shape nothing of the raw picture remains, and where regions overlap the coarsest one shows.
+    First, the few colours of every region are computed from the raw picture. Then the patches are painted from the
+    smallest to the largest: inside a shape nothing of the raw picture remains, and where regions overlap the coarsest
+    one shows.
     """
 
     def __init__(self, config: MaskConfig, zones: Sequence[ZoneConfig] = ()) -> None:
         self._config = config
+        self._veiled = config.style == "veil"
         self._smooth = config.style in ("veil", "blur")
         self._zones = Zones(zones)
         self._alphas = AlphaCache(config.soft_edge, config.shape)
-        self._fills = Fills(config.refresh, self._smooth)
+        self._fills = Fills(config.refresh, self._smooth, gradual=self._veiled)
         self._stabilizer = Stabilizer()
         self._spare = Scratch()
 
@@ -77,7 +82,7 @@ class Masker:
     def _blanket(self, frame: Frame) -> None:
         for plane in _writable_planes(frame):
             grid = self._solid(frame, plane)
-            if self._config.style == "veil":
+            if self._veiled:
                 grid = solid_grid(plane, NEUTRAL, _UNSPECIFIED, full_range=True)
             elif grid is None:
                 grid = averages(plane.array, self._config.cells, self._config.cells)
@@ -101,14 +106,14 @@ class Masker:
                 placed = [(self._alphas.place(plane, box.scaled(fx, fy)), name) for box, name in named]
                 placed += [(zone, ("zone", number)) for number, zone in enumerate(in_plane)]
             before = plane
-            hidden = [place.span for place, _ in placed if place]
+            hidden = [place.span for place, _ in placed if place]  # whole spans: their corners and soft edges, too
             solid = self._solid(frame, plane)
             patches += [
                 self._patch(plane, place, hidden, solid, name and (video.format.name, index, name))
                 for place, name in placed
                 if place
             ]
-        # All averages have been taken; only now may samples change.
+        # All colours have been taken; only now may samples change.
         for patch in patches:
             placed_here, target = patch.placed, patch.placed.span.of(patch.target)
             painted = self._fills.painted(patch.fill, placed_here, patch.window)
@@ -123,17 +128,18 @@ class Masker:
         height, width = plane.array.shape[:2]
         window = placed.span.widened(_SAMPLED, width, height)
         # A region cut by the picture's edge gets a proportional number of averages.
-        most = NODES if self._config.style == "veil" else self._config.cells
-        columns, rows = (math.ceil(most * part) for part in placed.share)
+        parts = tuple(math.ceil(self._config.cells * part) for part in placed.share)
+        columns, rows = (NODES, NODES) if self._veiled else parts
 
         def take() -> Samples:
             if solid is not None:
                 return solid
-            if self._config.style == "veil":
+            if self._veiled:
                 return veil(plane, window, hidden, (columns, rows))
             return averages(window.of(plane.array), columns, rows)
 
-        return _Patch(plane.array, placed, window, self._fills.get(name, (columns, rows), take))
+        fill = self._fills.get(name, (columns, rows), take, _SLIGHT << plane.depth_shift)
+        return _Patch(plane.array, placed, window, fill)
 
     def _solid(self, frame: Frame, plane: Plane) -> Samples | None:
         """The configured colour as a grid, or None if the style shows averages."""

@@ -86,6 +86,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 MASK = (
     SettingOption("--mask", "mask.style", "how faces are hidden"),
+    SettingOption("--cover", "mask.cover", "how much of a head is hidden"),
     SettingOption("--shape", "mask.shape", "shape of a mask"),
     SettingOption(
         "--detector",

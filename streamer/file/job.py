@@ -75,7 +75,7 @@ def anonymize_file(
     warnings = WarningLog(on_warning)
     with ExitStack() as stack:
         record = None if from_masks is None else stack.enter_context(MaskRecord(Path(from_masks)))
-        settings = settings or _settings(record)
+        settings = _settings(settings, record)
         limit = PictureLimit(*settings.file.max_size)
         reader = stack.enter_context(FileSource(source, warnings=warnings, limit=limit))
         target = default_output(source) if target is None else Path(target)
@@ -144,9 +144,13 @@ def _weights(settings: Settings) -> WeightsUsed:
     return WeightsUsed(name=weights.name, sha256=weights.sha256, license=weights.license)
 
 
-def _settings(record: MaskRecord | None) -> Settings:
-    """The defaults, or what the record was painted with if there is one."""
-    return Settings() if record is None else Settings(mask=record.header.mask, zones=record.header.zones)
+def _settings(given: Settings | None, record: MaskRecord | None) -> Settings:
+    """What was given; otherwise the defaults, or what the record was painted with. Raises InputError."""
+    if record is None:
+        return given or Settings()
+    if given is None:
+        return Settings(mask=record.header.mask, zones=record.header.zones)
+    return given.model_copy(update={"mask": record.check_cover(given.mask)})
 
 
 def _header(info: SourceInfo, source: FileDigest, settings: Settings) -> RecordHeader:

@@ -8,6 +8,7 @@ from typing import IO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from core.config import MaskConfig
 from core.frame import Frame, Verdict
 from streamer.errors import InputError
 from streamer.file.mask_record import RecordedFrame, RecordHeader
@@ -57,6 +58,19 @@ class MaskRecord:
                 f"line 1: was made from another video (sha256 {about.sha256[:12]}..., this one has "
                 f"{source.sha256[:12]}...); remove `input` from that line to use it anyway",
             )
+
+    def check_cover(self, mask: MaskConfig) -> MaskConfig:
+        """The mask settings with the record's own `cover`: its regions have that size already.
+
+        Raises InputError if heads are to be covered and the record is one of faces.
+        """
+        cover = self.header.mask.cover
+        if mask.cover == "head" != cover:
+            raise InputError(
+                self._path,
+                "line 1: was made with cover: face, so it cannot cover heads; make the record with cover: head",
+            )
+        return mask.model_copy(update={"cover": cover})
 
     def verdict(self, frame: Frame) -> Verdict | None:
         """The decision on this frame, or None if the record has none; call in frame order."""

@@ -18,7 +18,17 @@ from core.masked_frame import MaskedFrame
 from core.pictures.planes import Plane, planes
 
 FACE = Box(175, 60, 280, 190)  # in the 512 x 512 astronaut
-STYLES = ("blur", "mosaic", "solid")
+STYLES = ("veil", "blur", "mosaic", "solid")
+BAD = (
+    Box(math.nan, 0, 10, 10),
+    Box(0, 0, math.inf, 10),
+    Box(-math.inf, -math.inf, math.inf, math.inf),
+    Box(5, 5, 5, 20),
+    Box(20, 20, 10, 10),
+    Box(0, 0, 1e7, 10),
+    Box(-1e300, -1e300, 1e300, 1e300),
+)
+"""Boxes that no region can have."""
 
 
 def mask_config(**options: object) -> MaskConfig:

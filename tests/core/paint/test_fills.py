@@ -47,6 +47,46 @@ def test_averages_are_kept_for_as_long_as_was_asked(refresh: float, times: list[
     assert [int(fill.grid[0, 0]) for fill in _run(fills, _Averages(), times)] == expected
 
 
+class _Scripted:
+    """Gives these levels, one after the other."""
+
+    def __init__(self, *levels: int) -> None:
+        self.levels = list(levels)
+
+    def __call__(self) -> Samples:
+        return np.full((2, 2), self.levels.pop(0), np.uint8)
+
+
+def _shown(fills: Fills, take: _Scripted, times: list[float], slight: int = 0) -> list[int]:
+    shown = []
+    for time in times:
+        fills.begin(time)
+        shown.append(int(fills.get("face", PARTS, take, slight).grid[0, 0]))
+    return shown
+
+
+def test_gradual_colours_change_in_small_steps() -> None:
+    fills = Fills(1.0, smooth=True, gradual=True)
+    times = [0.0, 0.5, 1.0, 1.04, 1.12, 1.2, 1.25, 1.9, 2.0, 2.04]
+    assert _shown(fills, _Scripted(60, 120, 0), times) == [60, 60, 60, 80, 100, 120, 120, 120, 120, 80]
+
+
+def test_gradual_colours_go_on_from_where_they_are_and_jump_after_a_gap() -> None:
+    fills = Fills(1.0, smooth=True, gradual=True)
+    assert _shown(fills, _Scripted(60, 120, 30), [0.0, 1.0, 1.04, 2.0, 2.04]) == [60, 60, 80, 120, 90]
+    assert _shown(fills, _Scripted(7, 9), [40.0, 39.0]) == [7, 9]
+
+
+def test_gradual_colours_ignore_slight_changes() -> None:
+    fills, take = Fills(1.0, smooth=True, gradual=True), _Scripted(60, 63, 56, 66)
+    assert _shown(fills, take, [0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5], slight=4) == [60, 60, 60, 60, 60, 60, 66]
+
+
+def test_gradual_colours_without_a_refresh_are_those_of_every_frame() -> None:
+    fills = Fills(0.0, smooth=True, gradual=True)
+    assert _shown(fills, _Scripted(60, 120, 30), [0.0, 0.04, 0.08]) == [60, 120, 30]
+
+
 def test_a_region_without_a_name_is_never_kept() -> None:
     averages = _Averages()
     list(_run(Fills(1.0, smooth=True), averages, [0.0, 0.1], None))

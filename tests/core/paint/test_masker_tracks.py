@@ -20,7 +20,7 @@ def _tracked(box: Box, track: int = 7) -> Verdict:
 
 @pytest.mark.parametrize(("refresh", "stays"), [(1.0, True), (0.0, False), (0.5, False)])
 def test_a_track_shows_the_same_averages_until_they_are_refreshed(refresh: float, stays: bool) -> None:
-    masker = Masker(mask_config(refresh=refresh))
+    masker = Masker(mask_config(style="blur", refresh=refresh))
     shown = []
     for time, level in ((0.0, 60), (0.6, 180)):
         frame = astronaut()
@@ -32,7 +32,9 @@ def test_a_track_shows_the_same_averages_until_they_are_refreshed(refresh: float
 
 
 def test_a_zone_shows_the_same_averages_until_they_are_refreshed() -> None:
-    masker = Masker(mask_config(), [ZoneConfig(points=((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)))])
+    masker = Masker(
+        mask_config(style="blur"), [ZoneConfig(points=((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)))]
+    )
     shown = []
     for time, level in ((0.0, 60), (0.5, 180), (1.1, 120)):
         frame = checkered("gray", (320, 240))
@@ -42,8 +44,9 @@ def test_a_zone_shows_the_same_averages_until_they_are_refreshed() -> None:
     assert shown == [60, 60, 120]
 
 
-def test_averages_of_one_track_are_not_shown_for_another() -> None:
-    masker = Masker(mask_config())
+@pytest.mark.parametrize("style", ["veil", "blur"])
+def test_averages_of_one_track_are_not_shown_for_another(style: str) -> None:
+    masker = Masker(mask_config(style=style))
     for level, track in ((60, 1), (180, 2)):
         frame = astronaut("gray")
         planes(frame.video)[0].array[...] = level
@@ -74,7 +77,7 @@ def test_a_large_face_that_moves_a_little_aslant_is_covered_whole() -> None:
 
 
 def test_a_track_that_was_absent_behind_a_blanket_starts_over() -> None:
-    masker = Masker(mask_config())
+    masker = Masker(mask_config(style="blur"))
     shown = []
     for time, level, verdict in ((0.0, 60, _tracked(FACE)), (0.1, 90, BLANKET), (0.2, 180, _tracked(FACE))):
         frame = astronaut("gray")

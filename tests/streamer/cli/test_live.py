@@ -81,7 +81,7 @@ live:
     settings = settings_of(["--config", config])
     door, yard = (settings.engine(stream) for stream in settings.live.streams)
     assert door.mask.style == "mosaic" and door.zones == ()
-    assert yard.mask.style == "blur" and len(yard.zones) == 1
+    assert yard.mask.style == "veil" and len(yard.zones) == 1
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,7 @@ def test_options_reach_the_report(tmp_path: Path) -> None:
     choices: tuple[list[str], ...] = (
         [],
         ["--mask", "mosaic"],
+        ["--cover", "head"],
         ["--shape", "box"],
         ["--crf", "33"],
         ["--preset", "ultrafast"],
@@ -182,7 +183,7 @@ def test_options_reach_the_report(tmp_path: Path) -> None:
         report = tmp_path / "report.json"
         assert main(["file", str(source), "--overwrite", "--report", str(report), *options]) == 0
         prints.add(json.loads(report.read_text("utf-8"))["config_sha256"])
-    assert len(prints) == 8
+    assert len(prints) == 9
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,7 @@ def test_options_reach_the_report(tmp_path: Path) -> None:
         (["fly"], "fly"),
         (["file", "a.mp4", "--mask", "glitter"], "--mask"),
         (["file", "a.mp4", "--shape", "star"], "--shape"),
+        (["file", "a.mp4", "--cover", "body"], "--cover"),
         (["file", "a.mp4", "--audio", "louder"], "--audio"),
         (["file", "a.mp4", "--codec", "vp6"], "--codec"),
         (["file", "a.mp4", "--crf", "52"], "--crf"),

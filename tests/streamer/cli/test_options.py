@@ -36,10 +36,12 @@ def engines(*arguments: str) -> tuple[EngineConfig, EngineConfig]:
 
 
 def test_masks_and_detectors_are_chosen_alike() -> None:
-    for engine in engines("--mask", "solid", "--shape", "box", "--detector", "mediapipe"):
+    for engine in engines("--mask", "solid", "--cover", "head", "--shape", "box", "--detector", "mediapipe"):
         assert (engine.mask.style, engine.mask.shape, engine.detect.detector) == ("solid", "box", "mediapipe")
+        assert engine.mask.cover == "head"
     for engine in engines():
-        assert (engine.mask.style, engine.mask.shape, engine.detect.detector) == ("blur", "ellipse", "yunet")
+        assert engine.mask.cover == "face"
+        assert (engine.mask.style, engine.mask.shape, engine.detect.detector) == ("veil", "ellipse", "yunet")
 
 
 def test_another_detector_than_a_preset_s_has_its_own_scales() -> None:
@@ -106,8 +108,8 @@ def test_presets_are_explained(command: str, capsys: Capture, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("command", "defaults"),
     [
-        ("file", {"--mask": "blur", "--crf": "20", "--preset": "veryfast", "--audio": "keep"}),
-        ("live", {"--mask": "blur", "--crf": "23", "--preset": "superfast", "--audio": "drop", "--look-ahead": "0.2"}),
+        ("file", {"--mask": "veil", "--crf": "20", "--preset": "veryfast", "--audio": "keep"}),
+        ("live", {"--mask": "veil", "--crf": "23", "--preset": "superfast", "--audio": "drop", "--look-ahead": "0.2"}),
     ],
 )
 def test_help_names_the_defaults(
@@ -125,7 +127,7 @@ def test_every_option_stands_for_a_setting_that_there_is() -> None:
             for name in (*option.loc, *(key for key, _ in option.also)):
                 value = getattr(settings if "." in name else value, name.split(".")[0])
     shared = {option.flag for option in FILE} & {option.flag for option in LIVE}
-    assert {"--mask", "--shape", "--detector", "--crf", "--preset", "--audio"} == shared
+    assert {"--mask", "--cover", "--shape", "--detector", "--crf", "--preset", "--audio"} == shared
 
 
 def test_settings_that_do_not_fit_together_are_one_line(tmp_path: Path) -> None:

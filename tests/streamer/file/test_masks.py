@@ -76,9 +76,10 @@ def record(clip: Path, settings: Settings | None = None, name: str = "masks.json
     [
         Settings(),
         Settings(mask=MaskConfig(style="mosaic", shape="box", refresh=0)),
+        Settings(mask=MaskConfig(cover="head")),
         Settings(mask=MaskConfig(outline=True), zones=(ZoneConfig(points=((0, 0), (0.2, 0), (0.2, 0.3))),)),
     ],
-    ids=["defaults", "mosaic", "zones"],
+    ids=["defaults", "mosaic", "heads", "zones"],
 )
 def test_a_record_paints_the_same_bits_without_a_detector(clip: Path, settings: Settings, painted: list[bytes]) -> None:
     masks = record(clip, settings)[1]
@@ -197,6 +198,23 @@ def test_bytes_that_are_no_record(clip: Path, text: bytes) -> None:
     masks.write_bytes(text)
     with pytest.raises(InputError, match="line 1: "):
         anonymize_file(clip, clip.with_name("out.mp4"), from_masks=masks)
+
+
+def test_heads_are_not_painted_from_a_record_of_faces(clip: Path) -> None:
+    """A record holds the regions themselves: the setting would hide no more than the record says."""
+    _, masks = record(clip)
+    out = clip.with_name("out.mp4")
+    with pytest.raises(InputError, match="line 1: was made with cover: face, so it cannot cover heads"):
+        anonymize_file(clip, out, Settings(mask=MaskConfig(cover="head")), from_masks=masks)
+    assert main(["file", str(clip), str(out), "--from-masks", str(masks), "--cover", "head"]) == 2
+    assert not out.exists()
+
+
+def test_a_record_of_heads_stays_one_whatever_the_settings_say(clip: Path, painted: list[bytes]) -> None:
+    _, masks = record(clip, Settings(mask=MaskConfig(cover="head")))
+    again = clip.with_name("again.jsonl")
+    anonymize_file(clip, clip.with_name("again.mp4"), Settings(), from_masks=masks, masks=again)
+    assert again.read_bytes() == masks.read_bytes() and painted[:FRAMES] == painted[FRAMES:]
 
 
 def test_a_line_without_end_is_not_read_whole(clip: Path) -> None:

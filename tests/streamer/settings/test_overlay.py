@@ -59,7 +59,7 @@ def test_what_is_wrong_has_the_name_that_the_user_knows() -> None:
     with pytest.raises(ConfigError) as error:
         overlaid(base(), said)
     assert sorted(error.value.lines) == [
-        "options: --mask: must be blur, mosaic or solid, not 'glitter'",
+        "options: --mask: must be veil, blur, mosaic or solid, not 'glitter'",
         "options: --rtsp: 'nonsense' is not an address to listen on; write [HOST:]PORT[/NAME]",
         "options: VEILCAST_TOKEN: must have at least 8 characters",
     ]
@@ -73,6 +73,6 @@ def test_what_only_two_together_make_wrong_has_the_name_of_the_setting() -> None
 
 def test_a_detector_that_does_not_exist() -> None:
     with pytest.raises(
-        ConfigError, match="options: --detector: must be mediapipe, mediapipe-short or yunet, not 'eye'"
+        ConfigError, match="options: --detector: must be centerface, mediapipe, mediapipe-short or yunet, not 'eye'"
     ):
         overlaid(base(), [Override(("detect", "detector"), "eye", "--detector")])

@@ -42,7 +42,7 @@ def stream(**values: object) -> dict[str, object]:
         ({"mask": {"cells": [2]}}, "mask.cells: must be a whole number, not a list"),
         ({"encoder": {"crf": "x" * 99}}, f"encoder.crf: must be a number, not '{'x' * 40}...'"),
         ({"mask": {"outline": "perhaps"}}, "mask.outline: must be true or false, not 'perhaps'"),
-        ({"mask": {"style": "glitter"}}, "mask.style: must be blur, mosaic or solid, not 'glitter'"),
+        ({"mask": {"style": "glitter"}}, "mask.style: must be veil, blur, mosaic or solid, not 'glitter'"),
         ({"encoder": {"codec": "vp8"}}, "encoder.codec: must be h264 or hevc, not 'vp8'"),
         ({"file": {"audio": False}}, "file.audio: must be keep, drop or disguise, not false"),
         ({"mask": {"stile": "blur"}}, "mask.stile: there is no option 'stile'; did you mean 'style'?"),
