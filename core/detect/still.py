@@ -1,0 +1,180 @@
+"""Finds faces in a single picture, which has time: many sizes, a mirrored copy, turned copies, two detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+
+from core.config import EngineConfig, ScaleConfig
+from core.detect.detection import Detection, Detector
+from core.detect.registry import create, default_scales
+from core.detect.scanner import fitted_side, merge, tiles
+from core.geometry import Box, iou
+from core.pictures.orientation import UPRIGHT, Orientation
+from core.pictures.planes import BgrImage
+
+SIDES: Final = (320, 640, 960, 1280)
+"""Longer sides in pixels at which a whole picture is looked at: each finds faces that the others miss."""
+
+TILE: Final = 1280
+"""Larger pictures are also looked at in tiles with this longer side, so that faces of 16 px are seen in them, too."""
+
+ENLARGED: Final = 2.0  # small pictures are not enlarged further than this: blobs start to look like faces
+ENOUGH: Final = 0.6  # of the picture's own size; whatever is larger shows a face of 16 px at 10 px, which is found
+MOST_TILES: Final = 8  # a side
+
+WEAK: Final = 0.1  # scores of the first detector below this are no evidence
+WEAK_SECOND: Final = 0.05  # the same for the second
+SAME_FACE: Final = 0.3  # IoU: the two detectors draw their boxes differently
+SAME_PLACE: Final = 0.4  # IoU from which on a weaker find is no place of its own
+KNOWN: Final = 0.2  # IoU from which on a turned find is a face that is known already
+EVIDENCE: Final = 0.5
+"""What the best score of each detector at one place must add up to. Either can be sure enough alone."""
+
+TURN_SIDE: Final = 640
+TURNED_SCORE: Final = 0.7
+TURNED_SECOND: Final = 0.3
+"""Turned copies show many more things that are no face, so both detectors must see it, the first one clearly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """What is found at one place, and the sum of the best scores of both detectors there, 0 to 2."""
+
+    detection: Detection
+    score: float
+
+
+class StillDetector:
+    """Finds the faces of single pictures; one thread.
+
+    With YuNet and a second detector, a face is what both together see clearly enough (`EVIDENCE`), over all sizes and
+    a mirrored copy. Any other detector, and YuNet alone, must be sure by itself. `make_detector` replaces the
+    configured detectors. Raises what they raise.
+    """
+
+    def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
+        name = config.detect.detector
+        alone = make_detector is not None or name != "yunet" or config.detect.second.detector == "none"
+        self._least = config.track.new_track_score if alone else WEAK
+        self._first = create(name, self._least) if make_detector is None else make_detector()
+        self._second = None if alone else create(config.detect.second.detector, WEAK_SECOND)
+        self._scales = () if name == "yunet" else config.detect.scales or default_scales(name)
+
+    def detect(self, picture: BgrImage) -> list[Detection]:
+        """All faces in a BGR picture of shape (height, width, 3), uint8, one detection each; boxes in its pixels."""
+        height, width = picture.shape[:2]
+        scales = self._scales or scales_for(width, height)
+        first: list[Detection] = []
+        second: list[Detection] = []
+        for look in (look for scale in scales for look in looks(picture, scale)):
+            mine = [*look.run(self._first), *look.mirrored().run(self._first)]
+            first += mine
+            # A tile in which the first detector has no idea is sky or wall: the second takes six times as long.
+            if self._second is not None and (mine or not look.is_tile):
+                second += look.run(self._second)
+        if self._second is None:
+            return merge(d for d in first if not d.score < self._least)  # a score that is none must get through
+        faces = [find.detection for find in weigh(first, second) if not find.score < EVIDENCE]
+        return [*faces, *self._turned(picture, faces)]
+
+    def _turned(self, picture: BgrImage, known: Sequence[Detection]) -> list[Detection]:
+        """Faces that lie or stand on their heads, as far as they are not known."""
+        assert self._second is not None
+        [look] = looks(picture, ScaleConfig(long_side=TURN_SIDE))
+        found: list[Detection] = []
+        for turn in (90, 180, 270):
+            turned = look.turned(turn)
+            sure = [
+                d
+                for d in turned.run(self._first)
+                if d.score >= TURNED_SCORE and not any(iou(d.box, k.box) > KNOWN for k in known)
+            ]
+            if sure:
+                again = turned.run(self._second)
+                found += [
+                    d for d in sure if any(e.score >= TURNED_SECOND and iou(d.box, e.box) > SAME_FACE for e in again)
+                ]
+        return merge(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One image made of a picture or a part of it, and the way back: mirrored, turned, scaled, moved."""
+
+    image: BgrImage
+    scale: tuple[float, float] = (1.0, 1.0)
+    corner: tuple[float, float] = (0.0, 0.0)
+    orientation: Orientation = UPRIGHT
+    is_tile: bool = False
+
+    def mirrored(self) -> Look:
+        """The same, left and right swapped."""
+        return self._seen(Orientation(0, flip=True))
+
+    def turned(self, degrees: int) -> Look:
+        """The same, turned clockwise by 90, 180 or 270 degrees."""
+        return self._seen(Orientation(degrees))
+
+    def run(self, detector: Detector) -> list[Detection]:
+        """What a detector finds, boxes in pixels of the whole picture."""
+        height, width = self.image.shape[:2]
+        [answer] = detector.detect([self.orientation.upright(self.image)])
+        return [
+            replace(d, box=self.orientation.to_coded(d.box, width, height).scaled(*self.scale).moved(*self.corner))
+            for d in answer
+        ]
+
+    def _seen(self, orientation: Orientation) -> Look:
+        return replace(self, orientation=orientation)
+
+
+def looks(picture: BgrImage, scale: ScaleConfig) -> Iterator[Look]:
+    """The picture at one size, or its tiles."""
+    height, width = picture.shape[:2]
+    count = max(scale.rows, scale.columns)
+    factor = scale.long_side * count / max(height, width)
+    size = fitted_side(width * factor), fitted_side(height * factor)
+    smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    for x0, y0, x1, y1 in tiles(width, height, scale):
+        part = picture[y0:y1, x0:x1]
+        across, down = max(1, round((x1 - x0) * size[0] / width)), max(1, round((y1 - y0) * size[1] / height))
+        image = np.asarray(cv2.resize(part, (across, down), interpolation=smooth), np.uint8)
+        yield Look(image, ((x1 - x0) / across, (y1 - y0) / down), (x0, y0), is_tile=count > 1)
+
+
+def scales_for(width: int, height: int) -> list[ScaleConfig]:
+    """The sizes that suit a picture: `SIDES`, none of which enlarges it too much, and tiles of large ones."""
+    long_side = max(width, height)
+    whole = [ScaleConfig(long_side=side) for side in SIDES if side <= max(SIDES[0], ENLARGED * long_side)]
+    parts, count = [], 1
+    while TILE * count < ENOUGH * long_side and count < MOST_TILES:
+        count *= 2
+        parts.append(ScaleConfig(long_side=TILE, rows=count, columns=count))
+    return [*whole, *parts]
+
+
+def weigh(first: Sequence[Detection], second: Sequence[Detection]) -> list[Find]:
+    """What two detectors report, place by place, the best first.
+
+    A find's box encloses the best box of each detector at that place.
+    """
+    finds: list[Find] = []
+    taken: list[Box] = []
+    for top in sorted([*first, *second], key=lambda d: -d.score):
+        if any(iou(top.box, box) > SAME_PLACE for box in taken):
+            continue
+        taken.append(top.box)
+        best = [max(_at(found, top.box), key=lambda d: d.score, default=None) for found in (first, second)]
+        there = [d for d in best if d is not None]
+        box = there[0].box.union(there[-1].box)
+        finds.append(Find(replace(top, box=box), sum(d.score for d in there)))
+    return finds
+
+
+def _at(found: Sequence[Detection], box: Box) -> list[Detection]:
+    return [d for d in found if iou(d.box, box) > SAME_FACE]
