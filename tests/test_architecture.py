@@ -153,7 +153,9 @@ def test_no_two_rooms_share_a_name() -> None:
     assert {name: rooms for name, rooms in places.items() if len(rooms) > 1} == {}
 
 
-NO_NETWORK = [path for path in SOURCES if path.relative_to(ROOT / "streamer").parts[0] in ("media", "file", "pictures", "batch")]
+NO_NETWORK = [
+    path for path in SOURCES if path.relative_to(ROOT / "streamer").parts[0] in ("media", "file", "pictures", "batch")
+]
 
 
 @pytest.mark.parametrize("path", named(NO_NETWORK))

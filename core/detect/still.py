@@ -36,9 +36,11 @@ EVIDENCE: Final = 0.5
 """What the best score of each detector at one place must add up to. Either can be sure enough alone."""
 
 TURN_SIDE: Final = 640
-TURNED_SCORE: Final = 0.7
+TURNED_SCORE: Final = 0.6
 TURNED_SECOND: Final = 0.3
-"""Turned copies show many more things that are no face, so both detectors must see it, the first one clearly."""
+TURNED_EVIDENCE: Final = 0.8
+"""A turned copy shows three times as many things that only look like a face. So both detectors must see one there, the
+first clearly; only then is the turned picture searched like the upright one, and more evidence is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ class StillDetector:
 
     def detect(self, picture: BgrImage) -> list[Detection]:
         """All faces in a BGR picture of shape (height, width, 3), uint8, one detection each; boxes in its pixels."""
+        faces = self._upright(picture, EVIDENCE)
+        return faces if self._second is None else [*faces, *self._turned(self._second, picture, faces)]
+
+    def _upright(self, picture: BgrImage, enough: float) -> list[Detection]:
         height, width = picture.shape[:2]
         scales = self._scales or scales_for(width, height)
         first: list[Detection] = []
@@ -79,27 +85,27 @@ class StillDetector:
                 second += look.run(self._second)
         if self._second is None:
             return merge(d for d in first if not d.score < self._least)  # a score that is none must get through
-        faces = [find.detection for find in weigh(first, second) if not find.score < EVIDENCE]
-        return [*faces, *self._turned(picture, faces)]
+        return [find.detection for find in weigh(first, second) if not find.score < enough]
 
-    def _turned(self, picture: BgrImage, known: Sequence[Detection]) -> list[Detection]:
+    def _turned(self, second: Detector, picture: BgrImage, known: Sequence[Detection]) -> list[Detection]:
         """Faces that lie or stand on their heads, as far as they are not known."""
-        assert self._second is not None
+        height, width = picture.shape[:2]
         [look] = looks(picture, ScaleConfig(long_side=TURN_SIDE))
-        found: list[Detection] = []
-        for turn in (90, 180, 270):
-            turned = look.turned(turn)
-            sure = [
-                d
-                for d in turned.run(self._first)
-                if d.score >= TURNED_SCORE and not any(iou(d.box, k.box) > KNOWN for k in known)
-            ]
-            if sure:
-                again = turned.run(self._second)
-                found += [
-                    d for d in sure if any(e.score >= TURNED_SECOND and iou(d.box, e.box) > SAME_FACE for e in again)
-                ]
-        return merge(found)
+        found = list(known)
+        for orientation in map(Orientation, (90, 180, 270)):
+            turned = look.seen(orientation)
+            sure = [d for d in turned.run(self._first) if d.score >= TURNED_SCORE and _is_new(d, found)]
+            again = [d for d in turned.run(second) if d.score >= TURNED_SECOND] if sure else []
+            if any(iou(a.box, b.box) > SAME_FACE for a in sure for b in again):
+                # One is there for certain: the others may be small.
+                for face in self._upright(orientation.upright(picture), TURNED_EVIDENCE):
+                    there = replace(face, box=orientation.to_coded(face.box, width, height))
+                    found += [there] if _is_new(there, found) else []
+        return found[len(known) :]
+
+
+def _is_new(find: Detection, known: Sequence[Detection]) -> bool:
+    return not any(iou(find.box, other.box) > KNOWN for other in known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,11 +120,11 @@ class Look:
 
     def mirrored(self) -> Look:
         """The same, left and right swapped."""
-        return self._seen(Orientation(0, flip=True))
+        return self.seen(Orientation(0, flip=True))
 
-    def turned(self, degrees: int) -> Look:
-        """The same, turned clockwise by 90, 180 or 270 degrees."""
-        return self._seen(Orientation(degrees))
+    def seen(self, orientation: Orientation) -> Look:
+        """The same, as it looks when it is brought into this orientation."""
+        return replace(self, orientation=orientation)
 
     def run(self, detector: Detector) -> list[Detection]:
         """What a detector finds, boxes in pixels of the whole picture."""
@@ -128,9 +134,6 @@ class Look:
             replace(d, box=self.orientation.to_coded(d.box, width, height).scaled(*self.scale).moved(*self.corner))
             for d in answer
         ]
-
-    def _seen(self, orientation: Orientation) -> Look:
-        return replace(self, orientation=orientation)
 
 
 def looks(picture: BgrImage, scale: ScaleConfig) -> Iterator[Look]:

@@ -23,8 +23,8 @@ from streamer.errors import InputError
 from streamer.file.report import FileDigest
 from streamer.media.picture_limit import PictureLimit
 from streamer.pictures.kind import PictureKind, kind_of
+from streamer.pictures.left_out import left_out
 from streamer.pictures.save_options import SaveOptions, save_options
-from streamer.pictures.stripped import stripped_items
 from streamer.pictures.webp import webp_header
 
 Channels = npt.NDArray[np.uint8]
@@ -101,7 +101,7 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
         with _PLUGINS[kind](io.BytesIO(content)) as image:
             limit.check(path, *image.size)
             _check_supported(path, kind, image, content)
-            stripped = stripped_items(kind, image, content)
+            stripped = left_out(kind, image, content)
             save = save_options(kind, image, content)
             image.load()
             upright = _upright(image)

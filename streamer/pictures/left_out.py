@@ -23,7 +23,7 @@ _INFO: Final = {
 }
 
 
-def stripped_items(kind: PictureKind, image: Image.Image, content: bytes) -> tuple[str, ...]:
+def left_out(kind: PictureKind, image: Image.Image, content: bytes) -> tuple[str, ...]:
     """Everything that a plain copy would keep and the masked one drops: names, never values."""
     return tuple(dict.fromkeys(_items(kind, image, content)))
 
