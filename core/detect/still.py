@@ -30,7 +30,6 @@ MOST_TILES: Final = 8  # a side
 WEAK: Final = 0.1  # scores of the first detector below this are no evidence
 WEAK_SECOND: Final = 0.05  # the same for the second
 SAME_FACE: Final = 0.3  # IoU: the two detectors draw their boxes differently
-SAME_PLACE: Final = 0.4  # IoU from which on a weaker find is no place of its own
 KNOWN: Final = 0.4  # IoU from which on a turned find is a face that is known already
 EVIDENCE: Final = 0.5
 """What the best score of each detector at one place must add up to. Either can be sure enough alone."""
@@ -169,7 +168,7 @@ def weigh(first: Sequence[Detection], second: Sequence[Detection]) -> list[Find]
     finds: list[Find] = []
     taken: list[Box] = []
     for top in sorted([*first, *second], key=lambda d: -d.score):
-        if any(iou(top.box, box) > SAME_PLACE for box in taken):
+        if any(iou(top.box, box) > SAME_FACE for box in taken):
             continue
         taken.append(top.box)
         best = [max(_at(found, top.box), key=lambda d: d.score, default=None) for found in (first, second)]
