@@ -34,6 +34,10 @@ KNOWN: Final = 0.4  # IoU from which on a turned find is a face that is known al
 EVIDENCE: Final = 0.5
 """What the best score of each detector at one place must add up to. Either can be sure enough alone."""
 
+SMALL: Final = 1 / 16  # of the picture's longer side
+EVIDENCE_SMALL: Final = 0.4
+"""The same for smaller places: detectors are less sure of small faces, and a false find spoils less."""
+
 TURN_SIDE: Final = 640
 TURNED_SCORE: Final = 0.6
 TURNED_SECOND: Final = 0.2
@@ -68,10 +72,10 @@ class StillDetector:
 
     def detect(self, picture: BgrImage) -> list[Detection]:
         """All faces in a BGR picture of shape (height, width, 3), uint8, one detection each; boxes in its pixels."""
-        faces = self._upright(picture, EVIDENCE)
+        faces = self._upright(picture)
         return faces if self._second is None else [*faces, *self._turned(self._second, picture, faces)]
 
-    def _upright(self, picture: BgrImage, enough: float) -> list[Detection]:
+    def _upright(self, picture: BgrImage, least: float = 0.0) -> list[Detection]:
         height, width = picture.shape[:2]
         scales = self._scales or scales_for(width, height)
         first: list[Detection] = []
@@ -84,7 +88,12 @@ class StillDetector:
                 second += look.run(self._second)
         if self._second is None:
             return merge(d for d in first if not d.score < self._least)  # a score that is none must get through
-        return [find.detection for find in weigh(first, second) if not find.score < enough]
+        small = SMALL * max(width, height)
+        return [
+            find.detection
+            for find in weigh(first, second)
+            if not find.score < max(least, EVIDENCE_SMALL if find.detection.box.side < small else EVIDENCE)
+        ]
 
     def _turned(self, second: Detector, picture: BgrImage, known: Sequence[Detection]) -> list[Detection]:
         """Faces that lie or stand on their heads, as far as they are not known."""

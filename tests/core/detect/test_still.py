@@ -111,6 +111,12 @@ def test_both_together_must_be_sure(one: float, two: float, count: int, monkeypa
     assert all(iou(face.box, Box(100, 100, 180, 190)) > 0.9 for face in faces)
 
 
+@pytest.mark.parametrize(("side", "count"), [(30, 1), (80, 0)])
+def test_less_evidence_is_enough_for_small_faces(side: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = scripted(Bright(0.25), Bright(0.2), monkeypatch)
+    assert len(detector.detect(spot(640, 480, Box(100, 100, 100 + side, 100 + side)))) == count
+
+
 def test_every_size_and_the_mirrored_copy_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Bright(), Bright()
     scripted(first, second, monkeypatch).detect(spot(1280, 960, Box(100, 100, 180, 190)))
