@@ -8,12 +8,13 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from core.config import EngineConfig, ScaleConfig
 from core.detect.detection import Detection, Detector
 from core.detect.registry import create, default_scales
 from core.detect.scanner import fitted_side, merge, tiles
-from core.geometry import Box, iou
+from core.geometry import iou
 from core.pictures.orientation import UPRIGHT, Orientation
 from core.pictures.planes import BgrImage
 
@@ -174,18 +175,31 @@ def weigh(first: Sequence[Detection], second: Sequence[Detection]) -> list[Find]
 
     A find's box encloses the best box of each detector at that place.
     """
+    found = sorted([*first, *second], key=lambda d: -d.score)
+    if not found:
+        return []
+    boxes = np.array([(d.box.x0, d.box.y0, d.box.x1, d.box.y1) for d in found], np.float64)
+    by_first = np.isin(np.array([id(d) for d in found]), np.array([id(d) for d in first], np.int64))
+    unseen = np.ones(len(found), np.bool_)
     finds: list[Find] = []
-    taken: list[Box] = []
-    for top in sorted([*first, *second], key=lambda d: -d.score):
-        if any(iou(top.box, box) > SAME_FACE for box in taken):
+    for index, top in enumerate(found):
+        if not unseen[index]:
             continue
-        taken.append(top.box)
-        best = [max(_at(found, top.box), key=lambda d: d.score, default=None) for found in (first, second)]
-        there = [d for d in best if d is not None]
+        near = _overlaps(boxes[index], boxes) > SAME_FACE
+        near[index] = True  # also a box that makes no sense
+        unseen &= ~near
+        # The best come first.
+        there = [found[int(np.argmax(of))] for of in (near & by_first, near & ~by_first) if of.any()]
         box = there[0].box.union(there[-1].box)
         finds.append(Find(replace(top, box=box), sum(d.score for d in there)))
     return finds
 
 
-def _at(found: Sequence[Detection], box: Box) -> list[Detection]:
-    return [d for d in found if iou(d.box, box) > SAME_FACE]
+def _overlaps(box: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """IoU of one box with many, (n,): a crowd gives thousands of weak finds."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.maximum(0.0, high - low).prod(axis=1)
+    areas = np.maximum(0.0, boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    area = np.maximum(0.0, box[2:] - box[:2]).prod()
+    overlaps: npt.NDArray[np.float64] = shared / np.maximum(area + areas - shared, 1e-9)
+    return overlaps

@@ -124,6 +124,28 @@ def test_every_size_and_the_mirrored_copy_are_shown(monkeypatch: pytest.MonkeyPa
     assert [width for width, _ in second.sizes] == list(SIDES)
 
 
+class AtTheTop(Bright):
+    """Sees a spot in the upper half of an image alone, as detectors see faces that stand upright."""
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[list[Detection]]:
+        return [
+            [d for d in answer if d.box.center[1] < picture.shape[0] / 2]
+            for picture, answer in zip(pictures, super().detect(pictures), strict=True)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "count"),
+    [(0.9, 0.9, 1), (0.65, 0.25, 1), (0.55, 0.9, 0), (0.9, 0.1, 0)],
+    ids=["clear", "just enough", "the first is not sure", "the second sees nothing"],
+)
+def test_turned_copies_need_both(one: float, two: float, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = scripted(AtTheTop(one), AtTheTop(two), monkeypatch)
+    where = Box(100, 400, 180, 470)  # at the bottom
+    faces = detector.detect(spot(640, 480, where))
+    assert [iou(face.box, where) > 0.85 for face in faces] == [True] * count
+
+
 def test_empty_tiles_are_not_shown_to_the_second_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Bright(), Bright()
     scripted(first, second, monkeypatch).detect(spot(4000, 3000, Box(100, 100, 180, 190)))
