@@ -2,8 +2,8 @@
 
     python -m tests.bench.bench_stills HUMAN METER [--config NAME] [--keep DIR]
 
-HUMAN holds stills.json and stills/; METER is the judge's script. The halves are by a hash of the names: the detector's
-thresholds were chosen on the even one.
+HUMAN holds stills.json and stills/; METER is the judge's script. The halves are by a hash of the names: a change of the
+detector's rule is worth keeping if it helps on both.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import pytest
 
 from core.config import DetectConfig, EngineConfig, ScaleConfig, SecondConfig
 from core.detect import still
-from core.detect.detection import Detection
+from core.detect.detection import Detection, Detector
+from core.detect.registry import create
 from core.detect.still import EVIDENCE, SIDES, TILE, StillDetector, looks, scales_for, weigh
 from core.geometry import Box, iou
 from core.pictures.orientation import Orientation
@@ -198,7 +199,11 @@ def test_bricks_are_no_faces(real: StillDetector) -> None:
 
 def test_without_a_second_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[str] = []
-    create = still.create
-    monkeypatch.setattr(still, "create", lambda name, score: used.append(name) or create(name, score))  # type: ignore[func-returns-value]
+
+    def make(name: str, score: float) -> Detector:
+        used.append(name)
+        return create(name, score)
+
+    monkeypatch.setattr(still, "create", make)
     [face] = StillDetector(WITHOUT).detect(astronaut())
     assert iou(face.box, FACE) > 0.5 and used == ["yunet"]
