@@ -16,7 +16,7 @@ from streamer.file.masked_file import check_free
 
 Content = bytes | mmap.mmap
 
-_MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # in coded data: neither stuffing nor restart
+_MARKER: Final = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # in coded data: neither stuffing nor restart
 _SOI, _EOI = 0xD8, 0xD9
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # start of frame, in any coding
 

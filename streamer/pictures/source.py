@@ -36,6 +36,7 @@ _PLUGINS: dict[PictureKind, Callable[[io.BytesIO], Image.Image]] = {
     PictureKind.WEBP: WebPImageFile,
     PictureKind.TIFF: TiffImageFile,
 }
+_ANIMATED = "is an animated WebP, which is not supported: convert it to a GIF or a video"
 _ORIENTATION = 0x0112
 _SUB_PICTURES, _RAW = 330, 50706  # TIFF tags: a raw photograph's real picture is elsewhere, this one is its preview
 _TRANSPOSE = {
@@ -95,7 +96,7 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
         size, animated = webp_header(content)
         limit.check(path, *size)
         if animated:
-            raise InputError(path, "is an animated WebP, which is not supported: convert it to a GIF or a video")
+            raise InputError(path, _ANIMATED)
     try:
         # The plugins themselves, not Image.open: that has a limit of its own, and would try other formats.
         with _PLUGINS[kind](io.BytesIO(content)) as image:
@@ -105,8 +106,10 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
             save = save_options(kind, image, content)
             image.load()
             upright = _upright(image)
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(path, "does not fit into memory") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(path, f"is damaged: the {kind} picture cannot be decoded ({reason})") from error
@@ -121,6 +124,8 @@ def _check_supported(path: Path, kind: PictureKind, image: Image.Image, content:
     if deep or image.mode not in (*_COLOURS, "P"):
         what = "more than 8 bits a channel" if deep or image.mode[0] in "IF" else f"the colour model {image.mode}"
         raise InputError(path, f"has {what}, which is not supported: convert it to 8-bit RGB")
+    if isinstance(image, WebPImageFile) and image.n_frames > 1:
+        raise InputError(path, _ANIMATED)
     if isinstance(image, TiffImageFile):
         if image.n_frames > 1:
             raise InputError(path, f"has {image.n_frames} pages, which is not supported: save each as a file")

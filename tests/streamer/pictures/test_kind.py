@@ -73,6 +73,12 @@ def test_the_copy_is_called_like_the_original(tmp_path: Path) -> None:
             check_picture_target(source, tmp_path / name, PictureKind.JPEG, overwrite=True)
 
 
+def test_what_could_take_for_ever_does_not() -> None:
+    begin = jpeg()[:200]
+    for filling in (b"\xff", b"\xff\x00", b"\xff\xe0\0\0", b"\xff\xd8", b"\xff\xd9"):
+        kind_of(begin + filling * (4_000_000 // len(filling)) + b"\0")
+
+
 def test_no_prefix_of_a_picture_confuses_it() -> None:
     for data in (jpeg(), blank("PNG"), blank("WEBP"), blank("TIFF")):
         for length in range(0, len(data), max(1, len(data) // 97)):
