@@ -16,8 +16,11 @@ from streamer.pictures.kind import picture_kind
 
 HUMAN = Path(os.environ.get("VEILCAST_HUMAN") or "/nonexistent")
 JUDGE = HUMAN.parent / "tools" / "stillmeter.py"
-SAMPLE = 16
+SAMPLE = 17
 """Every so many pictures of the list are looked at."""
+
+MAX_LEAK_RATE = 0.02
+MAX_OVER_MASKED = 0.005
 
 pytestmark = [
     pytest.mark.corpus,
@@ -44,6 +47,6 @@ def test_hardly_a_face_leaks_and_hardly_anything_else_is_masked(tmp_path: Path) 
         anonymize_picture_file(source, masked / name, engine=engine)
     judge = [sys.executable, str(JUDGE), str(tmp_path), str(masked), "--json"]
     said = json.loads(subprocess.run(judge, capture_output=True, check=True).stdout)
-    assert said["outputs_missing"] == 0 and said["judged"] > 80
-    assert said["leaks"] <= 0.03 * said["judged"]
-    assert said["none_touched"] <= 0.4 * said["none_pictures"] and said["over_masked_none"] < 0.01
+    assert said["outputs_missing"] == 0 and said["judged"] > 100 and said["none_pictures"] >= 3
+    assert said["leak_rate"] <= MAX_LEAK_RATE
+    assert said["none_touched"] <= 1 and said["over_masked_none"] <= MAX_OVER_MASKED
