@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from streamer.errors import ConfigError, InputError, JobError, OutputError
     from streamer.file.job import Progress, anonymize_file
     from streamer.file.report import Report
+    from streamer.pictures.job import anonymize_picture_file
     from streamer.settings.file import Settings
     from streamer.settings.loading import load
 
@@ -21,6 +22,7 @@ __all__ = [
     "Report",
     "Settings",
     "anonymize_file",
+    "anonymize_picture_file",
     "load",
 ]
 
@@ -33,6 +35,7 @@ _HOMES = {
     "Report": "file.report",
     "Settings": "settings.file",
     "anonymize_file": "file.job",
+    "anonymize_picture_file": "pictures.job",
     "load": "settings.loading",
 }
 

@@ -52,7 +52,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "core.track",
         "core.paint",
         "core.engine",
-        "core.anonymizer core.live_anonymizer core.replay",
+        "core.anonymizer core.live_anonymizer core.replay core.still",
         "core.arrays",
         "core",
     ),
@@ -63,6 +63,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.runtime",
         "streamer.media",
         "streamer.file streamer.live",
+        "streamer.pictures",  # reports on its copies as a file job does
+        "streamer.batch",  # many inputs, videos and pictures alike
         "streamer.cli",
         "streamer",
     ),
@@ -151,7 +153,9 @@ def test_no_two_rooms_share_a_name() -> None:
     assert {name: rooms for name, rooms in places.items() if len(rooms) > 1} == {}
 
 
-NO_NETWORK = [path for path in SOURCES if path.relative_to(ROOT / "streamer").parts[0] in ("media", "file")]
+NO_NETWORK = [
+    path for path in SOURCES if path.relative_to(ROOT / "streamer").parts[0] in ("media", "file", "pictures", "batch")
+]
 
 
 @pytest.mark.parametrize("path", named(NO_NETWORK))

@@ -38,6 +38,7 @@ PUBLIC = {
         "Report",
         "Settings",
         "anonymize_file",
+        "anonymize_picture_file",
         "load",
     ],
 }

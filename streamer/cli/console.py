@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from streamer.errors import OutputError, printable
+from streamer.redact import redacted
+
+DEBUG = "VEILCAST_DEBUG"  # environment variable: show where an unexpected error came from
 
 
 class MessageConsole(Console):
@@ -27,6 +30,12 @@ def say(console: Console, text: str, style: str = "") -> None:
     """One line, exactly as it is: paths may hold what looks like markup, or line feeds, which are escaped."""
     with contextlib.suppress(OSError):  # a terminal that is gone is no reason to end otherwise
         console.print(Text(printable(text), style), soft_wrap=True)
+
+
+def unexpected(error: Exception) -> str:
+    """One line about an error that should not have been possible, without credentials."""
+    said = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+    return f"this is a bug in veilcast ({said}); {DEBUG}=1 shows where: please report it with what it says"
 
 
 def write_result(text: str) -> None:

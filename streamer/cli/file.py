@@ -1,33 +1,64 @@
-"""`veilcast file`: from options to a masked copy."""
+"""`veilcast file`: from options to masked copies."""
 
 from __future__ import annotations
 
 import argparse
 import threading
+import time
 from pathlib import Path
 
 from rich.console import Console
 
-from streamer.cli.console import say
-from streamer.cli.file_options import file_settings
-from streamer.cli.progress import progress_view
+from core.still import StillAnonymizer
+from streamer.batch.plan import PlannedCopy, make_plan
+from streamer.batch.run import INTERRUPTED, Outcome, Result, is_degraded, run_all, worst
+from streamer.batch.table import table
+from streamer.cli.console import say, unexpected
+from streamer.cli.file_options import Inputs, file_settings, inputs_of
+from streamer.cli.progress import LINE_EVERY, progress_view
+from streamer.errors import ConfigError
 from streamer.file import report as reports
-from streamer.file.job import anonymize_file
+from streamer.file.job import Progress, anonymize_file
+from streamer.media.picture_limit import PictureLimit
+from streamer.pictures.job import anonymize_picture_file
+from streamer.pictures.kind import picture_kind
+from streamer.settings.file import Settings
 
 DEGRADED = 3
 """Exit code: the copy is complete, but the input was damaged or the detector failed somewhere."""
 
 
 def run_file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
-    """Make the copy and say so; returns the exit code. Raises JobError, InterruptedJobError."""
+    """Make the copies and say so; returns the exit code. Raises JobError, InterruptedJobError."""
+    inputs = inputs_of(options)
     settings = file_settings(options)
-    target = None if options.output is None else Path(options.output)
-    source = Path(options.input)
+    if inputs.directory is not None:
+        return _run_many(options, inputs, settings, console, interrupt)
+    [source], target = inputs.sources, inputs.target
     if options.report is not None:
         videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
         reports.check_report_target(Path(options.report), videos, options.overwrite)
-    with progress_view(console, options.progress or ("none" if options.quiet else None)) as view:
-        report = anonymize_file(
+    if picture_kind(source) is not None:
+        report = _mask_picture(source, target, settings, options, console, interrupt)
+    else:
+        report = _mask_video(source, target, settings, options, console, interrupt)
+    if options.report is not None:
+        reports.write(report, Path(options.report), options.overwrite)
+    if not options.quiet and options.progress != "json":  # a path could look like JSON
+        say(console, summary(report), "green")
+    return DEGRADED if is_degraded(report) else 0
+
+
+def _mask_video(
+    source: Path,
+    target: Path | None,
+    settings: Settings,
+    options: argparse.Namespace,
+    console: Console,
+    interrupt: threading.Event,
+) -> reports.Report:
+    with progress_view(console, _form(options)) as view:
+        return anonymize_file(
             source,
             target,
             settings,
@@ -38,24 +69,102 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
             masks=options.masks,
             from_masks=options.from_masks,
         )
-    if options.report is not None:
-        reports.write(report, Path(options.report), options.overwrite)
-    if not options.quiet and options.progress != "json":  # a path could look like JSON
-        say(console, summary(report), "green")
-    return DEGRADED if report.failed_samples or report.damaged else 0
+
+
+def _mask_picture(
+    source: Path,
+    target: Path | None,
+    settings: Settings,
+    options: argparse.Namespace,
+    console: Console,
+    interrupt: threading.Event,
+) -> reports.Report:
+    for flag, value in (("--masks", options.masks), ("--from-masks", options.from_masks)):
+        if value is not None:
+            raise ConfigError(source, f"is a picture, and {flag} is for videos")
+    report = anonymize_picture_file(
+        source,
+        target,
+        settings,
+        overwrite=options.overwrite,
+        on_warning=lambda text: say(console, f"warning: {text}", "yellow"),
+        interrupt=interrupt,
+    )
+    if options.progress == "json":
+        with progress_view(console, "json") as view:
+            view.show(Progress(1, 1, 0.0, None, report.faces, report.elapsed))
+    return report
+
+
+def _run_many(
+    options: argparse.Namespace, inputs: Inputs, settings: Settings, console: Console, interrupt: threading.Event
+) -> int:
+    assert inputs.directory is not None
+    limit = PictureLimit(*settings.file.max_size)
+    plan = make_plan(inputs.sources, inputs.directory, inputs.recursive, limit)
+    engine = StillAnonymizer(settings)  # loads its weights with the first picture
+
+    def mask(copy: PlannedCopy) -> reports.Report:
+        def warn(text: str) -> None:
+            say(console, f"warning: {copy.source}: {text}", "yellow")
+
+        if copy.kind is not None:
+            return anonymize_picture_file(
+                copy.source,
+                copy.target,
+                settings,
+                overwrite=options.overwrite,
+                on_warning=warn,
+                interrupt=interrupt,
+                engine=engine,
+            )
+        with progress_view(console, _form(options)) as view:
+            return anonymize_file(
+                copy.source,
+                copy.target,
+                settings,
+                overwrite=options.overwrite,
+                on_progress=view.show,
+                on_warning=warn,
+                interrupt=interrupt,
+            )
+
+    results: list[Result] = []
+    said = time.monotonic()
+    for result in run_all(plan.copies, mask, unexpected):
+        results.append(result)
+        if result.outcome is Outcome.FAILED:
+            say(console, f"veilcast: {result.error}", "bold red")
+        elif _form(options) != "none" and time.monotonic() - said >= LINE_EVERY:
+            said = time.monotonic()
+            say(console, f"{len(results)} of {len(plan.copies)} files")
+    if not options.quiet:
+        for line, style in table(results, plan.skipped):
+            say(console, line, style)
+    code = worst([*(result.exit_code for result in results), *(2 for skipped in plan.skipped if skipped.failed)])
+    if code == INTERRUPTED:
+        say(console, "veilcast: interrupted; only whole copies were kept", "bold red")
+    return code
+
+
+def _form(options: argparse.Namespace) -> str | None:
+    return options.progress or ("none" if options.quiet else None)
 
 
 def summary(report: reports.Report) -> str:
     """What was done, in one line."""
     seconds = report.seconds
-    total = max(seconds.settled + seconds.held + seconds.blanket, 1e-9)
-    covered = ", ".join(
+    covered = seconds.settled + seconds.held + seconds.blanket
+    if not covered:  # a picture
+        return f"{report.output.path}: {_count(report.faces, 'face')} masked in {report.elapsed:.1f} s"
+    total = max(covered, 1e-9)
+    covers = ", ".join(
         f"{100 * value / total:.1f} % {name}"
         for name, value in (("settled", seconds.settled), ("held", seconds.held), ("blanket", seconds.blanket))
         if value or name == "settled"
     )
     return (
-        f"{report.output.path}: {report.frames} frames, {_count(report.faces, 'face')} followed, {covered}, "
+        f"{report.output.path}: {report.frames} frames, {_count(report.faces, 'face')} followed, {covers}, "
         f"{report.frames / max(report.elapsed, 1e-9):.1f} fps"
     )
 

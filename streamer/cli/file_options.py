@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from streamer.cli.options import MASK, SettingOption, add_config, encoding, overrides, presets_help
+from streamer.errors import ConfigError
 from streamer.settings.encoder import Codec
 from streamer.settings.file import Settings
 from streamer.settings.loading import load
-from streamer.settings.overlay import overlaid
+from streamer.settings.overlay import Override, overlaid
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 P = TypeVar("P", bound=argparse.ArgumentParser)
 
+_ONE_INPUT = ("--report", "--masks", "--from-masks")
 PROGRESS = ("bar", "plain", "json", "none")
 
 EPILOG = """\
@@ -56,7 +59,7 @@ FILE = (
         "refuse pictures with more pixels than this",
         read=_size,
         metavar="WxH",
-        default="8192x8192",
+        default="8192x8192, for pictures 10000x10000",
     ),
 )
 """Options that set one setting each."""
@@ -66,13 +69,16 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
     """Add `file` to the program's commands."""
     file = commands.add_parser(
         "file",
-        help="make a masked copy of a video file",
-        description="Make a masked copy of a video file.",
+        help="make masked copies of videos and pictures",
+        usage="veilcast file [options] INPUT [OUTPUT]\n       veilcast file [options] INPUT ... --output-dir DIR",
+        description="Make a masked copy of a video or a picture, or of many of them. The default for OUTPUT is "
+        "NAME.masked.EXT beside the input.",
         epilog=EPILOG + presets_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    file.add_argument("input", help="the video")
-    file.add_argument("output", nargs="?", help="the copy; default: NAME.masked.EXT beside the input")
+    file.add_argument("input", nargs="+", help="the video or picture; with --output-dir any number, and folders")
+    file.add_argument("--output-dir", metavar="DIR", help="write the copies of all inputs there, under their own names")
+    file.add_argument("--recursive", action="store_true", help="look into folders inside of folders, too")
     add_config(file)
     file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     for option in FILE:
@@ -94,12 +100,44 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What to mask, and where to: one file and its copy (None: the default), or many and a directory."""
+
+    sources: tuple[Path, ...]
+    target: Path | None = None
+    directory: Path | None = None
+    recursive: bool = False
+
+
+def inputs_of(options: argparse.Namespace) -> Inputs:
+    """What was given as inputs and outputs. Raises ConfigError if it does not go together."""
+    given = tuple(map(Path, options.input))
+    if options.output_dir is None:
+        if options.recursive:
+            raise ConfigError(Path("--recursive"), "needs --output-dir")
+        if len(given) > 2:
+            raise ConfigError(given[2], "is a third file: several inputs need --output-dir")
+        if given[0].is_dir():
+            raise ConfigError(given[0], "is a directory: give --output-dir for the copies of its files")
+        return Inputs(given[:1], given[1] if len(given) > 1 else None)
+    for flag in _ONE_INPUT:
+        if getattr(options, flag.removeprefix("--").replace("-", "_")) is not None:
+            raise ConfigError(Path(flag), "is about one input and cannot be used with --output-dir")
+    if options.progress == "json":
+        raise ConfigError(Path("--progress json"), "is about one input and cannot be used with --output-dir")
+    return Inputs(given, None, Path(options.output_dir), options.recursive)
+
+
 def file_settings(options: argparse.Namespace) -> Settings:
     """The preset or file with what was said on the command line on top. Raises ConfigError."""
     settings = load(options.config)
     if options.from_masks is not None and options.config is None:
         settings = _painted_like(Path(options.from_masks))
-    return overlaid(settings, overrides(options, FILE))
+    changes = overrides(options, FILE)
+    if options.max_size is not None:  # for pictures, too, which have a limit of their own
+        changes.append(Override(("picture", "max_size"), options.max_size, "--max-size"))
+    return overlaid(settings, changes)
 
 
 def _painted_like(record: Path) -> Settings:

@@ -14,7 +14,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from streamer.cli.config import add_config_parser, run_config
-from streamer.cli.console import MessageConsole, say
+from streamer.cli.console import DEBUG, MessageConsole, say, unexpected
 from streamer.cli.file_options import add_file_parser
 from streamer.cli.live_options import add_live_parser
 from streamer.cli.suggest import correction
@@ -25,7 +25,6 @@ from streamer.version import VERSION
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 UNEXPECTED = 1
-DEBUG = "VEILCAST_DEBUG"  # environment variable: show where an unexpected error came from
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,12 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         say(console, f"veilcast: {unexpected(error)}", "bold red")
         return UNEXPECTED
-
-
-def unexpected(error: Exception) -> str:
-    """One line about an error that should not have been possible, without credentials."""
-    said = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
-    return f"this is a bug in veilcast ({said}); {DEBUG}=1 shows where: please report it with what it says"
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

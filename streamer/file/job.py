@@ -120,7 +120,7 @@ def anonymize_file(
         input=before,
         output=digest(target),
         config_sha256=settings.fingerprint(),
-        weights=_weights(settings) if make_detector is None and from_masks is None else None,
+        weights=weights_used(settings) if make_detector is None and from_masks is None else None,
         masks=None if from_masks is None else digest(Path(from_masks)),
         frames=stats.frames,
         faces=stats.faces,
@@ -139,7 +139,8 @@ def anonymize_file(
     )
 
 
-def _weights(settings: Settings) -> WeightsUsed:
+def weights_used(settings: Settings) -> WeightsUsed:
+    """The weights of the configured detector."""
     weights = find(settings.detect.detector).weights
     return WeightsUsed(name=weights.name, sha256=weights.sha256, license=weights.license)
 

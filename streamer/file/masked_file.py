@@ -47,6 +47,11 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
     """Raises OutputError if `target` must not or cannot be written. Call it before any work is done."""
     if target.suffix.lower() not in FORMATS:
         raise OutputError(target, f"unknown kind of output; the name must end in {', '.join(FORMATS)}")
+    check_free(source, target, overwrite)
+
+
+def check_free(source: Path, target: Path, overwrite: bool) -> None:
+    """Raises OutputError if `target` is the input, exists already or is in no directory."""
     try:
         if not target.parent.is_dir():
             raise OutputError(target, f"the directory {target.parent} does not exist")

@@ -18,7 +18,7 @@ from streamer.atomic_file import Partial
 from streamer.errors import InterruptedJobError, OutputError
 
 _CHUNK = 1 << 20
-PACKAGES = ("av", "numpy", "onnxruntime", "mediapipe")
+PACKAGES = ("av", "numpy", "onnxruntime", "mediapipe", "pillow")
 
 
 class _Part(BaseModel):

@@ -29,11 +29,19 @@ class FileConfig(Section):
     """Megabytes that a job may use. The encoder is limited to fit; pictures that cannot fit are refused."""
 
 
+class PictureConfig(Section):
+    """Still pictures."""
+
+    max_size: tuple[Side, Side] = (10_000, 10_000)
+    """Width and height. Pictures with more pixels than this, 100 megapixels, whatever their shape, are refused."""
+
+
 class Settings(EngineConfig):
     """Settings of the engine and of file jobs: the keys of a YAML file."""
 
     encoder: EncoderConfig = EncoderConfig()
     file: FileConfig = FileConfig()
+    picture: PictureConfig = PictureConfig()
 
     def fingerprint(self) -> str:
         """SHA-256 over all settings, defaults included: equal for equal behaviour."""

@@ -1,0 +1,1 @@
+"""Masked copies of still pictures."""

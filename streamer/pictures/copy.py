@@ -1,0 +1,91 @@
+"""Paints a picture and codes its copy: only what the masker has painted gets out."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from core.config import MaskConfig
+from core.frame import Verdict
+from core.masked_frame import MaskedFrame
+from core.still import StillAnonymizer
+from streamer.atomic_file import Partial
+from streamer.errors import OutputError
+from streamer.pictures.save_options import SaveOptions
+from streamer.pictures.source import Channels, SourcePicture
+
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedPicture:
+    """A painted picture: grey or RGB as one frame, CMYK as four grey ones; its opacity as another, if any."""
+
+    colour: tuple[MaskedFrame, ...]
+    alpha: MaskedFrame | None = None
+
+
+def masked_picture(
+    engine: StillAnonymizer, picture: SourcePicture, verdict: Verdict, mask: MaskConfig
+) -> MaskedPicture:
+    """Paint a verdict. A mask is opaque: the outline of what it hides must not show in the transparency either."""
+    colour: tuple[MaskedFrame, ...]
+    if picture.colour.ndim == 3 and picture.colour.shape[2] == 4:
+        inks = _inks(mask.color)
+        colour = tuple(
+            engine.paint(_frame(picture.colour[:, :, i]), verdict, mask.model_copy(update={"color": (inks[i],) * 3}))
+            for i in range(4)
+        )
+    else:
+        colour = (engine.paint(_frame(picture.colour), verdict, mask),)
+    if picture.alpha is None:
+        return MaskedPicture(colour)
+    opaque = mask.model_copy(update={"style": "solid", "color": _WHITE, "outline": False})
+    return MaskedPicture(colour, engine.paint(_frame(picture.alpha), verdict, opaque))
+
+
+def coded(picture: MaskedPicture, options: SaveOptions) -> bytes:
+    """The picture as a file. Raises OSError or ValueError if its format cannot hold it."""
+    layers = [Image.fromarray(frame.video.to_ndarray()) for frame in picture.colour]
+    image = layers[0] if len(layers) == 1 else Image.merge("CMYK", layers)
+    if picture.alpha is not None:
+        opacity = Image.fromarray(picture.alpha.video.to_ndarray())
+        image = Image.merge("LA" if image.mode == "L" else "RGBA", (*image.split(), opacity))
+    out = io.BytesIO()
+    image.save(out, **options)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, overwrite: bool) -> None:
+    """Write the copy under a hidden name and rename it when it is complete. Raises OutputError."""
+    try:
+        data = coded(picture, options)
+        partial = Partial(target)
+        try:
+            partial.path.write_bytes(data)
+            partial.publish(overwrite)
+        finally:
+            partial.discard()
+    except FileExistsError as error:
+        raise OutputError(target, "appeared in the meantime; --overwrite replaces it") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise OutputError(target, f"cannot be written ({reason.lower()})") from error
+
+
+def _frame(samples: Channels) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), "gray" if samples.ndim == 2 else "rgb24")
+
+
+def _inks(color: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Cyan, magenta, yellow and black, 0 to 255, of a colour (red, green, blue)."""
+    most = max(color)
+    if most == 0:
+        return 0, 0, 0, 255
+    cyan, magenta, yellow = (round(255 * (most - value) / most) for value in color)
+    return cyan, magenta, yellow, 255 - most

@@ -1,0 +1,96 @@
+"""Makes a masked copy of a picture file."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.detect.detection import Detector
+from core.frame import Cover
+from core.still import StillAnonymizer
+from streamer.errors import InputError, InterruptedJobError
+from streamer.file.job import weights_used
+from streamer.file.report import Coverage, Report, digest, versions
+from streamer.media.picture_limit import PictureLimit
+from streamer.pictures.copy import masked_picture, write_picture
+from streamer.pictures.kind import check_picture_target, picture_kind, picture_output
+from streamer.pictures.source import load_picture
+from streamer.runtime.opencv_threads import one_opencv_thread
+from streamer.settings.file import Settings
+from streamer.version import VERSION
+from streamer.warning_log import WarningLog
+
+
+def anonymize_picture_file(
+    source: Path | str,
+    target: Path | str | None = None,
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    on_warning: Callable[[str], None] | None = None,
+    make_detector: Callable[[], Detector] | None = None,
+    interrupt: threading.Event | None = None,
+    engine: StillAnonymizer | None = None,
+) -> Report:
+    """Write a copy of the picture `source` in which no face can be recognised; default target: NAME.masked.EXT.
+
+    JPEG, PNG, WebP and TIFF, in the same format, upright, without metadata. The target appears only when it is
+    complete. If the detector fails, the whole picture is masked, and `failed_samples` of the report is 1. In the report
+    a picture is one frame of no duration.
+
+    `make_detector` replaces the configured detectors. `engine`, made with the same settings, saves loading the weights
+    again for every picture. Raises InputError or OutputError with a one-line message, and InterruptedJobError once
+    `interrupt` is set. Sets OpenCV to one thread in the whole process.
+    """
+    source = Path(source)
+    one_opencv_thread()
+    begun = time.monotonic()
+    settings = settings or Settings()
+    warnings = WarningLog(on_warning)
+    kind = picture_kind(source)
+    if kind is None:
+        raise InputError(source, _why_none(source))
+    target = picture_output(source, kind) if target is None else Path(target)
+    check_picture_target(source, target, kind, overwrite)
+    picture = load_picture(source, PictureLimit(*settings.picture.max_size))
+    if settings.file.keep_metadata:
+        warnings.add("metadata", "keep_metadata is for videos: the copy of a picture has no metadata")
+    engine = engine or StillAnonymizer(settings, make_detector)
+    _stop_if(interrupt)
+    verdict = engine.decide(picture.views())
+    if engine.error is not None:
+        warnings.add("detector", f"detector failed: {engine.error}; the picture is masked whole")
+    _stop_if(interrupt)
+    masked = masked_picture(engine, picture, verdict, settings.mask)
+    write_picture(masked, target, picture.save, overwrite)
+    return Report(
+        veilcast=VERSION,
+        versions=versions(),
+        input=picture.digest,
+        output=digest(target),
+        config_sha256=settings.fingerprint(),
+        weights=weights_used(settings) if make_detector is None else None,
+        frames=1,
+        faces=len(verdict.regions),
+        samples=1,
+        failed_samples=int(verdict.cover is Cover.BLANKET),
+        seconds=Coverage(settled=0, held=0, blanket=0),
+        damaged=0,
+        audio="none",
+        stripped=list(picture.stripped),
+        warnings=warnings.lines,
+        elapsed=round(time.monotonic() - begun, 3),
+    )
+
+
+def _why_none(path: Path) -> str:
+    if not path.exists():
+        return "does not exist"
+    return "is a directory" if path.is_dir() else "is not a still picture of a supported format"
+
+
+def _stop_if(interrupt: threading.Event | None) -> None:
+    if interrupt is not None and interrupt.is_set():
+        raise InterruptedJobError

@@ -1,0 +1,167 @@
+"""`veilcast file` with pictures, folders and many inputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from core.still import StillAnonymizer
+from streamer.cli import file as file_command
+from streamer.cli.main import main
+from streamer.file.report import Report
+from streamer.pictures.job import anonymize_picture_file
+from streamer.settings.file import Settings
+from tests.rigs.faces import carphone, write
+from tests.streamer.pictures.files import face_change, opened, portrait, saved
+
+pytestmark = pytest.mark.usefixtures("_keep_signal_handlers")
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return saved(tmp_path / "team.jpg", portrait(), quality=90)
+
+
+def said(capsys: Capture) -> list[str]:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()
+
+
+def test_a_picture_becomes_a_picture(photo: Path, capsys: Capture) -> None:
+    assert main(["file", str(photo)]) == 0
+    [line] = said(capsys)
+    assert re.fullmatch(rf"{photo.parent}/team\.masked\.jpg: 1 face masked in \d+\.\d s", line)
+    assert face_change(opened(photo), opened(photo.with_name("team.masked.jpg"))) > 15
+    assert main(["file", str(photo), "--quiet"]) == 1
+    assert said(capsys) == [
+        f"veilcast: {photo.parent}/team.masked.jpg: exists already; --overwrite replaces it"
+    ]  # fmt: skip
+
+
+def test_report_and_progress_of_a_picture(photo: Path, tmp_path: Path, capsys: Capture) -> None:
+    report = tmp_path / "report.json"
+    assert main(["file", str(photo), "--report", str(report), "--progress", "json"]) == 0
+    [line] = said(capsys)
+    assert json.loads(line)["frames"] == 1
+    found = Report.model_validate_json(report.read_text("utf-8"))
+    assert (found.frames, found.faces, found.samples, found.failed_samples) == (1, 1, 1, 0)
+    assert "pillow" in found.versions and found.output.path == str(tmp_path / "team.masked.jpg")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--masks", "m.jsonl"], "is a picture, and --masks is for videos"),
+        (["out.mp4"], "the copy of a JPEG picture is JPEG, too"),
+        (["--max-size", "99x99"], "its pictures are 256x256, more than the 99x99 that --max-size allows"),
+        (["--recursive"], "--recursive: needs --output-dir"),
+        (["b.jpg", "c.jpg"], "is a third file: several inputs need --output-dir"),
+        (["--output-dir", "out", "--report", "r.json"], "--report: is about one input"),
+        (["--output-dir", "out", "--progress", "json"], "--progress json: is about one input"),
+        (["--output-dir", "."], "is the input team.jpg, which is never overwritten"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(
+    options: list[str], words: str, photo: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    assert main(["file", photo.name, *options]) in (1, 2)
+    [line] = said(capsys)
+    assert words in line
+    assert [path.name for path in photo.parent.iterdir()] == ["team.jpg"]
+
+
+def test_a_folder_alone_needs_a_place_for_its_copies(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["file", str(tmp_path)]) == 2
+    assert said(capsys) == [f"veilcast: {tmp_path}: is a directory: give --output-dir for the copies of its files"]
+
+
+def test_an_animation_is_still_a_video(tmp_path: Path) -> None:
+    frames = [portrait(size=96), portrait(size=96).rotate(5)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    assert main(["file", str(tmp_path / "a.png"), "--quiet"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.masked.mkv"}
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    saved(tmp_path / "in" / "a.jpg", portrait())
+    saved(tmp_path / "in" / "deep" / "b.png", portrait())
+    (tmp_path / "in" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 60)
+    (tmp_path / "in" / "notes.txt").write_text("hello\n" * 100, "utf-8")
+    write(tmp_path / "film.mp4", carphone().pictures[:5])
+    return tmp_path
+
+
+def test_many_inputs_and_a_bad_one(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Settings] = []
+
+    def counted(settings: Settings) -> StillAnonymizer:
+        loaded.append(settings)
+        return StillAnonymizer(settings)
+
+    monkeypatch.setattr(file_command, "StillAnonymizer", counted)
+    monkeypatch.chdir(many)
+    assert main(["file", "in", "film.mp4", "--output-dir", "out", "--recursive"]) == 2
+    lines = said(capsys)
+    assert lines[0] == f"veilcast: {lines[2].removeprefix('failed    ')}"
+    assert [re.sub(r"\(.*\)", "(...)", line.replace("2 faces", "1 face")) for line in lines[1:]] == [
+        "done      in/a.jpg -> out/a.jpg: 1 face",
+        "failed    in/bad.png: is damaged: the PNG picture cannot be decoded (...)",
+        "done      in/deep/b.png -> out/deep/b.png: 1 face",
+        "done      film.mp4 -> out/film.mp4: 5 frames, 1 face",
+        "skipped   in/notes.txt: is a text file, not a video",
+        "3 done, 1 failed, 1 skipped",
+    ]
+    files = {str(path.relative_to(many / "out")) for path in (many / "out").rglob("*") if path.is_file()}
+    assert files == {"a.jpg", "deep/b.png", "film.mp4"}
+    assert len(loaded) == 1
+
+
+def test_quiet_leaves_the_errors(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(many)
+    assert main(["file", "in", "--output-dir", "out", "--quiet"]) == 2
+    [line] = said(capsys)
+    assert line.startswith("veilcast: in/bad.png: is damaged")
+
+
+def test_nothing_is_written_if_two_would_be_one(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(many)
+    assert main(["file", "in/a.jpg", "in", "--output-dir", "out"]) == 1
+    assert said(capsys) == ["veilcast: out/a.jpg: would be the copy of both in/a.jpg and in/a.jpg"]
+    assert not (many / "out").exists()
+
+
+def test_an_interruption_leaves_what_is_whole(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = anonymize_picture_file
+
+    def stop_after(*arguments: object, interrupt: threading.Event, **options: object) -> Report:
+        report = made(*arguments, interrupt=interrupt, **options)  # type: ignore[arg-type]
+        interrupt.set()
+        return report
+
+    monkeypatch.setattr(file_command, "anonymize_picture_file", stop_after)
+    monkeypatch.chdir(many)
+    assert main(["file", "in/a.jpg", "film.mp4", "--output-dir", "out"]) == 130
+    assert said(capsys) == [
+        "done      in/a.jpg -> out/a.jpg: 1 face",
+        "not done  film.mp4",
+        "1 done, 1 not done",
+        "veilcast: interrupted; only whole copies were kept",
+    ]
+    assert [path.name for path in (many / "out").iterdir()] == ["a.jpg"]
+
+
+def test_as_a_program(many: Path) -> None:
+    command = [sys.executable, "-m", "streamer.cli.entry", "file", "in/a.jpg", "film.mp4", "--output-dir", "out"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=many)
+    assert done.returncode == 0 and done.stdout == "" and done.stderr.splitlines()[-1] == "2 done"
