@@ -70,9 +70,9 @@ class _Chain:
         """Its sights that show, if it is a face."""
         sights = self.sights
         shown = [s for s in sights if s.shows]
-        if len(sights) >= LASTING_FRAMES and sights[-1].time - sights[0].time >= LASTING_TIME:
-            if sum(s.suspect.evidence for s in sights) >= rule.lasting * len(sights):
-                return shown
+        lasts = len(sights) >= LASTING_FRAMES and sights[-1].time - sights[0].time >= LASTING_TIME
+        if lasts and sum(s.suspect.evidence for s in sights) >= rule.lasting * len(sights):
+            return shown
         sure = [s.time for s in sights if s.suspect.evidence >= rule.enough]
         return [s for s in shown if any(abs(s.time - time) <= rule.around for time in sure)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import threading
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -11,11 +12,14 @@ from rich.console import Console
 from streamer.cli.console import say
 from streamer.cli.file_options import file_settings
 from streamer.cli.progress import progress_view
+from streamer.errors import ConfigError
 from streamer.file import report as reports
 from streamer.file.job import anonymize_file
 
 DEGRADED = 3
 """Exit code: the copy is complete, but the input was damaged or the detector failed somewhere."""
+SHOWS = 4
+"""Exit code: the copy is complete, but a check found faces in it that show."""
 
 
 def run_file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
@@ -26,8 +30,15 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
     if options.report is not None:
         videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
         reports.check_report_target(Path(options.report), videos, options.overwrite)
+    if options.every is not None and not options.verify:
+        raise ConfigError(Path("--every"), "only has a meaning with --verify")
+    make = anonymize_file
+    if options.verify:
+        from streamer.verify.verified_copy import EVERY, anonymize_and_verify
+
+        make = partial(anonymize_and_verify, every=options.every or EVERY)
     with progress_view(console, options.progress or ("none" if options.quiet else None)) as view:
-        report = anonymize_file(
+        report = make(
             source,
             target,
             settings,
@@ -42,7 +53,39 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
         reports.write(report, Path(options.report), options.overwrite)
     if not options.quiet and options.progress != "json":  # a path could look like JSON
         say(console, summary(report), "green")
+        for line in notes(report):
+            say(console, line)
+    if report.verification is not None and report.verification.left:
+        say(console, f"warning: {still_shows(report)}", "yellow")
+        return SHOWS
     return DEGRADED if report.failed_samples or report.damaged else 0
+
+
+def notes(report: reports.Report) -> list[str]:
+    """What a person should know besides, one line each."""
+    lines = []
+    if (check := report.verification) is not None:
+        again = len(check.rounds) - 1
+        lines.append(
+            f"verified {_count(check.checked, 'frame')}: masked {_count(sum(r.faces for r in check.rounds), 'place')} "
+            f"more in {_count(again, 'round')}, {_count(len(check.left), 'place')} left, {check.seconds:.0f} s"
+        )
+    if report.doubtful:
+        worst = report.doubtful[0]
+        lines.append(
+            f"{_count(len(report.doubtful), 'doubtful moment')} to look at, the most doubtful at "
+            f"{worst.start:.2f} s ({', '.join(worst.why)}); --report lists them"
+        )
+    return lines
+
+
+def still_shows(report: reports.Report) -> str:
+    """Where faces still show after the last round, in one line."""
+    assert report.verification is not None
+    left = report.verification.left
+    times = ", ".join(f"{moment.start:.2f} s" for moment in left[:5])
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    return f"{_count(len(left), 'place')} still may show a face, at {times}{more}; --report lists all"
 
 
 def summary(report: reports.Report) -> str:

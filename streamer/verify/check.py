@@ -1,4 +1,4 @@
-"""Checks whether faces of an original still show in its masked copy. Looks at pixels only, so any tool's copy will do."""
+"""Checks whether faces of an original still show in its masked copy, by pixels alone: any tool's copy will do."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pathlib import Path
 
 from core.detect.detection import Detection
 from core.frame import Frame
+from core.geometry import Box
 from core.verify.chains import EAGER, STRICT, Chains, Sight
-from core.verify.detail import SHOWS, PicturePair
-from core.verify.pairing import shows_another
+from core.verify.detail import Grey, PicturePair
+from core.verify.pairing import Candidate, shows_another
 from core.verify.search import Search
 from core.verify.witnesses import Suspect, suspects
 from streamer.errors import InputError, InterruptedJobError
@@ -145,30 +146,33 @@ class _Judge:
             self.unpaired += 1
         else:
             self.others += shows_another(item.thumbnail, item.copies[-1].thumbnail)
-        width, height = item.frame.upright_size
         sights = []
         for suspect in there:
-            best: tuple[float, Frame] | None = None
-            for copy in item.copies:
-                fx, fy = (a / b for a, b in zip(copy.picture.upright_size, (width, height), strict=True))
-                pair = PicturePair(
-                    width,
-                    height,
-                    partial(grey_part, item.frame),
-                    lambda area, w, h, frame=copy.picture, fx=fx, fy=fy: grey_part(frame, area.scaled(fx, fy), w, h),
-                )
-                share = pair.visible_share(suspect.box)
-                if share is not None and (best is None or share > best[0]):
-                    best = share, copy.picture
-            if best is None:
+            judged = [(share, copy) for copy in item.copies if (share := _share(item, copy, suspect.box)) is not None]
+            if not judged:
                 continue
             self.judged += 1
-            sight = Sight(item.frame.index, item.frame.time, suspect, best[0])
+            share, copy = max(judged, key=lambda j: j[0])
+            sight = Sight(item.frame.index, item.frame.time, suspect, share)
             sights.append(sight)
-            if self._on_sight is not None and sight.share > SHOWS:
-                fx, fy = (a / b for a, b in zip(best[1].upright_size, (width, height), strict=True))
-                self._on_sight(sight, best[1], fx, fy)
+            if self._on_sight is not None and sight.shows:
+                self._on_sight(sight, copy.picture, *_factors(item.frame, copy.picture))
         self._chains.add(item.frame.time, sights)
+
+
+def _share(item: Checked, copy: Candidate[Frame], box: Box) -> float | None:
+    fx, fy = _factors(item.frame, copy.picture)
+
+    def masked(area: Box, width: int, height: int) -> Grey:
+        return grey_part(copy.picture, area.scaled(fx, fy), width, height)
+
+    return PicturePair(*item.frame.upright_size, partial(grey_part, item.frame), masked).visible_share(box)
+
+
+def _factors(original: Frame, copy: Frame) -> tuple[float, float]:
+    """From pixels of the original to those of the copy, x and y."""
+    (width, height), (wide, high) = original.upright_size, copy.upright_size
+    return wide / width, high / height
 
 
 def _check_comparable(original: Path, masked: Path, judge: _Judge) -> None:
@@ -178,7 +182,7 @@ def _check_comparable(original: Path, masked: Path, judge: _Judge) -> None:
     if judge.unpaired > max(1, UNPAIRED * judge.checked):
         raise InputError(
             masked,
-            f"cannot be compared with {original}: {judge.unpaired} of {judge.checked} checked moments are missing in it",
+            f"cannot be compared with {original}: it lacks {judge.unpaired} of {judge.checked} checked pictures",
         )
     if judge.others > OTHERS * max(1, paired):
         raise InputError(masked, f"cannot be compared with {original}: it shows other pictures")

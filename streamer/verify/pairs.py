@@ -1,4 +1,4 @@
-"""Reads an original and its masked copy in step: each checked picture with the ones of the copy that show its moment."""
+"""Reads an original and its masked copy in step: each checked picture with those of the copy for its moment."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Pairs:
         self._masked, self._every, self._interrupt = masked, every, interrupt
         self.frames = self.skipped = 0
         with ExitStack() as stack:
-            self._one = stack.enter_context(FileSource(original, threads=1, limit=limit, warnings=warnings))
-            self._two = stack.enter_context(FileSource(masked, threads=1, limit=limit, warnings=WarningLog()))
+            self._one = stack.enter_context(FileSource(original, limit=limit, warnings=warnings))
+            self._two = stack.enter_context(FileSource(masked, limit=limit, warnings=WarningLog()))
             self.original, self.copy = self._one.info, self._two.info
             _check_alike(self.original, self.copy)
             self._stack = stack.pop_all()
