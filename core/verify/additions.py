@@ -34,7 +34,7 @@ def added_regions(
 
     Tracks are numbered from `first_track`.
     """
-    reach = interval + BEYOND
+    reach = interval + BEYOND + 1e-6
     waiting = list(reversed(list(enumerate(linked(sights, interval), first_track))))
     active: list[tuple[int, list[Sight]]] = []
     for index, time in frames:

@@ -34,33 +34,31 @@ PATCH_SIDE = 96  # px: of a patch that shows a large face; finer detail is not n
 SMALLEST = 10  # px: a face smaller than this has no detail
 
 
-def patch_of(face: Box) -> tuple[Box, tuple[int, int], Box] | None:
+def patch_of(face: Box, width: int, height: int) -> tuple[Box, tuple[int, int], Box] | None:
     """The area around a face to compare, the width and height to compare it at, and the face within that patch.
 
-    Large faces are made smaller; none is enlarged. None if the face is too small to have detail.
+    `width` and `height` are those of the picture, which the area does not leave: its border would look like detail.
+    Large faces are made smaller; none is enlarged. None if too little of the face is there to have detail.
     """
-    if min(face.width, face.height) < SMALLEST:
+    area = face.grown(CONTEXT).clipped(width, height)
+    seen = face.clipped(width, height)
+    if min(seen.width, seen.height) < SMALLEST:
         return None
-    area = face.grown(CONTEXT)
-    scale = min(1.0, PATCH_SIDE / area.side)
+    scale = min(1.0, PATCH_SIDE / (CONTEXT * face.side))
     size = max(8, round(area.width * scale)), max(8, round(area.height * scale))
     inside = face.moved(-area.x0, -area.y0).scaled(size[0] / area.width, size[1] / area.height)
     return area, size, inside
 
 
-def visible_share(original: Grey, masked: Grey, face: Box, picture: Box | None = None) -> float | None:
+def visible_share(original: Grey, masked: Grey, face: Box) -> float | None:
     """Share (0 to 1) of the face's detail in `original` that `masked` still shows; None if there is no detail.
 
-    Both are grey patches of the same shape; `face` is in their pixels, and so is `picture`, the part of the patch that
-    lies in the picture, if it is not all of it. Of several bands, the one that shows most counts. Raises ValueError if
-    the shapes differ.
+    Both are grey patches of the same shape; `face` is in their pixels and may reach beyond them. Of several bands, the
+    one that shows most counts. Raises ValueError if the shapes differ.
     """
     if original.shape != masked.shape:
         raise ValueError(f"patches of different shapes: {original.shape} and {masked.shape}")
     inside = _ellipse(original.shape, face)
-    if picture is not None:
-        columns, rows = _centres(original.shape)
-        inside &= (columns >= picture.x0) & (columns <= picture.x1) & (rows >= picture.y0) & (rows <= picture.y1)
     before, after = original.astype(np.float32), masked.astype(np.float32)
     shares = [_share_in_band(before, after, inside, low * face.side, high * face.side) for low, high in BANDS]
     return max((share for share in shares if share is not None), default=None)
@@ -115,10 +113,8 @@ class PicturePair:
 
         `face` is in pixels of the original.
         """
-        found = patch_of(face)
+        found = patch_of(face, self.width, self.height)
         if found is None:
             return None
-        area, (width, height), inside = found
-        fx, fy = width / area.width, height / area.height
-        picture = Box(0, 0, self.width, self.height).moved(-area.x0, -area.y0).scaled(fx, fy)
-        return visible_share(self.original(area, width, height), self.masked(area, width, height), inside, picture)
+        area, size, inside = found
+        return visible_share(self.original(area, *size), self.masked(area, *size), inside)
