@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from streamer.file.report import Report
     from streamer.settings.file import Settings
     from streamer.settings.loading import load
+    from streamer.verify.job import verify_file
+    from streamer.verify.verified_copy import anonymize_and_verify
+    from streamer.verify.verify_report import VerifyReport
 
 __all__ = [
     "ConfigError",
@@ -20,8 +23,11 @@ __all__ = [
     "Progress",
     "Report",
     "Settings",
+    "VerifyReport",
+    "anonymize_and_verify",
     "anonymize_file",
     "load",
+    "verify_file",
 ]
 
 _HOMES = {
@@ -32,8 +38,11 @@ _HOMES = {
     "Progress": "file.job",
     "Report": "file.report",
     "Settings": "settings.file",
+    "VerifyReport": "verify.verify_report",
+    "anonymize_and_verify": "verify.verified_copy",
     "anonymize_file": "file.job",
     "load": "settings.loading",
+    "verify_file": "verify.job",
 }
 
 

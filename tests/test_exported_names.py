@@ -37,8 +37,11 @@ PUBLIC = {
         "Progress",
         "Report",
         "Settings",
+        "VerifyReport",
+        "anonymize_and_verify",
         "anonymize_file",
         "load",
+        "verify_file",
     ],
 }
 REFERENCE = (Path(__file__).parent.parent / "docs" / "api.md").read_text("utf-8")

@@ -108,7 +108,8 @@ def bgr_part(frame: Frame, area: Box, width: int, height: int) -> planes.BgrImag
 
 
 def _thumbnail(frame: Frame) -> Thumbnail:
-    return frame.orientation.upright(luma_thumbnail(frame.video))
+    size = (36, 64) if frame.orientation.turn in (90, 270) else (64, 36)  # the same for all once it is upright
+    return frame.orientation.upright(luma_thumbnail(frame.video, *size))
 
 
 def _check_alike(original: SourceInfo, copy: SourceInfo) -> None:

@@ -66,7 +66,7 @@ def test_findings_are_linked_across_checks() -> None:
 
 
 def test_regions_between_checks_and_a_little_beyond() -> None:
-    a, b = sight(20, 1.8), sight(25, 1.2, box=BOX.moved(50, 0))
+    a, b = sight(20, 1.8), sight(25, 1.2, box=BOX.moved(30, 0))
     frames = [(i, i / RATE) for i in range(50)]
     regions = list(added_regions(frames, [a, b], 0.2, margin=1.3, first_track=7))
     covered = [i for i, r in enumerate(regions) if r]
@@ -76,7 +76,7 @@ def test_regions_between_checks_and_a_little_beyond() -> None:
     assert regions[20][0].score == a.suspect.score
     between = regions[22][0]
     assert between.origin is Origin.INTERPOLATED and between.score == b.suspect.score
-    assert between.box.center[0] == pytest.approx(BOX.center[0] + 20)
+    assert between.box.center[0] == pytest.approx(BOX.center[0] + 12)
     assert between.box.width > 1.3 * BOX.width
     assert regions[12][0].origin is Origin.BACK_FILLED and regions[33][0].origin is Origin.CARRIED
     assert regions[33][0].box.center == b.box.center and regions[33][0].box.width > regions[26][0].box.width
