@@ -53,30 +53,21 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
         reports.write(report, Path(options.report), options.overwrite)
     if not options.quiet and options.progress != "json":  # a path could look like JSON
         say(console, summary(report), "green")
-        for line in notes(report):
-            say(console, line)
+        if report.verification is not None:
+            say(console, verified(report.verification))
     if report.verification is not None and report.verification.left:
         say(console, f"warning: {still_shows(report)}", "yellow")
         return SHOWS
     return DEGRADED if report.failed_samples or report.damaged else 0
 
 
-def notes(report: reports.Report) -> list[str]:
-    """What a person should know besides, one line each."""
-    lines = []
-    if (check := report.verification) is not None:
-        again = len(check.rounds) - 1
-        lines.append(
-            f"verified {_count(check.checked, 'frame')}: masked {_count(sum(r.faces for r in check.rounds), 'place')} "
-            f"more in {_count(again, 'round')}, {_count(len(check.left), 'place')} left, {check.seconds:.0f} s"
-        )
-    if report.doubtful:
-        worst = report.doubtful[0]
-        lines.append(
-            f"{_count(len(report.doubtful), 'doubtful moment')} to look at, the most doubtful at "
-            f"{worst.start:.2f} s ({', '.join(worst.why)}); --report lists them"
-        )
-    return lines
+def verified(check: reports.Verification) -> str:
+    """What the check found and masked, in one line."""
+    places = sum(r.faces for r in check.rounds)
+    return (
+        f"verified {_count(check.checked, 'frame')}: masked {_count(places, 'place')} more in "
+        f"{_count(len(check.rounds) - 1, 'round')}, {_count(len(check.left), 'place')} left, {check.seconds:.0f} s"
+    )
 
 
 def still_shows(report: reports.Report) -> str:
@@ -99,8 +90,15 @@ def summary(report: reports.Report) -> str:
     )
     return (
         f"{report.output.path}: {report.frames} frames, {_count(report.faces, 'face')} followed, {covered}, "
-        f"{report.frames / max(report.elapsed, 1e-9):.1f} fps"
+        f"{report.frames / max(report.elapsed, 1e-9):.1f} fps{_doubts(report)}"
     )
+
+
+def _doubts(report: reports.Report) -> str:
+    if not report.doubtful:
+        return ""
+    worst = report.doubtful[0]
+    return f"; {_count(len(report.doubtful), 'doubtful moment')} to look at, first {worst.start:.2f} s (--report)"
 
 
 def _count(number: int, noun: str) -> str:

@@ -44,7 +44,8 @@ def test_none_where_none_is_near() -> None:
 
 def test_brightness_is_no_difference() -> None:
     dark = (PICTURES[0] // 2).astype(np.uint8)
-    assert difference(dark, dark + 40) == 0 < difference(dark, (PICTURES[1] // 2).astype(np.uint8))
+    bright = (dark + 40).astype(np.uint8)
+    assert difference(dark, bright) == 0 < difference(dark, (PICTURES[1] // 2).astype(np.uint8))
 
 
 def test_another_picture_is_told_from_a_masked_one() -> None:

@@ -18,6 +18,7 @@ from streamer.cli.main import main
 from streamer.errors import InterruptedJobError
 from streamer.file.mask_writer import MaskWriter
 from streamer.verify import verified_copy
+from streamer.verify.work_folder import WorkFolder
 from tests.rigs.containers import needs_ffmpeg, plain
 from tests.rigs.faces import read_grey, shot, write
 from tests.rigs.leaks import leaks
@@ -179,9 +180,9 @@ def test_leftovers_of_a_killed_run_are_removed_and_those_of_a_running_one_are_no
     for folder in (dead, other):
         folder.mkdir()
         (folder / "copy.mp4").write_text("half", "utf-8")
-    with verified_copy.WorkFolder(out) as running:
+    with WorkFolder(out) as running:
         assert not dead.exists()
-        with verified_copy.WorkFolder(out) as second:
+        with WorkFolder(out) as second:
             assert running.path.exists() and second.path.exists() and second.path != running.path
         assert running.path.stat().st_mode & 0o077 == 0, "nobody else looks at what is not verified"
     assert names(clip.parent) == [".other.mp4.0123abcd.work", "in.mp4"]
