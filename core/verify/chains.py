@@ -32,8 +32,8 @@ class Rule:
     around: float
 
 
-STRICT = Rule(enough=1.7, lasting=math.inf, around=0.2)
-"""For a report: two sure detectors, or nearly so. A well-masked file should give few false alarms."""
+STRICT = Rule(enough=2.0, lasting=math.inf, around=0.0)
+"""For a report: two sure detectors, or one that could not be surer. A well-masked file should give few false alarms."""
 EAGER = Rule(enough=1.0, lasting=0.8, around=0.3)
 """For masking: one more mask costs little, a missed face much. Finds everything that `STRICT` finds."""
 
