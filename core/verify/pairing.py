@@ -12,7 +12,8 @@ from core.detect.cuts import Thumbnail
 
 P = TypeVar("P")
 
-WINDOW = 0.3  # s: how far time stamps of the same picture may differ
+WINDOW = 0.3
+"""Seconds: how far time stamps of the same picture may differ in another tool's copy."""
 MOST = 24  # pictures to choose from
 BETTER = 0.8  # another picture must be so much more alike than the nearest in time
 PLAIN = 6.0  # grey levels, standard deviation: a picture with less shows nothing that could be compared
@@ -31,12 +32,14 @@ class Candidate(Generic[P]):
 class Pairing(Generic[P]):
     """Holds the copy's pictures around the moment that is asked about. Both sides come in order of time."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: float = WINDOW) -> None:
+        """`window` is how far time stamps of the same picture may differ, in seconds."""
+        self._window = window
         self._held: deque[Candidate[P]] = deque()
 
     def wants(self, time: float) -> bool:
         """Whether more pictures of the copy are needed before `matches(time)` can answer."""
-        return not self._held or self._held[-1].time <= time + WINDOW
+        return not self._held or self._held[-1].time <= time + self._window
 
     def add(self, candidate: Candidate[P]) -> None:
         """The next picture of the copy."""
@@ -44,9 +47,9 @@ class Pairing(Generic[P]):
 
     def matches(self, time: float, thumbnail: Thumbnail) -> list[Candidate[P]]:
         """The picture nearest in time, and the one that looks most like it if that is another; none if none is near."""
-        while self._held and self._held[0].time < time - WINDOW:
+        while self._held and self._held[0].time < time - self._window:
             self._held.popleft()
-        near = sorted((c for c in self._held if c.time <= time + WINDOW), key=lambda c: abs(c.time - time))[:MOST]
+        near = sorted((c for c in self._held if c.time <= time + self._window), key=lambda c: abs(c.time - time))[:MOST]
         if not near:
             return []
         differences = [difference(c.thumbnail, thumbnail) for c in near]

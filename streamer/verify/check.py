@@ -68,13 +68,15 @@ def check(
     limit: PictureLimit = DEFAULT_LIMIT,
     warnings: WarningLog | None = None,
     searched: Searched | None = None,
+    ours: bool = False,
     on_frame: Callable[[int, float], None] | None = None,
     on_sight: OnSight | None = None,
     interrupt: threading.Event | None = None,
 ) -> Outcome:
     """Search every n-th picture of `original` for faces, and judge how much of each `masked` shows.
 
-    `searched` keeps what the detectors found for the next call with the same original and `every`. `on_frame` is called
+    `searched` keeps what the detectors found for the next call with the same original and `every`. `ours`: the copy was
+    just made from the original, so whether they can be compared is no question. `on_frame` is called
     with the number of checked frames and the time of the last one. Raises InputError if the files cannot be read or
     compared, and InterruptedJobError once `interrupt` is set.
     """
@@ -83,7 +85,9 @@ def check(
     judge = _Judge(chains, on_sight)
     workers = 1 if searched.complete else max(1, min(MOST_THREADS, len(os.sched_getaffinity(0))))
     with ExitStack() as stack:
-        pairs = stack.enter_context(Pairs(original, masked, every, limit, warnings or WarningLog(), interrupt))
+        pairs = stack.enter_context(
+            Pairs(original, masked, every, limit, warnings or WarningLog(), interrupt, ours=ours)
+        )
         finder = _Finder(searched, stack.enter_context(ThreadPoolExecutor(workers, "veilcast-verify")))
         waiting: deque[tuple[Checked, Future[list[Suspect]]]] = deque()
         try:
@@ -103,7 +107,8 @@ def check(
             raise
         frames, skipped, rate = pairs.frames, pairs.skipped, float(pairs.original.rate)
     searched.complete = True
-    _check_comparable(original, masked, judge)
+    if not ours:
+        _check_comparable(original, masked, judge)
     findings, likely = chains.finish()
     interval = every / max(rate, 1e-3)
     return Outcome(findings, likely, frames, judge.checked, judge.judged, judge.unpaired, skipped, interval)

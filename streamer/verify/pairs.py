@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,7 @@ from core.geometry import Box
 from core.pictures import planes
 from core.pictures.planes import luma_thumbnail
 from core.verify.detail import Grey
-from core.verify.pairing import Candidate, Pairing
+from core.verify.pairing import WINDOW, Candidate, Pairing
 from streamer.errors import InputError, InterruptedJobError
 from streamer.file.source import FileSource, SourceInfo
 from streamer.media.picture_limit import PictureLimit
@@ -26,6 +26,7 @@ from streamer.warning_log import WarningLog
 STRETCH = 0.03  # the sides of both may differ by this much in proportion
 SHORTER = 0.1  # share of the length by which both may differ
 SECONDS = 1.0
+OUR_WINDOW = 0.02  # s: time stamps of our own copies are rounded at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,8 @@ class Pairs:
     """Both files, open for one pass; a context manager. Iterate to get the checked pictures in order.
 
     `every`: check one of so many pictures. `skipped`: pictures of the original that could not be decoded whole.
-    Raises InputError, also if the two cannot be compared.
+    `ours`: the copy was just made from the original, so that it is known to have the same pictures, even if a damaged
+    header or a container without rotation says otherwise. Raises InputError, also if the two cannot be compared.
     """
 
     def __init__(
@@ -53,14 +55,17 @@ class Pairs:
         limit: PictureLimit,
         warnings: WarningLog,
         interrupt: threading.Event | None = None,
+        *,
+        ours: bool = False,
     ) -> None:
-        self._masked, self._every, self._interrupt = masked, every, interrupt
+        self._every, self._interrupt, self._ours = every, interrupt, ours
         self.frames = self.skipped = 0
         with ExitStack() as stack:
             self._one = stack.enter_context(FileSource(original, limit=limit, warnings=warnings))
             self._two = stack.enter_context(FileSource(masked, limit=limit, warnings=WarningLog()))
             self.original, self.copy = self._one.info, self._two.info
-            _check_alike(self.original, self.copy)
+            if not ours:
+                _check_alike(self.original, self.copy)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Pairs:
@@ -70,8 +75,8 @@ class Pairs:
         self._stack.close()
 
     def __iter__(self) -> Iterator[Checked]:
-        pairing: Pairing[Frame] = Pairing()
-        copies = (item for item in self._two if isinstance(item, Frame))
+        pairing: Pairing[Frame] = Pairing(OUR_WINDOW if self._ours else WINDOW)
+        copies = (self._oriented(item) for item in self._two if isinstance(item, Frame))
         begun: float | None = None
         copy_begun: float | None = None
         for frame in self._one:
@@ -92,6 +97,9 @@ class Pairs:
                 pairing.add(Candidate(copy.time - copy_begun, _thumbnail(copy), copy))
             thumbnail = _thumbnail(frame)
             yield Checked(frame, time, thumbnail, pairing.matches(time, thumbnail))
+
+    def _oriented(self, copy: Frame) -> Frame:
+        return replace(copy, orientation=self.original.orientation) if self._ours else copy
 
 
 def grey_part(frame: Frame, area: Box, width: int, height: int) -> Grey:

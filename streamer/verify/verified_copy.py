@@ -171,6 +171,7 @@ class _Job:
             self._every,
             limit=limit,
             searched=self._searched,
+            ours=True,
             on_frame=show,
             interrupt=self._interrupt,
         )

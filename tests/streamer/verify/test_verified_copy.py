@@ -10,16 +10,19 @@ from typing import Any
 
 import av
 import jsonschema
+import numpy as np
 import pytest
 
 from core.config import DetectConfig, SecondConfig, TrackConfig
+from core.pictures.orientation import Orientation
 from streamer import InputError, OutputError, Progress, Settings, anonymize_and_verify, anonymize_file, verify_file
 from streamer.cli.main import main
 from streamer.errors import InterruptedJobError
 from streamer.file.mask_writer import MaskWriter
+from streamer.media.display_matrix import matrix_of
 from streamer.verify import verified_copy
 from streamer.verify.work_folder import WorkFolder
-from tests.rigs.containers import needs_ffmpeg, plain
+from tests.rigs.containers import damaged, needs_ffmpeg, plain
 from tests.rigs.faces import read_grey, shot, write
 from tests.rigs.leaks import leaks
 
@@ -88,6 +91,21 @@ def test_a_file_that_is_masked_well_is_painted_once_as_without(clip: Path) -> No
     report = anonymize_and_verify(clip, clip.with_name("out.mp4"), masks=verified)
     assert report.verification is not None and len(report.verification.rounds) == 1
     assert verified.read_bytes() == plainly.read_bytes()
+
+
+def test_a_container_without_rotation_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    turned = [np.ascontiguousarray(np.rot90(picture)) for picture, _ in MOVING]
+    clip = write(tmp_path / "in.mp4", turned, matrix_of(Orientation(90)))
+    report = anonymize_and_verify(clip, tmp_path / "out.ts", BLIND, every=4)
+    assert report.verification is not None
+    assert report.verification.rounds[0].faces == 1 and report.verification.left == []
+
+
+@needs_ffmpeg
+def test_a_damaged_input_is_verified_as_far_as_it_goes(tmp_path: Path, capsys: Capture) -> None:
+    bad = damaged(tmp_path / "bad.mp4", plain(tmp_path / "whole.mp4"))
+    assert main(["file", str(bad), "--verify", "--every", "4"]) == 3
+    assert (tmp_path / "bad.masked.mp4").exists() and "verified " in capsys.readouterr().err
 
 
 @needs_ffmpeg
