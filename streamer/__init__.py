@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from streamer.pictures.job import anonymize_picture_file
     from streamer.settings.file import Settings
     from streamer.settings.loading import load
+    from streamer.verify.job import verify_file
+    from streamer.verify.verified_copy import anonymize_and_verify
+    from streamer.verify.verify_report import VerifyReport
 
 __all__ = [
     "ConfigError",
@@ -21,9 +24,12 @@ __all__ = [
     "Progress",
     "Report",
     "Settings",
+    "VerifyReport",
+    "anonymize_and_verify",
     "anonymize_file",
     "anonymize_picture_file",
     "load",
+    "verify_file",
 ]
 
 _HOMES = {
@@ -34,9 +40,12 @@ _HOMES = {
     "Progress": "file.job",
     "Report": "file.report",
     "Settings": "settings.file",
+    "VerifyReport": "verify.verify_report",
+    "anonymize_and_verify": "verify.verified_copy",
     "anonymize_file": "file.job",
     "anonymize_picture_file": "pictures.job",
     "load": "settings.loading",
+    "verify_file": "verify.job",
 }
 
 

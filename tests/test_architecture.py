@@ -51,6 +51,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "core.detect",
         "core.track",
         "core.paint",
+        "core.verify",
         "core.engine",
         "core.anonymizer core.live_anonymizer core.replay core.still",
         "core.arrays",
@@ -65,6 +66,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.file streamer.live",
         "streamer.pictures",  # reports on its copies as a file job does
         "streamer.batch",  # many inputs, videos and pictures alike
+        "streamer.verify",
         "streamer.cli",
         "streamer",
     ),

@@ -37,9 +37,12 @@ PUBLIC = {
         "Progress",
         "Report",
         "Settings",
+        "VerifyReport",
+        "anonymize_and_verify",
         "anonymize_file",
         "anonymize_picture_file",
         "load",
+        "verify_file",
     ],
 }
 REFERENCE = (Path(__file__).parent.parent / "docs" / "api.md").read_text("utf-8")

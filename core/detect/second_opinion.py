@@ -1,7 +1,7 @@
-"""A second detector of another family speaks for or against the finds of the first, and searches by itself now and then.
+"""A second detector of another family, which speaks for or against the finds of the first, and also searches by itself.
 
-The two err in different places. What both find, even weakly, is likely a face; what one finds and the other does not see
-at all is likely none.
+The two err in different places. What both find, even weakly, is likely a face; what one finds and the other does not
+see at all is likely none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Answer:
 
 
 class SecondOpinion:
-    """The second detector of one stream; times in seconds on the engine's clock. Its detector's errors are passed on."""
+    """The second detector of one stream; times in seconds on the engine's clock. Passes its detector's errors on."""
 
     def __init__(self, detector: Detector, config: SecondConfig) -> None:
         """`detector` must report scores from `LOWEST_SCORE` on."""
@@ -103,7 +103,7 @@ class SecondOpinion:
 
 
 def _urgency(find: Detection) -> tuple[bool, float]:
-    """Sorts finds: first those that would be painted without an answer, the largest first, then the best of the rest."""
+    """Sorts finds: first those that are painted without an answer, the largest first, then the best of the rest."""
     counts = find.score >= COUNTS
     return not counts, -find.box.side if counts else -find.score
 

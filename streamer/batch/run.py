@@ -15,7 +15,10 @@ UNEXPECTED = 1
 DEGRADED = 3
 """Exit code: the copy is complete, but the input was damaged or the detector failed somewhere."""
 
-_SEVERITY = (0, DEGRADED, 2, 1, INTERRUPTED)
+SHOWS = 4
+"""Exit code: the check of the copy found places that may still show a face."""
+
+_SEVERITY = (0, DEGRADED, SHOWS, 2, 1, INTERRUPTED)
 """Exit codes from harmless to bad: a copy that is masked too much is better than none."""
 
 
@@ -24,6 +27,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     DEGRADED = "damaged"
+    SHOWS = "shows"
     FAILED = "failed"
     INTERRUPTED = "not done"
 
@@ -70,6 +74,8 @@ def run_all(
 
 
 def _finished(copy: PlannedCopy, report: Report) -> Result:
+    if report.verification is not None and report.verification.left:
+        return Result(copy, Outcome.SHOWS, SHOWS, report)
     if is_degraded(report):
         return Result(copy, Outcome.DEGRADED, DEGRADED, report)
     return Result(copy, Outcome.DONE, 0, report)

@@ -10,7 +10,12 @@ from streamer.batch.plan import Skipped
 from streamer.batch.run import Outcome, Result
 from streamer.file.report import Report
 
-_STYLES: Final = {Outcome.DONE: "green", Outcome.DEGRADED: "yellow", Outcome.FAILED: "bold red"}
+_STYLES: Final = {
+    Outcome.DONE: "green",
+    Outcome.DEGRADED: "yellow",
+    Outcome.SHOWS: "yellow",
+    Outcome.FAILED: "bold red",
+}
 _WIDTH: Final = 8
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -26,6 +28,8 @@ from streamer.settings.file import Settings
 
 DEGRADED = 3
 """Exit code: the copy is complete, but the input was damaged or the detector failed somewhere."""
+SHOWS = 4
+"""Exit code: the copy is complete, but a check found faces in it that show."""
 
 
 def run_file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
@@ -38,6 +42,8 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
     if options.report is not None:
         videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
         reports.check_report_target(Path(options.report), videos, options.overwrite)
+    if options.every is not None and not options.verify:
+        raise ConfigError(Path("--every"), "only has a meaning with --verify")
     if picture_kind(source) is not None:
         report = _mask_picture(source, target, settings, options, console, interrupt)
     else:
@@ -46,7 +52,21 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
         reports.write(report, Path(options.report), options.overwrite)
     if not options.quiet and options.progress != "json":  # a path could look like JSON
         say(console, summary(report), "green")
+        if report.verification is not None:
+            say(console, verified(report.verification))
+    if report.verification is not None and report.verification.left:
+        say(console, f"warning: {still_shows(report)}", "yellow")
+        return SHOWS
     return DEGRADED if is_degraded(report) else 0
+
+
+def _video_job(options: argparse.Namespace) -> Callable[..., reports.Report]:
+    """What masks a video: with a check of the copy if that was asked for."""
+    if not options.verify:
+        return anonymize_file
+    from streamer.verify.verified_copy import EVERY, anonymize_and_verify
+
+    return partial(anonymize_and_verify, every=options.every or EVERY)
 
 
 def _mask_video(
@@ -58,7 +78,7 @@ def _mask_video(
     interrupt: threading.Event,
 ) -> reports.Report:
     with progress_view(console, _form(options)) as view:
-        return anonymize_file(
+        return _video_job(options)(
             source,
             target,
             settings,
@@ -102,6 +122,7 @@ def _run_many(
     assert inputs.directory is not None
     limit = PictureLimit(*settings.file.max_size)
     plan = make_plan(inputs.sources, inputs.directory, inputs.recursive, limit)
+    video_job = _video_job(options)
     engine = StillAnonymizer(settings)  # loads its weights with the first picture
 
     def mask(copy: PlannedCopy) -> reports.Report:
@@ -119,7 +140,7 @@ def _run_many(
                 engine=engine,
             )
         with progress_view(console, _form(options)) as view:
-            return anonymize_file(
+            return video_job(
                 copy.source,
                 copy.target,
                 settings,
@@ -151,6 +172,24 @@ def _form(options: argparse.Namespace) -> str | None:
     return options.progress or ("none" if options.quiet else None)
 
 
+def verified(check: reports.Verification) -> str:
+    """What the check found and masked, in one line."""
+    places = sum(r.faces for r in check.rounds)
+    return (
+        f"verified {_count(check.checked, 'frame')}: masked {_count(places, 'place')} more in "
+        f"{_count(len(check.rounds) - 1, 'round')}, {_count(len(check.left), 'place')} left, {check.seconds:.0f} s"
+    )
+
+
+def still_shows(report: reports.Report) -> str:
+    """Where faces still show after the last round, in one line."""
+    assert report.verification is not None
+    left = report.verification.left
+    times = ", ".join(f"{moment.start:.2f} s" for moment in left[:5])
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    return f"{_count(len(left), 'place')} still may show a face, at {times}{more}; --report lists all"
+
+
 def summary(report: reports.Report) -> str:
     """What was done, in one line."""
     seconds = report.seconds
@@ -165,8 +204,15 @@ def summary(report: reports.Report) -> str:
     )
     return (
         f"{report.output.path}: {report.frames} frames, {_count(report.faces, 'face')} followed, {covers}, "
-        f"{report.frames / max(report.elapsed, 1e-9):.1f} fps"
+        f"{report.frames / max(report.elapsed, 1e-9):.1f} fps{_doubts(report)}"
     )
+
+
+def _doubts(report: reports.Report) -> str:
+    if not report.doubtful:
+        return ""
+    worst = report.doubtful[0]
+    return f"; {_count(len(report.doubtful), 'doubtful moment')} to look at, first {worst.start:.2f} s (--report)"
 
 
 def _count(number: int, noun: str) -> str:

@@ -91,6 +91,14 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
         "--from-masks", metavar="FILE", help="paint what a .jsonl of --masks says, edited or not, without a detector"
     )
     file.add_argument(
+        "--verify",
+        action="store_true",
+        help="check the copy with all detectors before it appears, and mask what still shows; several times slower",
+    )
+    file.add_argument(
+        "--every", type=every_nth, metavar="N", help="with --verify: check one of N frames (default: 1, every frame)"
+    )
+    file.add_argument(
         "--progress", choices=PROGRESS, help="how progress is shown on stderr (default: bar on a terminal, else plain)"
     )
     file.add_argument(
@@ -127,6 +135,13 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     if options.progress == "json":
         raise ConfigError(Path("--progress json"), "is about one input and cannot be used with --output-dir")
     return Inputs(given, None, Path(options.output_dir), options.recursive)
+
+
+def every_nth(text: str) -> int:
+    """Reads how many frames lie between two checked ones."""
+    if not re.fullmatch("[0-9]{1,6}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
 
 
 def file_settings(options: argparse.Namespace) -> Settings:

@@ -1,4 +1,4 @@
-"""The command line: `veilcast file | live | config | demo | doctor`."""
+"""The command line: `veilcast file | live | verify | config | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from streamer.cli.console import DEBUG, MessageConsole, say, unexpected
 from streamer.cli.file_options import add_file_parser
 from streamer.cli.live_options import add_live_parser
 from streamer.cli.suggest import correction
+from streamer.cli.verify_options import add_verify_parser
 from streamer.errors import ConfigError, InterruptedJobError, JobError, printable
 from streamer.redact import redacted
 from streamer.runtime.signals import interrupts
@@ -28,7 +29,7 @@ UNEXPECTED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 output trouble, 2 bad input, 3 damage, 130 Ctrl-C."""
+    """Run one command; returns the exit code: 0 done, 1 output, 2 input, 3 damage, 4 a face shows, 130 Ctrl-C."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
     console = MessageConsole()
     try:
@@ -64,6 +65,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             from streamer.cli.file import run_file
 
             return run_file(options, console, interrupt)
+        if options.command == "verify":
+            from streamer.cli.verify import run_verify
+
+            return run_verify(options, console, interrupt)
         if options.command == "live":
             return _live(options, interrupt)
         if options.command == "config":
@@ -103,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_file_parser(commands)
     add_live_parser(commands)
+    add_verify_parser(commands)
     add_config_parser(commands)
     about_demo = "mask a moving picture of a face that comes with the program"
     demo = commands.add_parser("demo", help=about_demo, description=about_demo)

@@ -11,6 +11,7 @@ from pathlib import Path
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "file": (),
     "live": (),
+    "verify": (),
     "config": ("show", "check", "schema"),
     "demo": (),
     "doctor": (),

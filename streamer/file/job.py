@@ -17,13 +17,14 @@ from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.replay import Replay
+from core.verify.doubts import DoubtLog
 from streamer.errors import InterruptedJobError
 from streamer.file.mask_reader import MaskRecord
 from streamer.file.mask_record import RecordedInput, RecordHeader
 from streamer.file.mask_writer import MaskWriter, check_masks_target
 from streamer.file.masked_file import MaskedFile, check_target, default_output
 from streamer.file.reader_thread import ReaderThread
-from streamer.file.report import Coverage, FileDigest, Report, WeightsUsed, digest, versions
+from streamer.file.report import Coverage, DoubtfulMoment, FileDigest, Report, WeightsUsed, digest, versions
 from streamer.file.source import FileSource, SourceInfo
 from streamer.media.picture_limit import PictureLimit
 from streamer.runtime.opencv_threads import one_opencv_thread
@@ -109,6 +110,7 @@ def anonymize_file(
             if log is not None:
                 log.complete()  # a full disk fails here, before the copy gets its name
             stats, seconds = engine.stats, write.seconds
+            doubtful = _doubtful(write.doubts)
         if log is not None:
             log.publish()
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
@@ -135,8 +137,23 @@ def anonymize_file(
         audio=settings.file.audio if info.audio_tracks else "none",
         stripped=list(info.stripped),
         warnings=warnings.lines,
+        doubtful=doubtful,
         elapsed=round(time.monotonic() - begun, 3),
     )
+
+
+def _doubtful(log: DoubtLog) -> list[DoubtfulMoment]:
+    return [
+        DoubtfulMoment(
+            start=round(d.start, 6),
+            end=round(d.end, 6),
+            box=(d.box.x0, d.box.y0, d.box.x1, d.box.y1),
+            track=d.track,
+            why=list(d.why),
+            doubt=d.doubt,
+        )
+        for d in log.finish()
+    ]
 
 
 def weights_used(settings: Settings) -> WeightsUsed:
@@ -181,6 +198,7 @@ class _Write:
         interrupt: threading.Event | None,
     ) -> None:
         self.frames = 0
+        self.doubts = DoubtLog()
         self.seconds = dict.fromkeys(Cover, 0.0)
         self._info, self._engine, self._writer, self._log = info, engine, writer, log
         self._begun, self._on_progress, self._interrupt = begun, on_progress, interrupt
@@ -191,6 +209,7 @@ class _Write:
         self._writer.write_frame(masked)
         if self._log is not None:
             self._log.write(masked)
+        self.doubts.add(masked.time, masked.regions, masked.upright_size)
         self.frames += 1
         video, info = masked.video, self._info
         self.seconds[masked.cover] += float(video.duration * (video.time_base or 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -90,6 +91,11 @@ class MaskRecord:
             raise self._wrong(f"frame {frame.index} of the video has pts {frame.video.pts}, not {found.pts}")
         self._advance()
         return found.verdict()
+
+    def decisions(self) -> Iterator[RecordedFrame]:
+        """All decisions in order, without a video; instead of `verdict`."""
+        while (decision := self._read(RecordedFrame)) is not None:
+            yield decision
 
     def finish(self, frames: int) -> None:
         """Raises InputError if the record has frames beyond the end of the video, which has `frames` frames."""

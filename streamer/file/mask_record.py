@@ -110,18 +110,19 @@ def recorded(masked: MaskedFrame) -> RecordedFrame:
     )
 
 
-def mot_rows(masked: MaskedFrame) -> list[str]:
+def mot_rows(frame: RecordedFrame, size: tuple[int, int]) -> list[str]:
     """Rows in MOTChallenge format: frame and id from 1, left, top, width, height, score, and three times -1.
 
-    A blanket frame is one row with id -1 and the size of the picture. No row would mean that nothing was hidden.
+    A blanket frame is one row with id -1 and the `size` of the upright picture. No row would mean that nothing was
+    hidden.
     """
-    if masked.cover is Cover.BLANKET:
-        width, height = masked.upright_size
-        return [f"{masked.index + 1},-1,0,0,{width},{height},1,-1,-1,-1"]
+    if frame.cover is Cover.BLANKET:
+        return [f"{frame.frame + 1},-1,0,0,{size[0]},{size[1]},1,-1,-1,-1"]
+    boxes = ((region, Box(*region.box)) for region in frame.regions)
     return [
-        f"{masked.index + 1},{r.track + 1 if r.track >= 0 else -1},{r.box.x0:.2f},{r.box.y0:.2f},"
-        f"{r.box.width:.2f},{r.box.height:.2f},{1.0 if r.score is None else r.score:.4f},-1,-1,-1"
-        for r in masked.regions
+        f"{frame.frame + 1},{r.track + 1 if r.track >= 0 else -1},{box.x0:.2f},{box.y0:.2f},"
+        f"{box.width:.2f},{box.height:.2f},{1.0 if r.score is None else r.score:.4f},-1,-1,-1"
+        for r, box in boxes
     ]
 
 

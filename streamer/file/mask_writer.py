@@ -10,7 +10,7 @@ from types import TracebackType
 from core.masked_frame import MaskedFrame
 from streamer.atomic_file import Partial
 from streamer.errors import OutputError
-from streamer.file.mask_record import RecordHeader, mot_rows, recorded
+from streamer.file.mask_record import RecordedFrame, RecordHeader, mot_rows, recorded
 
 SUFFIXES = {".jsonl", ".ndjson", ".csv"}
 
@@ -69,11 +69,15 @@ class MaskWriter:
 
     def write(self, masked: MaskedFrame) -> None:
         """Add the decision on a frame; call in frame order."""
+        self.write_decision(recorded(masked), masked.upright_size)
+
+    def write_decision(self, frame: RecordedFrame, size: tuple[int, int]) -> None:
+        """Add a decision; `size` is that of the upright picture. Call in frame order."""
         if self._rows:
-            for row in mot_rows(masked):
+            for row in mot_rows(frame, size):
                 self._write(row)
         else:
-            self._write(recorded(masked).model_dump_json())
+            self._write(frame.model_dump_json())
 
     def complete(self) -> None:
         """No more frames: write everything to disk, still under the hidden name."""

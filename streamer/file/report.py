@@ -49,6 +49,66 @@ class Coverage(_Part):
     blanket: float = Field(ge=0)
 
 
+BoxNumbers = tuple[float, float, float, float]
+
+
+class DoubtfulMoment(_Part):
+    """A mask that a person should look at: it may be no face, or a face may show before or after it."""
+
+    start: float
+    end: float
+    """Seconds on the input's clock."""
+    box: BoxNumbers
+    """x0, y0, x1, y1 in pixels of the upright picture: the area that is painted, where the doubt arose."""
+    track: int
+    why: list[Literal["weak", "lone", "ended"]]
+    """weak: low scores only; lone: found once; ended: lost in the middle of the picture."""
+    doubt: float = Field(ge=0, le=1)
+
+
+class AddedMoment(_Part):
+    """A face that the check found in the copy and that was masked afterwards, or one that still shows."""
+
+    start: float
+    end: float
+    """Seconds on the input's clock, first and last checked frame."""
+    frames: int = Field(ge=1)
+    """Checked frames in which it was visible."""
+    box: BoxNumbers
+    """x0, y0, x1, y1 in pixels of the upright picture, where it was most visible."""
+    score: float = Field(ge=0, le=1)
+    detector: str
+    share: float = Field(ge=0, le=1)
+    """The largest share of its detail that was visible."""
+
+
+class VerifyRound(_Part):
+    """One check of the copy, and what was masked because of it."""
+
+    findings: int = Field(ge=0)
+    """Face-frames that showed, false alarms included."""
+    faces: int = Field(ge=0)
+    """Places that were masked in addition."""
+    frames: int = Field(ge=0)
+    """Frames that got additional masks."""
+
+
+class Verification(_Part):
+    """The check of the copy against its input."""
+
+    every: int = Field(ge=1)
+    """One of so many frames was checked."""
+    checked: int = Field(ge=0)
+    """Frames that were checked."""
+    rounds: list[VerifyRound]
+    added: list[AddedMoment]
+    """The most visible ones first; at most 1000."""
+    left: list[AddedMoment]
+    """What still shows after the last round; at most 1000. Exit code 4 if there is any."""
+    seconds: float = Field(ge=0)
+    """Time that checking and painting again took."""
+
+
 class Report(_Part):
     """The result of one file job. Published as a JSON schema in `docs/report.schema.json`."""
 
@@ -79,6 +139,10 @@ class Report(_Part):
     stripped: list[str]
     """What the input contained besides video and audio and the output does not: names, never values."""
     warnings: list[str]
+    doubtful: list[DoubtfulMoment] = []
+    """What a person should look at, most doubtful first; at most 100."""
+    verification: Verification | None = None
+    """None unless the copy was checked (`--verify`)."""
     elapsed: float = Field(ge=0)
     """Duration of the job in seconds."""
 

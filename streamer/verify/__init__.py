@@ -1,0 +1,1 @@
+"""Checks a masked file against its original, and masks what the check finds."""
