@@ -12,6 +12,7 @@ from core.detect.still import StillDetector
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.masked_frame import MaskedFrame
 from core.owned_thread import one_line
+from core.paint.head import extended
 from core.paint.masker import Masker
 from core.pictures.planes import BgrImage
 
@@ -46,7 +47,7 @@ class StillAnonymizer:
             self.error = "the detector returned invalid boxes or scores"
             return BLANKET
         regions = tuple(self._region(number, detection) for number, detection in enumerate(found))
-        return Verdict(Cover.SETTLED, regions)
+        return extended(Verdict(Cover.SETTLED, regions), self._config.mask)
 
     def paint(self, video: av.VideoFrame, verdict: Verdict, mask: MaskConfig | None = None) -> MaskedFrame:
         """Paint a verdict onto an upright picture of the size of its views, in place. `mask` replaces the settings'.
