@@ -11,7 +11,7 @@ import numpy as np
 from core.config import DetectConfig, ScaleConfig
 from core.detect.detection import Detection, Detector
 from core.detect.registry import default_scales, find
-from core.detect.second_opinion import SecondOpinion
+from core.detect.second_opinion import SAME_FACE, SecondOpinion
 from core.frame import Frame
 from core.geometry import Box, iou
 from core.pictures import planes as picture
@@ -103,7 +103,8 @@ class Scanner:
             # A score that is no score must get through: the timeline then distrusts the whole sample.
             if not 0 <= max(least, after.score) < self._min_score:
                 kept.append(replace(after, score=max(least, after.score)))
-        return merge([*sure, *kept])
+        # The first detector's box stays where both found a face: boxes that change their shape make tracks jump.
+        return [*kept, *(d for d in sure if not any(iou(d.box, k.box) > SAME_FACE for k in kept))]
 
     def _is_known(self, box: Box) -> bool:
         """Whether there was a face here in recent samples: what the second detector says takes nothing from it then."""

@@ -20,6 +20,7 @@ CROP_FACES: Final = 3.0  # a crop shows this many face sizes
 SAME_FACE: Final = 0.3  # IoU: the two detectors draw their boxes differently
 SMALLEST: Final = 8  # px: below, a crop shows nothing but interpolation
 LOWEST_SCORE: Final = 0.01  # of the second detector: below, nothing is told apart
+OVERLAP: Final = 0.2  # IoU: two finds that may be of one face
 COUNTS: Final = 0.44  # a find with this score is likely painted
 CLEARER: Final = 0.15  # a find whose score has grown by this is shown again
 
@@ -73,11 +74,18 @@ class SecondOpinion:
         """The finds, each with the score that both detectors give it together.
 
         Those between `weak_score` and `trusted_score` are shown to the second detector in crops, the best first, unless
-        it has been asked about their place already. Without an answer the score stays.
+        it has been asked about their place already. Without an answer the score stays, and so does that of a find which
+        overlaps a better one: what the second detector sees there is the better one's face.
         """
         config = self._config
         self._answers = [a for a in self._answers if 0 <= time - a.time < config.memory]
-        doubtful = [d for d in finds if config.weak_score <= d.score < config.trusted_score and d.box.side >= SMALLEST]
+        doubtful = [
+            d
+            for d in finds
+            if config.weak_score <= d.score < config.trusted_score
+            and d.box.side >= SMALLEST
+            and not any(other.score > d.score and iou(other.box, d.box) > OVERLAP for other in finds)
+        ]
         asked = [d for d in sorted(doubtful, key=_urgency) if self._known(d) is None][: config.crops]
         areas = [_around(d.box) for d in asked]
         answers = self._detector.detect([crop(area, config.crop_side) for area in areas]) if areas else []

@@ -42,7 +42,7 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """Result of one check.
 
     `findings`: faces that show. `likely`: these and others that are worth a mask, but may be false alarms. `interval`
@@ -72,7 +72,7 @@ def check(
     on_frame: Callable[[int, float], None] | None = None,
     on_sight: OnSight | None = None,
     interrupt: threading.Event | None = None,
-) -> Outcome:
+) -> CheckOutcome:
     """Search every n-th picture of `original` for faces, and judge how much of each `masked` shows.
 
     `searched` keeps what the detectors found for the next call with the same original and `every`. `ours`: the copy was
@@ -111,7 +111,7 @@ def check(
         _check_comparable(original, masked, judge)
     findings, likely = chains.finish()
     interval = every / max(rate, 1e-3)
-    return Outcome(findings, likely, frames, judge.checked, judge.judged, judge.unpaired, skipped, interval)
+    return CheckOutcome(findings, likely, frames, judge.checked, judge.judged, judge.unpaired, skipped, interval)
 
 
 class _Finder:

@@ -20,7 +20,7 @@ from streamer.file.masked_file import check_target, default_output
 from streamer.file.report import Report, Verification, VerifyRound, digest
 from streamer.media.picture_limit import PictureLimit
 from streamer.settings.file import Settings
-from streamer.verify.check import Outcome, Searched, check
+from streamer.verify.check import CheckOutcome, Searched, check
 from streamer.verify.moments import moments
 from streamer.verify.work_folder import WorkFolder
 
@@ -155,7 +155,7 @@ class _Job:
             from_masks=masks,
         )
 
-    def _check(self, made: Report) -> Outcome:
+    def _check(self, made: Report) -> CheckOutcome:
         begun = time.monotonic()
 
         def show(checked: int, at: float) -> None:
@@ -176,7 +176,7 @@ class _Job:
             interrupt=self._interrupt,
         )
 
-    def _edit(self, record: Path, edited: Path, outcome: Outcome, number: int) -> VerifyRound:
+    def _edit(self, record: Path, edited: Path, outcome: CheckOutcome, number: int) -> VerifyRound:
         """Write the record with the regions that a check asks for."""
         track = (self._settings or EngineConfig()).track
         with MaskRecord(record) as opened:

@@ -88,7 +88,7 @@ def test_check_names_file_line_and_key_of_every_problem(tmp_path: Path, capsys: 
         f"{bad}: line 5: live.web.max_viewers: must be a whole number, not 'many'",
         f"{bad}: line 6: live.rtsp_access.user_name: there is no option 'user_name'; did you mean 'user'?",
         f"{bad}: line 7: detect.detector: must be centerface, mediapipe, mediapipe-short or yunet, not 'eyes'",
-        f"{tmp_path / 'gone.yaml'}: no such file, and no preset: those are camera, crowd, meeting",
+        f"{tmp_path / 'gone.yaml'}: no such file, and no preset: those are camera, crowd, fast, meeting",
         "crowd: no problems (veilcast file)",
     ]
 

@@ -217,7 +217,7 @@ def test_options_that_cannot_be_meant(options: list[str], word: str, capsys: Cap
 @pytest.mark.parametrize(
     ("name", "content", "word"),
     [
-        ("gone.yaml", None, "no such file, and no preset: those are camera, crowd, meeting"),
+        ("gone.yaml", None, "no such file, and no preset: those are camera, crowd, fast, meeting"),
         ("bad.yaml", "mask: {style: glitter}", "mask.style"),
         ("bad.yaml", "detect: {detector: eyes}", "detect.detector"),
         ("bad.yaml", "mask: [", "not YAML"),
@@ -237,7 +237,7 @@ def test_a_config_that_cannot_be_meant(
     ("arguments", "words"),
     [
         (["--help"], ["file", "demo", "doctor"]),
-        (["file", "--help"], ["--config", "--report", "--audio", "--overwrite", "camera, crowd, meeting"]),
+        (["file", "--help"], ["--config", "--report", "--audio", "--overwrite", "camera, crowd, fast, meeting"]),
         (["demo", "--help"], ["directory"]),
         (["doctor", "--help"], ["veilcast doctor"]),
         (["--version"], [VERSION]),

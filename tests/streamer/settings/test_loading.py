@@ -106,7 +106,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=word) as error:
             load(str(tmp_path / name))
         assert str(error.value).startswith(str(tmp_path)) and "\n" not in str(error.value)
-    with pytest.raises(ConfigError, match="those are camera, crowd, meeting"):
+    with pytest.raises(ConfigError, match="those are camera, crowd, fast, meeting"):
         load("metting")
 
 
