@@ -137,7 +137,7 @@ class SecondConfig(Section):
     """Longer side in pixels of the picture that is searched."""
     crops: Annotated[int, Field(ge=0, le=64)] = 8
     """At most this many finds of one sample are shown to it, each in a crop."""
-    crop_side: Annotated[int, Field(ge=64, le=640)] = 128
+    crop_side: Annotated[int, Field(ge=64, le=640)] = 96
     """Side in pixels of such a crop, which shows three times the find's size."""
     memory: Seconds = 0.5
     """What the second detector said about a place counts for this long."""
