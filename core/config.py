@@ -156,6 +156,8 @@ class DetectConfig(Section):
     memory: Seconds = 0.6
     """How long to search in this way for a face that is not found."""
     second: SecondConfig = SecondConfig()
+    turned_interval: Seconds = 1.0
+    """Seconds between two searches of turned copies, for faces that lie or stand on their heads. 0: never."""
 
 
 class TimelineConfig(Section):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import thread_time
 
 from core.clock import Moment, StreamClock
-from core.config import EngineConfig, MaskConfig, ZoneConfig
+from core.config import DetectConfig, EngineConfig, MaskConfig, ZoneConfig
 from core.detect.cuts import CutDetector, Thumbnail
 from core.detect.detection import Detector
 from core.detect.detector_thread import DetectorThread, SampleVerdict, Scan
@@ -17,6 +17,7 @@ from core.detect.registry import create
 from core.detect.sampler import Sampler
 from core.detect.scanner import Scanner
 from core.detect.second_opinion import LOWEST_SCORE, SecondOpinion
+from core.detect.turned import PROBE_SCALES, TurnedScanner
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.paint.head import extended
@@ -78,6 +79,7 @@ class Engine:
         self._trusted = True
         self._config = config
         self._uses_second = self._asks_second(config, make_detector)
+        self._turns = make_detector is None and config.detect.turned_interval > 0
         weak = config.detect.second.weak_score if self._uses_second else 1.0
         self._make_detector = make_detector or (
             lambda: create(config.detect.detector, min(config.track.min_score, weak))
@@ -93,21 +95,29 @@ class Engine:
         """Only YuNet's scores were measured beside the second detector's."""
         return make_detector is None and config.detect.detector == "yunet" and config.detect.second.detector != "none"
 
-    def _make_second(self) -> SecondOpinion | None:
-        second = self._config.detect.second
-        return SecondOpinion(create("centerface", LOWEST_SCORE), second) if self._uses_second else None
+    def _make_scan(self) -> Scan:
+        """Everything that looks at one sample; called in the detector's thread, which creates the networks."""
+        config, least = self._config.detect, self._config.track.min_score
+        first = self._make_detector()
+        witness = create("centerface", LOWEST_SCORE) if self._uses_second else None
+
+        def scanner(detect: DetectConfig, searches: bool) -> Scanner:
+            second = None if witness is None else SecondOpinion(witness, config.second, searches=searches)
+            return Scanner(first, detect, second, least)
+
+        scans: Scanner | TurnedScanner = scanner(config, True)
+        if self._turns:
+            quick = config.model_copy(update={"scales": PROBE_SCALES})
+            scans = TurnedScanner(
+                scans, lambda: scanner(quick, False), lambda: scanner(config, False), config.turned_interval
+            )
+        return lambda sample: scans.scan(
+            sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.isolated
+        )
 
     def start_worker(self, depth: int) -> DetectorThread:
         """Start a detector thread for this stream; the caller owns it. The detector is created in that thread."""
-
-        def make_scan() -> Scan:
-            second = self._make_second()
-            scanner = Scanner(self._make_detector(), self._config.detect, second, self._config.track.min_score)
-            return lambda sample: scanner.scan(
-                sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.isolated
-            )
-
-        return DetectorThread(make_scan, depth=depth)
+        return DetectorThread(self._make_scan, depth=depth)
 
     def take(self, frame: Frame, *, cut: bool = False) -> Taken:
         """Hold the frame. `cut`: the caller knows that it starts a scene."""

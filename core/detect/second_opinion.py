@@ -40,9 +40,9 @@ class _Answer:
 class SecondOpinion:
     """The second detector of one stream; times in seconds on the engine's clock. Passes its detector's errors on."""
 
-    def __init__(self, detector: Detector, config: SecondConfig) -> None:
-        """`detector` must report scores from `LOWEST_SCORE` on."""
-        self._detector, self._config = detector, config
+    def __init__(self, detector: Detector, config: SecondConfig, *, searches: bool = True) -> None:
+        """`detector` must report scores from `LOWEST_SCORE` on. `searches`: it searches whole pictures, too."""
+        self._detector, self._config, self._searches = detector, config, searches
         self._searched = -math.inf
         self._answers: list[_Answer] = []
 
@@ -52,7 +52,7 @@ class SecondOpinion:
 
     def is_due(self, time: float) -> bool:
         """Whether the whole picture is to be searched at `time`."""
-        return time - self._searched >= self._config.interval
+        return self._searches and time - self._searched >= self._config.interval
 
     def search(
         self, time: float, picture: BgrImage, scale: tuple[float, float], finds: Sequence[Detection]
