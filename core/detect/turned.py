@@ -13,14 +13,15 @@ from typing import Final, Protocol
 from core.config import ScaleConfig
 from core.detect.detection import Detection
 from core.frame import Frame
-from core.geometry import iou
+from core.geometry import Box, iou
 from core.pictures.orientation import Orientation
 
 PROBE_SCALES: Final = (ScaleConfig(long_side=640), ScaleConfig(long_side=1280))
 """The sizes at which turned copies are searched for a first face."""
 
 TURNS: Final = (90, 180, 270)  # degrees clockwise
-SURE_SCORE: Final = 0.6  # a turned copy shows more things that only look like a face: ask for more than usual
+SURE_SCORE: Final = 0.65  # a turned copy shows more things that only look like a face: ask for more than usual
+CLEAR_SCORE: Final = 0.85  # ... and for still more where upright faces are there: most pictures are upright
 SAME_FACE: Final = 0.2  # IoU: turned copies also show upright faces, in boxes of another shape
 PATIENCE: Final = 1.5  # s without a sure find after which a copy is searched rarely again
 
@@ -43,8 +44,7 @@ class TurnedScanner:
         self._upright, self._interval = upright, interval
         self._probes = {turn: probe() for turn in TURNS}
         self._full = {turn: full() for turn in TURNS}
-        self._found = dict.fromkeys(TURNS, -math.inf)
-        self._started = dict.fromkeys(TURNS, False)
+        self._faces: dict[int, list[tuple[Box, float]]] = {turn: [] for turn in TURNS}
         self._probed = -math.inf
         self._next = 0
 
@@ -52,41 +52,55 @@ class TurnedScanner:
         """All faces in `frame`, boxes in pixels of its upright picture. Raises whatever the detectors raise."""
         found = self._upright.scan(frame, time, scene_start=scene_start, alone=alone)
         if scene_start:
-            self._found = dict.fromkeys(TURNS, -math.inf)
+            self._faces = {turn: [] for turn in TURNS}
         probed: tuple[int, ...] = ()
         if scene_start or not 0 <= time - self._probed < self._interval:
             probed = TURNS if scene_start else (TURNS[self._next % len(TURNS)],)
             self._probed, self._next = time, self._next + 1
         upright = list(found)
+        least = CLEAR_SCORE if any(d.score >= SURE_SCORE for d in upright) else SURE_SCORE
         for turn in TURNS:
-            if not self._follows(turn, time):
-                self._started[turn] = False
-                if turn not in probed or not self._search(self._probes[turn], turn, frame, time, upright, True, alone):
-                    continue
-            first, self._started[turn] = not self._started[turn], True
-            more = self._search(self._full[turn], turn, frame, time, upright, first, alone)
-            if any(d.score >= SURE_SCORE for d in more):
-                self._found[turn] = time
-            found += more
+            self._faces[turn] = [(box, seen) for box, seen in self._faces[turn] if 0 <= time - seen < PATIENCE]
+            begins = not self._faces[turn]
+            if begins and not (turn in probed and self._shows_one(turn, frame, time, upright, alone, least)):
+                continue
+            faces = self._search(self._full[turn], turn, frame, time, upright, begins, alone)
+            found += self._sure(faces, self._faces[turn], least)
+            self._follow(turn, faces, time, least)
         return found
 
-    def _follows(self, turn: int, time: float) -> bool:
-        return 0 <= time - self._found[turn] < PATIENCE
+    def _shows_one(
+        self, turn: int, frame: Frame, time: float, upright: Sequence[Detection], alone: bool, least: float
+    ) -> bool:
+        found = self._search(self._probes[turn], turn, frame, time, upright, True, alone)
+        return bool(self._sure(found, [], least))
+
+    @staticmethod
+    def _sure(faces: Sequence[Detection], known: Sequence[tuple[Box, float]], least: float) -> list[Detection]:
+        """Those that are sure, or where a face has been seen before.
+
+        A score that is no score gets through: the timeline then distrusts the whole sample.
+        """
+        return [d for d in faces if not 0 <= d.score < least or any(iou(box, d.box) > SAME_FACE for box, _ in known)]
+
+    def _follow(self, turn: int, faces: Sequence[Detection], time: float, least: float) -> None:
+        """Remember where faces are. Weak finds move a known one, but do not make it last."""
+        known = self._faces[turn]
+        self._faces[turn] = []
+        for box, seen in known:
+            near = max((d for d in faces if iou(box, d.box) > SAME_FACE), key=lambda d: d.score, default=None)
+            if near is None or near.score < least:
+                self._faces[turn].append((box if near is None else near.box, seen))
+        self._faces[turn] += [(d.box, time) for d in faces if d.score >= least]
 
     @staticmethod
     def _search(
         scanner: Scans, turn: int, frame: Frame, time: float, known: Sequence[Detection], first: bool, alone: bool
     ) -> list[Detection]:
-        """New faces in a copy turned by `turn` degrees; with `first`, sure ones only."""
+        """What a copy turned by `turn` degrees shows and the upright picture does not; `first`: with all sizes."""
         width, height = frame.upright_size
         copy = Orientation((frame.orientation.turn + turn) % 360, frame.orientation.flip)
         seen = scanner.scan(replace(frame, orientation=copy), time, scene_start=first, alone=alone)
         back = Orientation(turn)
         faces = [replace(d, box=back.to_coded(d.box, width, height)) for d in seen]
-        return [
-            d
-            for d in faces
-            # A score that is no score gets through: the timeline then distrusts the whole sample.
-            if not (first and 0 <= d.score < SURE_SCORE)
-            and not any(k.score >= d.score and iou(k.box, d.box) > SAME_FACE for k in known)
-        ]
+        return [d for d in faces if not any(k.score >= d.score and iou(k.box, d.box) > SAME_FACE for k in known)]

@@ -110,6 +110,14 @@ def test_an_upright_face_is_not_found_a_second_time() -> None:
     assert len(scanner.scan(frame(), 0.0, scene_start=True)) == 1
 
 
+@pytest.mark.parametrize(("score", "count"), [(0.8, 1), (0.9, 2)])
+def test_beside_upright_faces_a_turned_one_must_be_clear(score: float, count: int) -> None:
+    upright = Copies(lambda turn: [found(40, 2, 50, 12, 0.9)])
+    other = Copies(lambda turn: [found(2, 4, 12, 14, score)] if turn == 180 else [])
+    scanner = TurnedScanner(upright, lambda: other, lambda: other, 1.0)
+    assert len(scanner.scan(frame(), 0.0, scene_start=True)) == count
+
+
 def test_a_score_that_is_none_gets_through() -> None:
     scanner, _, _ = rig(lambda turn: [found(2, 4, 12, 14, math.nan)] if turn == 90 else [])
     assert any(math.isnan(d.score) for d in scanner.scan(frame(), 0.0, scene_start=True))
