@@ -118,7 +118,10 @@ class ScaleConfig(Section):
 
 
 class SecondConfig(Section):
-    """The second detector, which speaks for or against the finds of the first. Times in seconds, scores from 0 to 1."""
+    """The second detector, which speaks for or against the finds of the first. Times in seconds, scores from 0 to 1.
+
+    Only beside `yunet`: no other detector was measured with it.
+    """
 
     detector: Literal["centerface", "none"] = "centerface"
     weak_score: Share = 0.1
@@ -157,7 +160,14 @@ class DetectConfig(Section):
     """How long to search in this way for a face that is not found."""
     second: SecondConfig = SecondConfig()
     turned_interval: Seconds = 1.0
-    """Seconds between two searches of turned copies, for faces that lie or stand on their heads. 0: never."""
+    """Seconds between two searches of turned copies, for faces that lie or stand on their heads. 0: never.
+
+    Only with `yunet`."""
+
+    @property
+    def second_detector(self) -> str | None:
+        """Name of the detector that looks beside the first one, if any."""
+        return self.second.detector if self.detector == "yunet" and self.second.detector != "none" else None
 
 
 class TimelineConfig(Section):

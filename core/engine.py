@@ -78,9 +78,11 @@ class Engine:
         self._mask, self._masker = config.mask, Masker(config.mask, config.zones)
         self._trusted = True
         self._config = config
-        self._uses_second = self._asks_second(config, make_detector)
-        self._turns = make_detector is None and config.detect.turned_interval > 0
-        weak = config.detect.second.weak_score if self._uses_second else 1.0
+        self._second = config.detect.second_detector if make_detector is None else None
+        # Only YuNet was measured on turned copies.
+        yunet = make_detector is None and config.detect.detector == "yunet"
+        self._turns = yunet and config.detect.turned_interval > 0
+        weak = config.detect.second.weak_score if self._second is not None else 1.0
         self._make_detector = make_detector or (
             lambda: create(config.detect.detector, min(config.track.min_score, weak))
         )
@@ -90,16 +92,11 @@ class Engine:
         self._scene = 0
         self._scene_start = 0.0
 
-    @staticmethod
-    def _asks_second(config: EngineConfig, make_detector: Callable[[], Detector] | None) -> bool:
-        """Only YuNet's scores were measured beside the second detector's."""
-        return make_detector is None and config.detect.detector == "yunet" and config.detect.second.detector != "none"
-
     def _make_scan(self) -> Scan:
         """Everything that looks at one sample; called in the detector's thread, which creates the networks."""
         config, least = self._config.detect, self._config.track.min_score
         first = self._make_detector()
-        witness = create("centerface", LOWEST_SCORE) if self._uses_second else None
+        witness = None if self._second is None else create(self._second, LOWEST_SCORE)
 
         def scanner(detect: DetectConfig, searches: bool) -> Scanner:
             second = None if witness is None else SecondOpinion(witness, config.second, searches=searches)

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 _ATTEMPTS = 8
@@ -23,9 +24,9 @@ class Partial:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        _clear(target)
+        clear_leftovers(target, "part", _remove_if_dead)
         for _ in range(_ATTEMPTS):
-            self.path = target.with_name(f"{_stem(target)}{secrets.token_hex(4)}.part")
+            self.path = hidden_name(target, "part")
             self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
             _lock(self._file)
             if _is_at(self.path, self._file):
@@ -67,6 +68,33 @@ class Partial:
         os.close(file)
 
 
+def write_atomically(target: Path, data: bytes, overwrite: bool, mode: int | None = None) -> None:
+    """Write a whole file, with these permissions if given. Raises OSError; FileExistsError as `publish` does."""
+    partial = Partial(target)
+    try:
+        if mode is not None:
+            partial.path.chmod(mode)  # before there is anything in it
+        partial.path.write_bytes(data)
+        partial.publish(overwrite)
+    finally:
+        partial.discard()
+
+
+def hidden_name(target: Path, suffix: str) -> Path:
+    """A new name beside the target for what is not complete yet; `clear_leftovers` knows it again."""
+    return target.with_name(f"{_stem(target)}{secrets.token_hex(4)}.{suffix}")
+
+
+def clear_leftovers(target: Path, suffix: str, remove_if_dead: Callable[[Path], None]) -> None:
+    """Call `remove_if_dead` for everything with a hidden name for this target. Its OSErrors are ignored."""
+    left = re.compile(re.escape(_stem(target)) + rf"[0-9a-f]{{8}}\.{suffix}")
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            if left.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    remove_if_dead(path)
+
+
 def _stem(target: Path) -> str:
     name = os.fsencode(target.name)[:_NAME_BYTES].decode("utf-8", "ignore")
     return f".{name}."
@@ -89,17 +117,8 @@ def _is_at(path: Path, file: int) -> bool:
         return False
 
 
-def _clear(target: Path) -> None:
-    """Remove leftovers for this target: files that we own and that nobody has locked."""
-    left = re.compile(re.escape(_stem(target)) + r"[0-9a-f]{8}\.part")
-    with contextlib.suppress(OSError):
-        for path in target.parent.iterdir():
-            if left.fullmatch(path.name):
-                with contextlib.suppress(OSError):
-                    _remove_if_dead(path)
-
-
 def _remove_if_dead(path: Path) -> None:
+    """Remove a file that we own and that nobody has locked."""
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         status = os.fstat(file)

@@ -94,7 +94,7 @@ class Scanner:
         sure: list[Detection] = []
         if second.is_due(time):
             width, height = frame.upright_size
-            image = self._whole(frame, self._config.second.long_side, images)
+            image = self._whole(frame, second.long_side, images)
             sure = second.search(time, image, (width / image.shape[1], height / image.shape[0]), found)
         weighed = second.weigh(time, found, lambda area, side: self._crop(frame, area, side))
         kept = []

@@ -46,6 +46,11 @@ class SecondOpinion:
         self._searched = -math.inf
         self._answers: list[_Answer] = []
 
+    @property
+    def long_side(self) -> int:
+        """Longer side in pixels of the picture that `search` wants."""
+        return self._config.long_side
+
     def forget(self) -> None:
         """A new scene begins."""
         self._searched, self._answers = -math.inf, []

@@ -65,10 +65,10 @@ class StillDetector:
 
     def __init__(self, config: EngineConfig, make_detector: Callable[[], Detector] | None = None) -> None:
         name = config.detect.detector
-        alone = make_detector is not None or name != "yunet" or config.detect.second.detector == "none"
-        self._least = config.track.new_track_score if alone else WEAK
+        second = config.detect.second_detector if make_detector is None else None
+        self._least = config.track.new_track_score if second is None else WEAK
         self._first = create(name, self._least) if make_detector is None else make_detector()
-        self._second = None if alone else create(config.detect.second.detector, WEAK_SECOND)
+        self._second = None if second is None else create(second, WEAK_SECOND)
         self._scales = () if name == "yunet" else config.detect.scales or default_scales(name)
 
     def detect(self, picture: BgrImage) -> list[Detection]:

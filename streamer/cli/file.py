@@ -13,7 +13,7 @@ from rich.console import Console
 
 from core.still import StillAnonymizer
 from streamer.batch.plan import PlannedCopy, make_plan
-from streamer.batch.run import INTERRUPTED, Outcome, Result, is_degraded, run_all, worst
+from streamer.batch.run import DEGRADED, INTERRUPTED, SHOWS, Outcome, Result, is_degraded, run_all, worst
 from streamer.batch.table import table
 from streamer.cli.console import say, unexpected
 from streamer.cli.file_options import Inputs, file_settings, inputs_of
@@ -26,28 +26,31 @@ from streamer.pictures.job import anonymize_picture_file
 from streamer.pictures.kind import picture_kind
 from streamer.settings.file import Settings
 
-DEGRADED = 3
-"""Exit code: the copy is complete, but the input was damaged or the detector failed somewhere."""
-SHOWS = 4
-"""Exit code: the copy is complete, but a check found faces in it that show."""
-
 
 def run_file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
     """Make the copies and say so; returns the exit code. Raises JobError, InterruptedJobError."""
     inputs = inputs_of(options)
     settings = file_settings(options)
+    if options.every is not None and not options.verify:
+        raise ConfigError(Path("--every"), "only has a meaning with --verify")
     if inputs.directory is not None:
         return _run_many(options, inputs, settings, console, interrupt)
     [source], target = inputs.sources, inputs.target
     if options.report is not None:
         videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
         reports.check_report_target(Path(options.report), videos, options.overwrite)
-    if options.every is not None and not options.verify:
-        raise ConfigError(Path("--every"), "only has a meaning with --verify")
     if picture_kind(source) is not None:
         report = _mask_picture(source, target, settings, options, console, interrupt)
     else:
-        report = _mask_video(source, target, settings, options, console, interrupt)
+        report = _mask_video(
+            source,
+            target,
+            settings,
+            options,
+            console,
+            interrupt,
+            lambda text: say(console, f"warning: {text}", "yellow"),
+        )
     if options.report is not None:
         reports.write(report, Path(options.report), options.overwrite)
     if not options.quiet and options.progress != "json":  # a path could look like JSON
@@ -76,6 +79,7 @@ def _mask_video(
     options: argparse.Namespace,
     console: Console,
     interrupt: threading.Event,
+    warn: Callable[[str], None],
 ) -> reports.Report:
     with progress_view(console, _form(options)) as view:
         return _video_job(options)(
@@ -84,7 +88,7 @@ def _mask_video(
             settings,
             overwrite=options.overwrite,
             on_progress=view.show,
-            on_warning=lambda text: say(console, f"warning: {text}", "yellow"),
+            on_warning=warn,
             interrupt=interrupt,
             masks=options.masks,
             from_masks=options.from_masks,
@@ -122,7 +126,6 @@ def _run_many(
     assert inputs.directory is not None
     limit = PictureLimit(*settings.file.max_size)
     plan = make_plan(inputs.sources, inputs.directory, inputs.recursive, limit)
-    video_job = _video_job(options)
     engine = StillAnonymizer(settings)  # loads its weights with the first picture
 
     def mask(copy: PlannedCopy) -> reports.Report:
@@ -139,16 +142,7 @@ def _run_many(
                 interrupt=interrupt,
                 engine=engine,
             )
-        with progress_view(console, _form(options)) as view:
-            return video_job(
-                copy.source,
-                copy.target,
-                settings,
-                overwrite=options.overwrite,
-                on_progress=view.show,
-                on_warning=warn,
-                interrupt=interrupt,
-            )
+        return _mask_video(copy.source, copy.target, settings, options, console, interrupt, warn)
 
     results: list[Result] = []
     said = time.monotonic()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from streamer.batch.run import SHOWS
 from streamer.cli.console import say, write_result
-from streamer.cli.file import SHOWS
 from streamer.cli.progress import progress_view
 from streamer.errors import OutputError
 from streamer.file.job import Progress

@@ -116,13 +116,15 @@ def anonymize_file(
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
         _note_detector_trouble(stats, warnings)
         info = reader.info
+    built_in = make_detector is None and from_masks is None
     return Report(
         veilcast=VERSION,
         versions=versions(),
         input=before,
         output=digest(target),
         config_sha256=settings.fingerprint(),
-        weights=weights_used(settings) if make_detector is None and from_masks is None else None,
+        weights=weights_used(settings.detect.detector) if built_in else None,
+        second_weights=weights_used(settings.detect.second_detector) if built_in else None,
         masks=None if from_masks is None else digest(Path(from_masks)),
         frames=stats.frames,
         faces=stats.faces,
@@ -156,9 +158,11 @@ def _doubtful(log: DoubtLog) -> list[DoubtfulMoment]:
     ]
 
 
-def weights_used(settings: Settings) -> WeightsUsed:
-    """The weights of the configured detector."""
-    weights = find(settings.detect.detector).weights
+def weights_used(detector: str | None) -> WeightsUsed | None:
+    """The weights of a detector, if there is one."""
+    if detector is None:
+        return None
+    weights = find(detector).weights
     return WeightsUsed(name=weights.name, sha256=weights.sha256, license=weights.license)
 
 

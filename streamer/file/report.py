@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.atomic_file import Partial
+from streamer.atomic_file import write_atomically
 from streamer.errors import InterruptedJobError, OutputError
 
 _CHUNK = 1 << 20
@@ -121,6 +121,8 @@ class Report(_Part):
     config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     weights: WeightsUsed | None
     """None if the caller supplied a detector or a mask record, so that no built-in weights were used."""
+    second_weights: WeightsUsed | None = None
+    """The same for the second detector; None if only one looked."""
     masks: FileDigest | None = None
     """The mask record that was painted from, if any."""
     frames: int = Field(ge=0)
@@ -198,12 +200,7 @@ def check_report_target(path: Path, others: Iterable[Path], overwrite: bool) -> 
 def write(report: Report, path: Path, overwrite: bool = True) -> None:
     """Write the report as JSON, atomically. Raises OutputError, whose message says that the copy is complete."""
     try:
-        partial = Partial(path)
-        try:
-            partial.path.write_text(report.model_dump_json(by_alias=True, indent=2) + "\n", "utf-8")
-            partial.publish(overwrite)
-        finally:
-            partial.discard()
+        write_atomically(path, f"{report.model_dump_json(by_alias=True, indent=2)}\n".encode(), overwrite)
     except OSError as error:
         appeared = isinstance(error, FileExistsError)
         said = (

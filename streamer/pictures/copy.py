@@ -14,7 +14,7 @@ from core.config import MaskConfig
 from core.frame import Verdict
 from core.masked_frame import MaskedFrame
 from core.still import StillAnonymizer
-from streamer.atomic_file import Partial
+from streamer.atomic_file import write_atomically
 from streamer.errors import OutputError
 from streamer.pictures.save_options import SaveOptions
 from streamer.pictures.source import Channels, SourcePicture
@@ -64,13 +64,7 @@ def coded(picture: MaskedPicture, options: SaveOptions) -> bytes:
 def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, overwrite: bool) -> None:
     """Write the copy under a hidden name and rename it when it is complete. Raises OutputError."""
     try:
-        data = coded(picture, options)
-        partial = Partial(target)
-        try:
-            partial.path.write_bytes(data)
-            partial.publish(overwrite)
-        finally:
-            partial.discard()
+        write_atomically(target, coded(picture, options), overwrite)
     except FileExistsError as error:
         raise OutputError(target, "appeared in the meantime; --overwrite replaces it") from error
     except (OSError, ValueError) as error:

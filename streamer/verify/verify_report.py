@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamer.atomic_file import Partial
+from streamer.atomic_file import write_atomically
 from streamer.errors import OutputError
 from streamer.file.report import AddedMoment, BoxNumbers, FileDigest
 
@@ -73,14 +73,7 @@ def verify_schema() -> str:
 def write_new(path: Path, data: bytes, overwrite: bool, mode: int | None = None) -> None:
     """Write a file atomically, with these permissions if given. Raises OutputError."""
     try:
-        partial = Partial(path)
-        try:
-            if mode is not None:
-                partial.path.chmod(mode)  # before there is anything in it
-            partial.path.write_bytes(data)
-            partial.publish(overwrite)
-        finally:
-            partial.discard()
+        write_atomically(path, data, overwrite, mode)
     except FileExistsError as error:
         raise OutputError(path, "exists already; --overwrite replaces it") from error
     except OSError as error:

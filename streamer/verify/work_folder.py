@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
-import secrets
 import shutil
 from pathlib import Path
 
-from streamer.atomic_file import Partial
-
-_NAME_BYTES = 200  # kept of the target's name: file systems allow 255 bytes in total
+from streamer.atomic_file import Partial, clear_leftovers, hidden_name
 
 
 class WorkFolder:
@@ -24,8 +20,8 @@ class WorkFolder:
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        _clear(target)
-        self.path = target.with_name(f"{_stem(target)}{secrets.token_hex(4)}.work")
+        clear_leftovers(target, "work", _remove_if_dead)
+        self.path = hidden_name(target, "work")
         self.path.mkdir(mode=0o700)
         self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # a file system without locks
@@ -48,22 +44,8 @@ class WorkFolder:
             partial.discard()
 
 
-def _stem(target: Path) -> str:
-    name = os.fsencode(target.name)[:_NAME_BYTES].decode("utf-8", "ignore")
-    return f".{name}."
-
-
-def _clear(target: Path) -> None:
-    """Remove leftovers for this target: folders that we own and that nobody has locked."""
-    left = re.compile(re.escape(_stem(target)) + r"[0-9a-f]{8}\.work")
-    with contextlib.suppress(OSError):
-        for path in target.parent.iterdir():
-            if left.fullmatch(path.name):
-                with contextlib.suppress(OSError):
-                    _remove_if_dead(path)
-
-
 def _remove_if_dead(path: Path) -> None:
+    """Remove a folder that we own and that nobody has locked."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.fstat(folder).st_uid == os.geteuid():

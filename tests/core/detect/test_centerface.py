@@ -10,7 +10,7 @@ import pytest
 
 from core.detect.centerface import CenterFace, decode
 from core.detect.registry import create
-from core.geometry import Box, iou
+from core.geometry import iou
 from tests.rigs.faces import FACE, astronaut, scenery
 
 
@@ -58,7 +58,3 @@ def test_sizes_that_are_none_are_no_crash(value: float) -> None:
     scale, offset = np.full((2, 1, 2, 2, 2), value, np.float32)
     boxes, scores = decode(heatmap, scale, offset, 0.5)
     assert boxes.shape == (4, 4) and scores.shape == (4,)
-
-
-def test_the_box_type() -> None:
-    assert isinstance(CenterFace(0.5).detect([astronaut()])[0][0].box, Box)

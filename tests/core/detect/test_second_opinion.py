@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from core.config import SecondConfig
+from core.config import SecondConfig, TrackConfig
 from core.detect.detection import Detection
 from core.detect.second_opinion import LOWEST_SCORE, SecondOpinion
 from core.geometry import Box
@@ -148,5 +148,7 @@ def test_a_score_that_is_none_stays_one(score: float) -> None:
     assert weighed.score == score or (math.isnan(score) and math.isnan(weighed.score))
 
 
-def test_the_lowest_score_is_one_that_the_detector_is_made_with() -> None:
-    assert 0 < LOWEST_SCORE < CONFIG.neutral_score
+def test_by_default_silence_denies_a_find_that_would_be_painted() -> None:
+    default = SecondConfig()
+    denied = default.weight * math.log10(LOWEST_SCORE / default.neutral_score)
+    assert default.trusted_score + denied < TrackConfig().new_track_score

@@ -16,11 +16,11 @@ import pytest
 
 from core.detect import yunet
 from core.detect.detection import Detection, Detector
-from core.detect.model_files import YUNET
+from core.detect.model_files import CENTERFACE, YUNET
 from core.pictures.orientation import Orientation
 from core.pictures.planes import BgrImage
 from streamer import OutputError, Progress, Report, Settings, anonymize_file
-from streamer.cli.file import DEGRADED
+from streamer.batch.run import DEGRADED
 from streamer.cli.main import main
 from streamer.file.report import schema, write
 from streamer.media.display_matrix import matrix_of
@@ -130,6 +130,7 @@ def test_jobs_side_by_side_do_not_mix(tmp_path: Path) -> None:
 def test_default_target_is_beside_the_source(short: Path) -> None:
     report = anonymize_file(str(short))
     assert report.output.path == str(short.with_name("short.masked.mp4"))
+    assert report.second_weights is not None and report.second_weights.sha256 == CENTERFACE.sha256
     assert sorted(path.name for path in short.parent.iterdir()) == ["short.masked.mp4", "short.mp4"]
 
 
@@ -153,6 +154,7 @@ def test_report(short: Path, tmp_path: Path) -> None:
     assert said["frames"] == 25 and said["faces"] == 1 and said["samples"] > 0 and said["failed_samples"] == 0
     assert said["seconds"] == {"settled": 1.0, "held": 0.0, "blanket": 0.0}
     assert said["weights"]["sha256"] == YUNET.sha256
+    assert said["second_weights"] is None
     assert said["config_sha256"] == settings.fingerprint() != Settings().fingerprint()
     assert said["audio"] == "none" and said["warnings"] == []
     assert set(said["versions"]) >= {"av", "numpy", "onnxruntime", "opencv"}
@@ -210,7 +212,7 @@ class Moody:
 @pytest.mark.slow
 def test_a_detector_that_fails_now_and_then_leaks_nothing(short: Path, tmp_path: Path) -> None:
     report = anonymize_file(short, tmp_path / "out.mp4", make_detector=Moody)
-    assert report.weights is None, "nobody knows what a detector of one's own uses"
+    assert report.weights is report.second_weights is None, "nobody knows what a detector of one's own uses"
     jsonschema.validate(json.loads(report.model_dump_json(by_alias=True)), json.loads(SCHEMA.read_text("utf-8")))
     assert 0 < report.failed_samples < report.samples and report.frames == 25
     assert report.seconds.blanket < 1, "one failure is no reason to mask everything"
