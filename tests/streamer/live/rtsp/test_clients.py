@@ -89,11 +89,21 @@ def test_ffmpeg_is_told_that_there_is_no_such_stream(opened: Serving) -> None:
 
 
 def gstreamer(url: str, protocols: str) -> subprocess.CompletedProcess[bytes]:
+    """COUNT pictures as gst-launch gets them.
+
+    At the end it asks for PAUSE. Now and then its own main thread interrupts that request before it is sent, and it
+    reports the end of the connection. With 1.22, the log says "connection flush busy PAUSE", and the server gets the
+    TEARDOWN that follows on the same connection. Such a run is repeated. The server's PAUSE is tested elsewhere.
+    """
     source = ["rtspsrc", f"location={url}", f"protocols={protocols}", "latency=100", "!", "rtph264depay", "!"]
     decode = ["avdec_h264", "!", "videoconvert", "!", "video/x-raw,format=BGR", "!", "identity"]
     rest = [f"eos-after={COUNT + 1}", "!", "fdsink", "fd=1", "sync=false"]
     command = ["gst-launch-1.0", "-q", *source, *decode, *rest]
-    return subprocess.run(command, capture_output=True, timeout=40, check=False)
+    for _ in range(3):
+        done = subprocess.run(command, capture_output=True, timeout=40, check=False)
+        if b"gst_rtspsrc_pause" not in done.stderr:
+            break
+    return done
 
 
 @needs_gstreamer
