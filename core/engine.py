@@ -92,7 +92,7 @@ class Engine:
         self._scene = 0
         self._scene_start = 0.0
 
-    def _make_scan(self) -> Scan:
+    def _make_scan(self, hurried: bool) -> Scan:
         """Everything that looks at one sample; called in the detector's thread, which creates the networks."""
         config, least = self._config.detect, self._config.track.min_score
         first = self._make_detector()
@@ -106,15 +106,22 @@ class Engine:
         if self._turns:
             quick = config.model_copy(update={"scales": PROBE_SCALES})
             scans = TurnedScanner(
-                scans, lambda: scanner(quick, False), lambda: scanner(config, False), config.turned_interval
+                scans,
+                lambda: scanner(quick, False),
+                lambda: scanner(config, False),
+                config.turned_interval,
+                spread=hurried,
             )
         return lambda sample: scans.scan(
             sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.isolated
         )
 
-    def start_worker(self, depth: int) -> DetectorThread:
-        """Start a detector thread for this stream; the caller owns it. The detector is created in that thread."""
-        return DetectorThread(self._make_scan, depth=depth)
+    def start_worker(self, depth: int, *, hurried: bool = False) -> DetectorThread:
+        """Start a detector thread for this stream; the caller owns it. The detector is created in that thread.
+
+        `hurried`: its verdicts have deadlines, so no sample may take several times as long as another.
+        """
+        return DetectorThread(lambda: self._make_scan(hurried), depth=depth)
 
     def take(self, frame: Frame, *, cut: bool = False) -> Taken:
         """Hold the frame. `cut`: the caller knows that it starts a scene."""

@@ -40,7 +40,7 @@ class LiveAnonymizer:
         self._config = config
         self._engine = Engine(config, make_detector)
         self._deadlines: deque[tuple[float, Moment, int]] = deque()
-        self._worker: DetectorThread | None = self._engine.start_worker(DEPTH)
+        self._worker: DetectorThread | None = self._engine.start_worker(DEPTH, hurried=True)
         self._abandoned: list[DetectorThread] = []
         self._under_way = 0
         self._waiting_since = self._polled = 0.0
@@ -161,7 +161,7 @@ class LiveAnonymizer:
         elif now >= self._retry_at:
             self._abandoned = [worker for worker in self._abandoned if not worker.close(timeout=0)]
             if len(self._abandoned) < MAX_ABANDONED:
-                self._worker = self._engine.start_worker(DEPTH)
+                self._worker = self._engine.start_worker(DEPTH, hurried=True)
                 self._sample_due = True
 
     def _drop_detector(self, now: float, why: str) -> None:

@@ -36,27 +36,34 @@ class Scans(Protocol):
 class TurnedScanner:
     """Adds turned faces to what a scanner finds. One stream's; times in seconds on the engine's clock."""
 
-    def __init__(self, upright: Scans, probe: Callable[[], Scans], full: Callable[[], Scans], interval: float) -> None:
+    def __init__(
+        self,
+        upright: Scans,
+        probe: Callable[[], Scans],
+        full: Callable[[], Scans],
+        interval: float,
+        *,
+        spread: bool = False,
+    ) -> None:
         """`probe` and `full` make scanners for turned copies: a quick one, and one like `upright`.
 
-        All copies are probed on the first sample of a scene, after that one of them every `interval` seconds.
+        All copies are probed on the first sample of a scene, after that one of them every `interval` seconds. `spread`:
+        a scene's first sample is not kept waiting; the copies are probed with the next ones, one with each.
         """
-        self._upright, self._interval = upright, interval
+        self._upright, self._interval, self._spread = upright, interval, spread
         self._probes = {turn: probe() for turn in TURNS}
         self._full = {turn: full() for turn in TURNS}
         self._faces: dict[int, list[tuple[Box, float]]] = {turn: [] for turn in TURNS}
         self._probed = -math.inf
         self._next = 0
+        self._owed: tuple[int, ...] = ()
 
     def scan(self, frame: Frame, time: float, *, scene_start: bool, alone: bool = False) -> list[Detection]:
         """All faces in `frame`, boxes in pixels of its upright picture. Raises whatever the detectors raise."""
         found = self._upright.scan(frame, time, scene_start=scene_start, alone=alone)
         if scene_start:
             self._faces = {turn: [] for turn in TURNS}
-        probed: tuple[int, ...] = ()
-        if scene_start or not 0 <= time - self._probed < self._interval:
-            probed = TURNS if scene_start else (TURNS[self._next % len(TURNS)],)
-            self._probed, self._next = time, self._next + 1
+        probed = self._to_probe(time, scene_start)
         upright = list(found)
         least = CLEAR_SCORE if any(d.score >= SURE_SCORE for d in upright) else SURE_SCORE
         for turn in TURNS:
@@ -68,6 +75,20 @@ class TurnedScanner:
             found += self._sure(faces, self._faces[turn], least)
             self._follow(turn, faces, time, least)
         return found
+
+    def _to_probe(self, time: float, scene_start: bool) -> tuple[int, ...]:
+        """The turns to probe now; they are taken as probed."""
+        now: tuple[int, ...]
+        if scene_start:
+            now, self._owed = ((), TURNS) if self._spread else (TURNS, ())
+        elif self._owed:
+            now, self._owed = self._owed[:1], self._owed[1:]
+        elif not 0 <= time - self._probed < self._interval:
+            now, self._next = (TURNS[self._next % len(TURNS)],), self._next + 1
+        else:
+            return ()
+        self._probed = time
+        return now
 
     def _shows_one(
         self, turn: int, frame: Frame, time: float, upright: Sequence[Detection], alone: bool, least: float

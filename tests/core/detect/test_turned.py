@@ -61,6 +61,17 @@ def test_copies_are_probed_at_a_scene_s_start_and_rarely_after_that() -> None:
     assert probe.shown[6:] == [90, 180, 270], "a new scene"
 
 
+def test_with_deadlines_the_copies_are_probed_after_a_scene_s_first_sample_one_with_each() -> None:
+    probe = Copies(nothing)
+    scanner = TurnedScanner(Copies(nothing), lambda: probe, lambda: probe, 1.0, spread=True)
+    shown = []
+    for i in range(12):
+        scanner.scan(frame(), i / 10, scene_start=i in {0, 5})
+        shown.append(list(probe.shown))
+        probe.shown.clear()
+    assert shown == [[], [90], [180], [270], [], [], [90], [180], [270], [], [], []]
+
+
 def test_a_copy_with_a_face_is_searched_in_every_sample_until_the_face_is_gone() -> None:
     gone = False
 

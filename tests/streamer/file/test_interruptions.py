@@ -221,7 +221,7 @@ def test_a_report_that_finds_no_room_says_that_the_copy_is_there(
     def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     assert main(["file", str(film), "--report", str(tmp_path / "report.json")]) == 1
     said = capsys.readouterr().err
     copy = tmp_path / "film.masked.mp4"
