@@ -1,0 +1,1 @@
+"""`veilcast serve`: pictures and videos over HTTP, jobs, and an audit log."""

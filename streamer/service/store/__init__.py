@@ -1,0 +1,1 @@
+"""What the service keeps: tables in a database, and files ("blobs") beside it."""

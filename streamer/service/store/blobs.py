@@ -1,0 +1,95 @@
+"""Files of uploads and jobs ("blobs") by random names. A blob is written once, whole, and never changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from obstore.store import LocalStore, ObjectStore
+
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_CHUNK: Final = 1 << 20  # bytes read at a time
+
+
+def new_id() -> str:
+    """128 random bits in hexadecimal digits, for blobs, jobs, uploads and leases. Nobody can guess one."""
+    return secrets.token_hex(16)
+
+
+class Blobs:
+    """Blobs in one store: a folder, or a bucket. Thread-safe. A blob that is missing raises FileNotFoundError."""
+
+    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
+        """`folder`: where the store keeps its files, if it is a folder. They are then on disk when `put` returns."""
+        self._store, self._folder = store, folder
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Blobs:
+        """Blobs in a folder, which is created if need be; nobody else may enter it. Raises OSError."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        return cls(LocalStore(prefix=folder), folder)
+
+    def put(self, content: bytes | Path) -> str:
+        """Store bytes or a file, and return the new blob's name. Nothing is left behind if it fails. Raises OSError."""
+        name = new_id()
+        self._store.put(_key(name), content)
+        if self._folder is not None:
+            _secure(self._folder / _key(name))
+        return name
+
+    def size(self, name: str) -> int:
+        """Its length in bytes. Raises OSError."""
+        return int(self._store.head(_key(name))["size"])
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Its bytes from `start` up to `end`, piece by piece. Raises OSError, also between pieces."""
+        last = self.size(name) if end is None else end
+        for begin in range(start, last, _CHUNK):
+            yield bytes(self._store.get_range(_key(name), start=begin, end=min(last, begin + _CHUNK)))
+
+    def fetch(self, names: Sequence[str], target: Path) -> None:
+        """Write blobs, one after the other, to a new file of mode 0600. Raises OSError."""
+        descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            for name in names:
+                for piece in self.read(name):
+                    file.write(piece)
+
+    def delete(self, *names: str | None) -> None:
+        """Remove blobs; None and those that are gone already do no harm. Raises OSError."""
+        for name in names:
+            if name is not None:
+                try:
+                    self._store.delete(_key(name))
+                except FileNotFoundError:
+                    continue
+
+    def names(self) -> Iterator[str]:
+        """All blobs there are."""
+        for batch in self._store.list():
+            for found in batch:
+                name = found["path"].rpartition("/")[2]
+                if _NAME.fullmatch(name):
+                    yield name
+
+
+def _key(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError("not the name of a blob")
+    return f"{name[:2]}/{name}"
+
+
+def _secure(path: Path) -> None:
+    """For its owner alone, and on disk, name included."""
+    path.chmod(0o600)
+    for each, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        descriptor = os.open(each, flags | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,176 @@
+"""The tables. Times are seconds since 1970, UTC. Nothing here names a person, a file or a camera.
+
+A change here needs a migration beside it: see `migrations/`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+LOCAL: Final = "local"
+"""The owner of what came in over loopback without a token."""
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself only for INTEGER
+
+
+class Base(DeclarativeBase):
+    """All tables, with names for constraints, which migrations need."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class TokenRow(Base):
+    """A token that lets a program or a person in. Its secret is random and long, so one plain hash protects it."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    label: Mapped[str] = mapped_column(String(100))
+    roles: Mapped[str] = mapped_column(String(100))
+    """Sorted, separated by spaces."""
+    created: Mapped[float]
+    revoked: Mapped[float | None]
+    max_jobs: Mapped[int | None]
+    """Jobs that may be queued or running at a time; None: no limit."""
+    max_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Bytes that uploads and results may take at a time; None: no limit."""
+    requests_per_minute: Mapped[int | None]
+
+
+class UploadRow(Base):
+    """A file that was sent in, or is being sent."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(32), index=True)
+    """A token's id, or `LOCAL`."""
+    received: Mapped[int] = mapped_column(BigInteger)
+    """Bytes that are safely stored: the sum of its parts."""
+    length: Mapped[int | None] = mapped_column(BigInteger)
+    """Bytes that are announced; None while they are not known."""
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    """Of the whole file, in hexadecimal digits; None until it is complete."""
+    created: Mapped[float]
+    touched: Mapped[float]
+
+
+class PartRow(Base):
+    """A piece of an upload. Stores of blobs cannot append, so an upload is a list of pieces."""
+
+    __tablename__ = "parts"
+
+    upload: Mapped[str] = mapped_column(String(32), primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    blob: Mapped[str] = mapped_column(String(32))
+
+
+class JobRow(Base):
+    """A file that is to be masked, is being masked, or was."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("ix_jobs_state_number", "state", "number"),)
+
+    number: Mapped[int] = mapped_column(_NUMBER, primary_key=True, autoincrement=True)
+    """The order in which jobs came in. Never shown: it would tell how much others submit."""
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner: Mapped[str] = mapped_column(String(32), index=True)
+    state: Mapped[str] = mapped_column(String(12))
+    """One of `jobs.JobState`."""
+    upload: Mapped[str | None] = mapped_column(String(32), index=True)
+    """The original; None once it is gone. It goes when no job needs it any more."""
+    input_sha256: Mapped[str] = mapped_column(String(64))
+    input_bytes: Mapped[int] = mapped_column(BigInteger)
+    settings: Mapped[str] = mapped_column(Text)
+    """Canonical JSON (RFC 8785)."""
+    engine: Mapped[str] = mapped_column(String(100))
+    """Version and weights of the program that took the job in."""
+    attempts: Mapped[int]
+    lease: Mapped[str | None] = mapped_column(String(32))
+    """The token of the worker's claim. Whoever does not hold it may not write to this row."""
+    lease_until: Mapped[float | None]
+    worker: Mapped[str | None] = mapped_column(String(64))
+    progress: Mapped[float]
+    """0 to 1."""
+    seconds_left: Mapped[float | None]
+    created: Mapped[float]
+    started: Mapped[float | None]
+    ended: Mapped[float | None]
+    expires: Mapped[float | None]
+    """When an ended job and its files are deleted."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it failed, in one line."""
+    result: Mapped[str | None] = mapped_column(String(32))
+    """Blob of the masked file."""
+    result_type: Mapped[str | None] = mapped_column(String(64))
+    result_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    result_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    report: Mapped[str | None] = mapped_column(String(32))
+    masks: Mapped[str | None] = mapped_column(String(32))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    idempotency_sha256: Mapped[str | None] = mapped_column(String(64))
+    """Of the request that came with the key."""
+
+
+Index("uq_jobs_owner_idempotency_key", JobRow.owner, JobRow.idempotency_key, unique=True)
+
+
+class CacheRow(Base):
+    """A masked picture that is kept, to answer the same question again. For videos, jobs themselves are looked up."""
+
+    __tablename__ = "cache"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 over owner, input, settings and engine: a cache that owners share would tell who has seen a file."""
+    owner: Mapped[str] = mapped_column(String(32), index=True)
+    blob: Mapped[str] = mapped_column(String(32))
+    media_type: Mapped[str] = mapped_column(String(64))
+    faces: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float]
+    expires: Mapped[float] = mapped_column(index=True)
+
+
+class DeliveryRow(Base):
+    """A webhook that is still to be sent."""
+
+    __tablename__ = "deliveries"
+
+    number: Mapped[int] = mapped_column(_NUMBER, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    """`webhook-id`: the same in every attempt, so that a receiver can tell a repetition."""
+    job: Mapped[str] = mapped_column(String(32), index=True)
+    url: Mapped[str] = mapped_column(Text)
+    secret: Mapped[bytes] = mapped_column(LargeBinary(64))
+    event: Mapped[str | None] = mapped_column(String(32))
+    """None until the job has ended."""
+    body: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int]
+    due: Mapped[float | None] = mapped_column(index=True)
+    """When to try next; None until the job has ended, and when there is nothing more to try."""
+    outcome: Mapped[str | None] = mapped_column(String(200))
+
+
+class AuditRow(Base):
+    """An entry of the audit log. Rows are only ever added."""
+
+    __tablename__ = "audit"
+
+    number: Mapped[int] = mapped_column(_NUMBER, primary_key=True, autoincrement=False)
+    """1, 2, 3, ... without a gap."""
+    entry: Mapped[str] = mapped_column(Text)
+    """Canonical JSON (RFC 8785), which holds the number and the hash of the entry before."""
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """Of `entry`."""

@@ -1,0 +1,60 @@
+"""Blobs: whole or not there, for their owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from streamer.service.store.blobs import Blobs, new_id
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs.in_folder(tmp_path / "blobs")
+
+
+def test_what_is_put_is_read_whole_or_in_part(blobs: Blobs, tmp_path: Path) -> None:
+    content = os.urandom((3 << 20) + 17)
+    (tmp_path / "file").write_bytes(content)
+    for name in (blobs.put(content), blobs.put(tmp_path / "file")):
+        assert b"".join(blobs.read(name)) == content and blobs.size(name) == len(content)
+        assert b"".join(blobs.read(name, 5, 1 << 21)) == content[5 : 1 << 21]
+    assert b"".join(blobs.read(blobs.put(b""))) == b""
+
+
+def test_pieces_make_a_file_that_only_its_owner_may_read(blobs: Blobs, tmp_path: Path) -> None:
+    target = tmp_path / "whole"
+    blobs.fetch([blobs.put(b"one "), blobs.put(b"two")], target)
+    assert target.read_bytes() == b"one two" and stat.S_IMODE(target.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        blobs.fetch([], target)
+
+
+def test_nobody_else_may_read_them(blobs: Blobs, tmp_path: Path) -> None:
+    name = blobs.put(b"private")
+    [path] = tmp_path.rglob(name)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
+
+
+def test_deleted_blobs_are_gone_and_may_be_deleted_again(blobs: Blobs) -> None:
+    kept, gone = blobs.put(b"kept"), blobs.put(b"gone")
+    assert set(blobs.names()) == {kept, gone}
+    blobs.delete(gone, None)
+    blobs.delete(gone)
+    assert list(blobs.names()) == [kept]
+    with pytest.raises(FileNotFoundError):
+        list(blobs.read(gone))
+
+
+@pytest.mark.parametrize("name", ["", "../secret", "ab", "A" * 32, f"{'a' * 32}/", "é" * 32])
+def test_only_names_of_blobs_are_looked_up(blobs: Blobs, name: str) -> None:
+    with pytest.raises(ValueError, match="blob"):
+        blobs.delete(name)
+
+
+def test_ids_are_new_each_time() -> None:
+    assert len({new_id() for _ in range(1000)}) == 1000

@@ -1,0 +1,86 @@
+"""Transactions and tables of the service's database."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+
+from streamer.service.store import database as room
+from streamer.service.store.database import BusyError, Database
+from streamer.service.store.tables import AuditRow, Base
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    made = Database.in_file(tmp_path / "jobs.db")
+    made.migrate()
+    return made
+
+
+def row(number: int) -> AuditRow:
+    return AuditRow(number=number, entry="{}", sha256=b"")
+
+
+def numbers(database: Database) -> list[int]:
+    with database.reading() as session:
+        return list(session.scalars(select(AuditRow.number)))
+
+
+def test_migrations_lead_to_the_tables_that_the_program_uses(database: Database) -> None:
+    with database.reading() as session:
+        assert compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
+    database.migrate()
+
+
+def test_only_its_owner_may_read_the_file(database: Database, tmp_path: Path) -> None:
+    with database.writing() as session:
+        session.add(row(1))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_transaction_counts_as_a_whole_or_not_at_all(database: Database) -> None:
+    with database.writing() as session:
+        session.add(row(1))
+    with pytest.raises(RuntimeError), database.writing() as session:
+        session.add(row(2))
+        session.flush()
+        raise RuntimeError
+    assert numbers(database) == [1]
+
+
+def test_reading_and_then_writing_waits_for_another_writer(database: Database) -> None:
+    def count_up() -> None:
+        for _ in range(20):
+            with database.writing() as session:
+                last = max(session.scalars(select(AuditRow.number)), default=0)
+                session.add(row(last + 1))
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert numbers(database) == list(range(1, 81))
+
+
+def test_a_locked_database_is_busy_and_nothing_else(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_PATIENCE", 0.1)
+    impatient = Database.in_file(tmp_path / "jobs.db")
+    other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BusyError, match="locked"), impatient.writing() as session:
+        session.add(row(1))
+    assert numbers(impatient) == [], "readers do not wait for writers"
+    other.execute("ROLLBACK")
+    with impatient.writing() as session:
+        session.add(row(1))
+    assert numbers(database) == [1]
