@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import engine as core_engine
 from core import live_anonymizer as live
+from core.anonymizer import Anonymizer
 from core.config import EngineConfig, MaskConfig, ZoneConfig
 from core.detect import detector_thread as worker
 from core.detect.detection import Detection
+from core.detect.turned import Scans, TurnedScanner
 from core.engine import MAX_MESSAGES, Stats
 from core.frame import Cover
 from core.live_anonymizer import LiveAnonymizer
@@ -22,6 +25,7 @@ from core.masked_frame import MaskedFrame
 from core.pictures.planes import BgrImage, planes
 from tests.rigs.fakes import BAD_ANSWERS, GOOD_ANSWERS, HangingDetector, ScriptedDetector, engine_config, numbered
 
+ScansMaker = Callable[[], Scans]
 MAX_AGE = 0.5
 STEP = 0.04
 WAIT = 10.0
@@ -338,3 +342,25 @@ def test_a_tag_comes_back_with_its_frame() -> None:
             engine.push(replace(numbered(index, index * STEP), tag=tag), index * STEP)
         out = engine.flush()
     assert all(masked.tag is tag for masked, tag in zip(out, tags, strict=True))
+
+
+def test_a_live_scene_does_not_wait_for_turned_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    spread: list[bool] = []
+
+    class Noted(TurnedScanner):
+        def __init__(
+            self, upright: Scans, probe: ScansMaker, full: ScansMaker, interval: float, *, spread: bool = False
+        ) -> None:
+            super().__init__(upright, probe, full, interval, spread=spread)
+            noted(spread)
+
+    noted = spread.append
+    monkeypatch.setattr(core_engine, "TurnedScanner", Noted)
+    frame = numbered(0, 0.0)
+    with LiveAnonymizer(EngineConfig()) as engine:
+        engine.push(frame, 0.0)
+        until_heard(engine, 1, 0.0)
+    with Anonymizer(EngineConfig()) as anonymizer:
+        list(anonymizer.push(frame))
+        list(anonymizer.flush())
+    assert spread == [True, False], "a file has the time, and loses nothing of a scene's beginning"
