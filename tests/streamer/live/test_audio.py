@@ -49,7 +49,7 @@ def recorded(source: str, folder: Path, *options: str, container: str = "mp4") -
     config = folder / "live.yaml"
     # Each flash starts a scene. Looking closely at all of them is too much for a busy machine, and not the point here.
     config.write_text(
-        f"live: {{recording: {{container: {container}}}}}\ndetect: {{second_detector: null, turned_interval: 0}}"
+        f"live: {{recording: {{container: {container}}}}}\ndetect: {{second: {{detector: none}}, turned_interval: 0}}"
     )
     arguments = [source, "--record", str(folder / "out"), "--config", str(config), *options]
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=90, check=True)
