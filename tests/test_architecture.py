@@ -75,7 +75,6 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.store",
         "streamer.service.audit",
         "streamer.service.access",
-        "streamer.service.jobs",
         "streamer.service",
     ),
     "streamer.live": (
