@@ -74,6 +74,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "streamer.service": (
         "streamer.service.store",
         "streamer.service.audit",
+        "streamer.service.access",
+        "streamer.service.api",
         "streamer.service",
     ),
     "streamer.live": (
