@@ -1,1 +1,1 @@
-"""Who is asking, and what they may do."""
+"""Who asks, what they may do, and how often. Nothing here opens a socket."""
