@@ -76,7 +76,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.audit",
         "streamer.service.access",
         "streamer.service.jobs",
-        "streamer.service.work",
+        "streamer.service.work streamer.service.webhooks",
         "streamer.service.pictures",
         "streamer.service.api",
         "streamer.service",
