@@ -75,6 +75,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.store",
         "streamer.service.audit",
         "streamer.service.access",
+        "streamer.service.jobs",
+        "streamer.service.pictures",
+        "streamer.service.api",
         "streamer.service",
     ),
     "streamer.live": (

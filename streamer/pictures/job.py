@@ -10,17 +10,19 @@ from pathlib import Path
 from core.detect.detection import Detector
 from core.frame import Cover
 from core.still import StillAnonymizer
-from streamer.errors import InputError, InterruptedJobError
+from streamer.errors import InputError, InterruptedJobError, OutputError
 from streamer.file.job import weights_used
 from streamer.file.report import Coverage, Report, digest, versions
 from streamer.media.picture_limit import PictureLimit
-from streamer.pictures.copy import masked_picture, write_picture
-from streamer.pictures.kind import check_picture_target, picture_kind, picture_output
-from streamer.pictures.source import load_picture
+from streamer.pictures.copy import coded, masked_picture, write_picture
+from streamer.pictures.kind import PictureKind, check_picture_target, picture_kind, picture_output
+from streamer.pictures.source import decoded_picture, load_picture
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.settings.file import Settings
 from streamer.version import VERSION
 from streamer.warning_log import WarningLog
+
+_NAMELESS = Path("picture")
 
 
 def anonymize_picture_file(
@@ -84,6 +86,21 @@ def anonymize_picture_file(
         warnings=warnings.lines,
         elapsed=round(time.monotonic() - begun, 3),
     )
+
+
+def mask_picture(content: bytes, settings: Settings, engine: StillAnonymizer) -> tuple[bytes, PictureKind, int]:
+    """The masked copy of a picture file's content, its kind, and how many faces were found; no file is touched.
+
+    `engine` must have been made with the same settings; its `error` says whether the picture is masked whole. Raises
+    InputError or OutputError about a file called "picture".
+    """
+    picture = decoded_picture(content, _NAMELESS, PictureLimit(*settings.picture.max_size))
+    verdict = engine.decide(picture.views())
+    masked = masked_picture(engine, picture, verdict, settings.mask)
+    try:
+        return coded(masked, picture.save), picture.kind, len(verdict.regions)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(_NAMELESS, f"cannot be written ({' '.join(str(error).split()).lower()})") from error
 
 
 def _why_none(path: Path) -> str:

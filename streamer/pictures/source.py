@@ -89,6 +89,11 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(path, f"cannot be read ({(error.strerror or str(error)).lower()})") from error
+    return decoded_picture(content, path, limit)
+
+
+def decoded_picture(content: bytes, path: Path, limit: PictureLimit) -> SourcePicture:
+    """The same for the content of a file; `path` is what it is called in reports and errors."""
     kind = kind_of(content)
     if kind is None:
         raise InputError(path, "is not a still picture of a supported format")

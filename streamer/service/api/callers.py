@@ -1,0 +1,35 @@
+"""Who makes a request, as a parameter of its handler. Whoever lets requests in has set `request.state.caller`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from streamer.service.access.caller import Caller, Role
+from streamer.service.api.problems import ProblemError
+
+
+def caller_of(request: Request) -> Caller:
+    """Raises ProblemError 401 if nobody has said who it is."""
+    caller = getattr(request.state, "caller", None)
+    if not isinstance(caller, Caller):
+        raise ProblemError(401, "this needs a token", headers={"WWW-Authenticate": "Bearer"})
+    return caller
+
+
+CallerOf = Annotated[Caller, Depends(caller_of)]
+"""Anybody who was let in."""
+
+
+def needs(role: Role) -> Callable[[Request], Caller]:
+    """For `Annotated[Caller, Depends(needs(Role.AUDIT))]`: whoever was let in and has this role; 403 for others."""
+
+    def check(request: Request) -> Caller:
+        caller = caller_of(request)
+        if not caller.may(role):
+            raise ProblemError(403, f"this needs a token with the role {role}")
+        return caller
+
+    return check
