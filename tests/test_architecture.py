@@ -76,7 +76,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.audit",
         "streamer.service.access",
         "streamer.service.jobs",
-        "streamer.service.pictures",
+        "streamer.service.work",
         "streamer.service.api",
         "streamer.service",
     ),
