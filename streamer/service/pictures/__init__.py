@@ -1,0 +1,1 @@
+"""Pictures that are masked while the client waits."""
