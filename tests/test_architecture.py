@@ -74,6 +74,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "streamer.service": (
         "streamer.service.store",
         "streamer.service.audit",
+        "streamer.service.page",
         "streamer.service",
     ),
     "streamer.live": (
