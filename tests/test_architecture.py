@@ -79,6 +79,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.work streamer.service.webhooks",
         "streamer.service.pictures",
         "streamer.service.api",
+        "streamer.service.page",
         "streamer.service",
     ),
     "streamer.live": (
