@@ -76,6 +76,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "streamer.service": (
         "streamer.service.store",
         "streamer.service.audit",
+        "streamer.service.access",
+        "streamer.service.jobs",
+        "streamer.service.work",
         "streamer.service",
     ),
     "streamer.live": (

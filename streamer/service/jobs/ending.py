@@ -1,0 +1,98 @@
+"""What happens when a job ends, in one transaction: its state, the audit log, webhooks, and the files that go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import rfc8785
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
+from streamer.service.audit.log import record
+from streamer.service.jobs.job import JobState
+from streamer.service.jobs.uploads import needed, remove_upload
+from streamer.service.store.tables import JobRow, UploadRow
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ends; `reason` in one line if it failed, `actor` whoever ended it."""
+
+    state: JobState
+    reason: str | None = None
+    actor: str = SYSTEM
+
+
+class EndListener(Protocol):
+    """Is told of every end: webhooks."""
+
+    def ended(self, session: Session, job: str, event: str, body: str) -> None:
+        """Note, in the transaction that ends a job, that others are to be told; `body` is canonical JSON."""
+
+
+class Farewell:
+    """Ends and removes jobs. Its methods run in a writing transaction and return blobs to delete once that counts."""
+
+    def __init__(self, keep: float, listener: EndListener | None = None) -> None:
+        """`keep`: seconds until an ended job is deleted."""
+        self._keep, self._listener = keep, listener
+
+    def end(self, session: Session, row: JobRow, ending: Ending, now: float) -> list[str]:
+        """Put a job into a final state. Its upload goes unless another job needs it."""
+        row.state, row.reason, row.ended, row.expires = ending.state, ending.reason, now, now + self._keep
+        row.lease = row.lease_until = row.worker = row.seconds_left = None
+        if ending.state is JobState.DONE:
+            row.progress = 1.0
+        upload, row.upload = row.upload, None
+        session.flush()
+        blobs = [] if upload is None or needed(session, upload) else _without(session, upload)
+        record(
+            session,
+            AuditEntry(
+                AuditAction.RESULT,
+                ending.actor,
+                job=row.id,
+                input_sha256=row.input_sha256,
+                output_sha256=row.result_sha256,
+                engine=row.engine,
+                outcome="ok" if ending.state is JobState.DONE else ending.reason or ending.state.value,
+            ),
+            now,
+        )
+        if self._listener is not None:
+            self._listener.ended(session, row.id, f"job.{ending.state.value}", _event(row, ending, now))
+        return blobs
+
+    def remove(self, session: Session, row: JobRow) -> list[str]:
+        """Delete a job's row, and the files that only it has."""
+        names = [name for name in (row.result, row.report, row.masks) if name is not None]
+        session.delete(row)
+        session.flush()
+        return released(session, names)
+
+
+def released(session: Session, names: list[str]) -> list[str]:
+    """Those of these blobs that no job refers to."""
+    held = set[str | None]()
+    for row in session.scalars(
+        select(JobRow).where(or_(JobRow.result.in_(names), JobRow.report.in_(names), JobRow.masks.in_(names)))
+    ):
+        held |= {row.result, row.report, row.masks}
+    return [name for name in names if name not in held]
+
+
+def _without(session: Session, upload: str) -> list[str]:
+    row = session.get(UploadRow, upload)
+    return [] if row is None else remove_upload(session, row)
+
+
+def _event(row: JobRow, ending: Ending, now: float) -> str:
+    """The body of a webhook: ids and hashes only."""
+    result = None if row.result is None else {"bytes": row.result_bytes, "sha256": row.result_sha256}
+    when = datetime.fromtimestamp(round(now, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    data = {"id": row.id, "state": ending.state.value, "reason": ending.reason, "result": result}
+    said = {"type": f"job.{ending.state.value}", "timestamp": when, "data": data}
+    return rfc8785.dumps(said).decode()  # type: ignore[arg-type]  # checked there: anything else raises
