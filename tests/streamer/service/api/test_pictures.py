@@ -122,7 +122,9 @@ def send_and_stay(url: str, content: bytes) -> socket.socket:
 def test_whoever_goes_away_leaves_the_queue_and_the_full_room_says_when(odd: PicturesServer) -> None:
     before = odd.pool.counts()
     until(lambda: odd.pool.ready)
-    clients = [send_and_stay(odd.url, b"slow %d" % number if number else b"hang") for number in range(5)]
+    clients = [send_and_stay(odd.url, b"hang")]
+    until(lambda: odd.pool.counts().busy == 1)
+    clients += [send_and_stay(odd.url, b"%d" % number) for number in range(4)]
     until(lambda: odd.pool.counts().waiting == 4)
     full = httpx.post(odd.pictures, content=b"x")
     assert full.status_code == 429 and int(full.headers["retry-after"]) >= 1
