@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -64,9 +63,8 @@ class DataFolder:
 
 
 def default_data() -> Path:
-    """Where the service keeps its data unless told otherwise: `veilcast` where the system keeps users' data."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "veilcast"
+    """Where the service keeps its data unless told otherwise: where it is started, easy to find and to delete."""
+    return Path("veilcast-data")
 
 
 def _check_ours(path: Path) -> None:

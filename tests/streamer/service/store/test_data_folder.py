@@ -80,9 +80,5 @@ def test_a_folder_that_must_exist_is_not_created(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_by_default_it_is_where_the_system_keeps_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert default_data() == tmp_path / "veilcast"
-    monkeypatch.setenv("XDG_DATA_HOME", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_data() == tmp_path / ".local" / "share" / "veilcast"
+def test_by_default_it_is_where_the_service_is_started() -> None:
+    assert default_data() == Path("veilcast-data")
