@@ -63,6 +63,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.settings",
         "streamer.runtime",
         "streamer.media",
+        "streamer.guard",  # what clients of every server may do
+        "streamer.http",
         "streamer.file streamer.live",
         "streamer.pictures",  # reports on its copies as a file job does
         "streamer.batch",  # many inputs, videos and pictures alike
@@ -79,13 +81,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.work streamer.service.webhooks",
         "streamer.service.pictures",
         "streamer.service.api",
+        "streamer.service.page",
         "streamer.service",
     ),
     "streamer.live": (
         "streamer.live.packet streamer.live.audio streamer.live.fanout streamer.live.faults streamer.live.frame_rate",
         "streamer.live.clocks streamer.live.status",
         "streamer.live.meter streamer.live.stream_output",
-        "streamer.live.guard",
         "streamer.live.camera streamer.live.rtsp streamer.live.web streamer.live.recording streamer.live.push",
         "streamer.live.encoder streamer.live.slate",
         "streamer.live.publisher",

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from streamer.live.guard.connection_caps import client_key
-from streamer.live.guard.login_throttle import LoginThrottle
-from streamer.live.web.host_names import HostNames
+from streamer.guard.connection_caps import client_key
+from streamer.guard.login_throttle import LoginThrottle
+from streamer.http.host_names import HostNames
 from streamer.service.access.caller import Caller, local_caller
 from streamer.service.access.rates import RequestRates
 from streamer.service.access.sessions import LoginSessions, session_cookie

@@ -1,1 +1,1 @@
-"""Pictures that are masked while the client waits."""
+"""Masks pictures while their sender waits, in processes of their own that a damaged picture may take along."""

@@ -21,7 +21,7 @@ from streamer.service.webhooks.signing import signature_headers
 from streamer.service.webhooks.target import WebhookPolicy, checked_webhook_url
 
 PATIENCE: Final = 15.0  # s for everything, from the look-up of the name to the last byte of the answer
-_MOST_OF_ANSWER: Final = 4096  # bytes of its body that are read, and dropped
+_MOST_OF_ANSWER: Final = 4096  # bytes of its body after which no more is read; all are dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from streamer.service.jobs.event import WebhookEvent
 from streamer.service.store.blobs import new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import DeliveryRow, JobRow
-from streamer.service.webhooks.event import WebhookEvent
 from streamer.service.webhooks.signing import new_webhook_secret, parse_webhook_secret, webhook_secret_text
 from streamer.service.webhooks.target import WebhookPolicy, checked_webhook_url
 

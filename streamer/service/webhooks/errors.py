@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from streamer.service.jobs.errors import InvalidError
 
-class InvalidWebhookError(Exception):
+
+class InvalidWebhookError(InvalidError):
     """The URL or the secret cannot be used. The text is one line for the client, and repeats neither of them."""

@@ -16,7 +16,7 @@ _LONGEST: Final = 2000  # characters
 _INTERNET_6: Final = IPv6Network("2000::/3")  # beyond it: loopback, local, mapped, NAT64 and multicast addresses
 # What Python's own tables hold as global, or held in some of its releases.
 _NOT_INTERNET_6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
-_NOT_INTERNET_4: Final = tuple(map(IPv4Network, ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24")))
+_NOT_INTERNET_4: Final = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 _NAT64: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 
 

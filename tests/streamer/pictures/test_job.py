@@ -18,6 +18,8 @@ from core.config import MaskConfig, ZoneConfig
 from core.still import StillAnonymizer
 from streamer import Settings, anonymize_picture_file
 from streamer.errors import InputError, InterruptedJobError, OutputError
+from streamer.pictures.job import mask_picture
+from streamer.pictures.kind import PictureKind
 from streamer.settings.file import PictureConfig
 from tests.rigs.fakes import ScriptedDetector
 from tests.streamer.pictures.files import face_change, opened, portrait, rest_change, saved
@@ -176,6 +178,17 @@ def test_zones_are_masked(tmp_path: Path) -> None:
     path = saved(tmp_path / "in.png", portrait())
     after = copy_of(path, settings=Settings(zones=(zone,)))
     assert rest_change(opened(path), after) > 5
+
+
+def test_the_same_without_a_file(tmp_path: Path) -> None:
+    path = saved(tmp_path / "in.jpg", portrait())
+    content, kind, faces = mask_picture(path.read_bytes(), Settings(), _ENGINE)
+    report = anonymize_picture_file(path, engine=_ENGINE)
+    assert (content, kind, faces) == (Path(report.output.path).read_bytes(), PictureKind.JPEG, report.faces)
+    with pytest.raises(InputError, match="picture: is damaged"):
+        mask_picture(path.read_bytes()[:600], Settings(), _ENGINE)
+    with pytest.raises(InputError, match="not a still picture"):
+        mask_picture(b"GIF89a", Settings(), _ENGINE)
 
 
 # What cannot be done

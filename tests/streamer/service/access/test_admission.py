@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.live.web.host_names import HostNames
+from streamer.http.host_names import HostNames
 from streamer.service.access.admission import Admission, Receive, Scope, Send
 from streamer.service.access.caller import Role
 from streamer.service.access.decision import AccessRules

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from streamer.live.web.host_names import HostNames
+from streamer.http.host_names import HostNames
 from streamer.service.access.caller import Caller, Role
 from streamer.service.access.decision import AccessRules, AskedRequest, Refusal
 from streamer.service.access.sessions import LoginSessions

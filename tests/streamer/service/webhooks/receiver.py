@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from streamer.service.jobs.event import WebhookEvent
 from streamer.service.store.database import Database
 from streamer.service.store.tables import JobRow
 from streamer.service.webhooks.deliveries import Deliveries
-from streamer.service.webhooks.event import WebhookEvent
 
 SHA = "0" * 64
 

@@ -7,11 +7,11 @@ import threading
 import pytest
 from sqlalchemy import select
 
+from streamer.service.jobs.event import WebhookEvent
 from streamer.service.store.database import Database
 from streamer.service.store.tables import DeliveryRow, JobRow
 from streamer.service.webhooks.deliveries import SCHEDULE, Deliveries, Delivery
 from streamer.service.webhooks.errors import InvalidWebhookError
-from streamer.service.webhooks.event import WebhookEvent
 from tests.streamer.service.webhooks.receiver import Clock, add_job, end, plan
 
 URL = "https://hooks.example/a"

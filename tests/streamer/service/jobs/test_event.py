@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from streamer.service.webhooks.event import WebhookEvent, event_body
+from streamer.service.jobs.event import WebhookEvent, event_body
 
 
 def test_an_event_says_how_the_job_ended_and_no_more() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.live.guard.http_pace import MAX_HEAD, HttpPace, PaceLimits, Phase
+from streamer.guard.http_pace import MAX_HEAD, HttpPace, PaceLimits, Phase
 
 LIMITS = PaceLimits(head=10, answer=20, pace=1000, idle=60, stall=15)
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -70,3 +70,22 @@ def test_a_response_that_nobody_reads() -> None:
     for second, left in ((10, 60_000), (20, 30_000), (30, 10)):
         assert one.overdue(second, left) is None
     assert one.overdue(45, 10) is None and one.overdue(46, 10) == "read"
+
+
+def test_an_interim_answer_does_not_end_the_body() -> None:
+    pace = HttpPace(LIMITS, 0.0)
+    assert pace.received(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n", 0.0)
+    pace.sent(25, 0.1, interim=True)
+    assert pace.phase is Phase.RESPONSE
+    assert all(pace.received(b"x" * MAX_HEAD, 0.2) for _ in range(3))
+
+
+def test_after_the_answer_the_rest_of_a_body_is_awaited_for_a_while() -> None:
+    pace = HttpPace(LIMITS, 0.0)
+    pace.received(b"POST / HTTP/1.1\r\n\r\n", 0.0)
+    pace.sent(100, 1.0)
+    pace.closing(1.0)
+    assert all(pace.received(b"x" * MAX_HEAD, 1.0 + step) for step in range(3))
+    pace.closing(1.0 + LIMITS.linger)  # a second time changes nothing
+    assert pace.overdue(1.0 + LIMITS.linger, 0) is None
+    assert pace.overdue(1.1 + LIMITS.linger, 0) == "hang up"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.live.guard.login_throttle import FORGET_AFTER, FREE_GUESSES, LONGEST_WAIT, LoginThrottle
+from streamer.guard.login_throttle import FORGET_AFTER, FREE_GUESSES, LONGEST_WAIT, LoginThrottle
 
 
 def guess(throttle: LoginThrottle, until: float, begin: float = 0.0, client: str = "a") -> int:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from streamer.live.guard.acceptor import ClientConnection
-from streamer.live.guard.http_pace import HttpPace, PaceLimits
+from streamer.guard.acceptor import ClientConnection
+from streamer.guard.http_pace import HttpPace, PaceLimits, Phase
 
 _log = logging.getLogger("veilcast.web")
+
+_INTERIM: Final = b"HTTP/1.1 1"
 
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
@@ -25,6 +27,7 @@ class HttpConnection(ClientConnection):
     def __init__(self, inner: asyncio.Protocol, limits: PaceLimits) -> None:
         super().__init__(inner)
         self._pace = HttpPace(limits, time.monotonic())
+        self._closing = False
 
     @property
     def idle_since(self) -> float | None:
@@ -48,28 +51,52 @@ class HttpConnection(ClientConnection):
         self.transport = transport
         self.inner.connection_made(_ObservedTransport(transport, self))
 
-    def data_sent(self, count: int) -> None:
-        """`count` bytes were written for the client."""
-        self._pace.sent(count, time.monotonic())
+    def sent(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        """These bytes were written for the client."""
+        interim = self._pace.phase is Phase.RESPONSE and bytes(data[:10]) == _INTERIM
+        self._pace.sent(len(data), time.monotonic(), interim)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is served."""
+        return self._closing or self.transport is None or self.transport.is_closing()
+
+    def finish(self) -> None:
+        """Send what was written and close, but not before the client has hung up, or had time to.
+
+        The system answers bytes that come to a closed connection with a reset, at which the client's own system throws
+        away what it has not read yet. So a client that is refused while it still sends would never learn why.
+        """
+        if self.transport is None or self.is_closing:
+            return
+        self._closing = True
+        self._pace.closing(time.monotonic())
+        self.transport.write_eof()
+        self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
-        if self._pace.received(data, time.monotonic()):
-            self.inner.data_received(data)
-        else:
+        if not self._pace.received(data, time.monotonic()):
             self.evict()
+        elif not self._closing:
+            self.inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The client has stopped sending."""
+        return None if self._closing else self.inner.eof_received()
 
 
 class _ObservedTransport(asyncio.Transport):
-    """A transport that reports what is written, and keeps the timeouts when aiohttp switches protocols."""
+    """A transport that reports what is written, closes without losing it, and stays when the protocol is switched."""
 
     def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         super().__init__()
         self._transport, self._connection = transport, connection
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        self._connection.data_sent(len(data))
-        self._transport.write(data)
+        if not self._connection.is_closing:
+            self._connection.sent(data)
+            self._transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
         self.write(b"".join(list_of_data))
@@ -99,10 +126,10 @@ class _ObservedTransport(asyncio.Transport):
         self._transport.resume_reading()
 
     def is_closing(self) -> bool:
-        return self._transport.is_closing()
+        return self._connection.is_closing
 
     def close(self) -> None:
-        self._transport.close()
+        self._connection.finish()
 
     def abort(self) -> None:
         self._transport.abort()

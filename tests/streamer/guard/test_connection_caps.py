@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
+from streamer.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 
 CAPS = Caps(total=6, per_client=3)
 

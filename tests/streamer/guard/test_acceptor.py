@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from streamer.live.guard.acceptor import Acceptor, ClientConnection
-from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.http_connection import REFUSAL, HttpConnection
-from streamer.live.guard.http_pace import PaceLimits
+from streamer.guard.acceptor import Acceptor, ClientConnection
+from streamer.guard.connection_caps import Caps
+from streamer.guard.http_connection import REFUSAL, HttpConnection
+from streamer.guard.http_pace import PaceLimits
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LIMITS = PaceLimits(head=1.0, answer=1.0, pace=1000, idle=1.5, stall=1.0)

@@ -27,6 +27,8 @@ class PaceLimits:
     """Without a request. Longer than proxies keep idle connections, so that the proxy closes them first."""
     stall: float = 20.0
     """Without reading any of a pending response."""
+    linger: float = 10.0
+    """From the end of a response to a request whose body was not wanted, for the client to notice."""
 
 
 class Phase(Enum):
@@ -35,6 +37,7 @@ class Phase(Enum):
     IDLE = "idle"  # the next request
     HEAD = "head"  # the rest of a request's head
     RESPONSE = "response"  # the body, if any, and the server's response
+    CLOSING = "closing"  # the client's end of the connection: ours is closed
 
 
 class HttpPace:
@@ -51,6 +54,8 @@ class HttpPace:
 
     def received(self, data: bytes, now: float) -> bool:
         """`data` has arrived. False if the head is too long and the connection should be closed."""
+        if self.phase is Phase.CLOSING:
+            return True
         if self.phase is Phase.IDLE:
             self.phase, self.since, self._tail, self._came = Phase.HEAD, now, b"", 0
         self._came += len(data)
@@ -63,10 +68,16 @@ class HttpPace:
             self._tail = window[-3:]
         return True
 
-    def sent(self, count: int, now: float) -> None:
-        """`count` bytes of a response were written to the transport."""
+    def sent(self, count: int, now: float, interim: bool = False) -> None:
+        """`count` bytes of a response, or of an `interim` one such as 100 Continue, were written to the transport."""
         self._written += count
-        self.phase, self.since = Phase.IDLE, now
+        if not interim:
+            self.phase, self.since = Phase.IDLE, now
+
+    def closing(self, now: float) -> None:
+        """The server has closed its end of the connection."""
+        if self.phase is not Phase.CLOSING:
+            self.phase, self.since = Phase.CLOSING, now
 
     def overdue(self, now: float, buffered: int) -> str | None:
         """What the client was too slow to do, or None; `buffered` is the number of response bytes still unsent."""
@@ -80,4 +91,6 @@ class HttpPace:
                 return "send a head" if took > self._limits.head else None
             case Phase.RESPONSE:
                 return "send a body" if took > self._limits.answer + self._came / self._limits.pace else None
+            case Phase.CLOSING:
+                return "hang up" if took > self._limits.linger and not buffered else None
         return "send a request" if took > self._limits.idle and not buffered else None

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
+from streamer.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 
 _log = logging.getLogger("veilcast.network")
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from streamer.live.web.host_names import HostNames
+from streamer.http.host_names import HostNames
 
 OWN = socket.gethostname()
 
