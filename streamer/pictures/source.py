@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -22,6 +23,8 @@ from core.pictures.planes import BgrImage
 from streamer.errors import InputError
 from streamer.file.report import FileDigest
 from streamer.media.picture_limit import PictureLimit
+from streamer.pictures.heif import opened_heic
+from streamer.pictures.isobmff import picture_boxes
 from streamer.pictures.kind import PictureKind, kind_of
 from streamer.pictures.left_out import left_out
 from streamer.pictures.save_options import SaveOptions, save_options
@@ -35,8 +38,10 @@ _PLUGINS: dict[PictureKind, Callable[[io.BytesIO], Image.Image]] = {
     PictureKind.PNG: PngImageFile,
     PictureKind.WEBP: WebPImageFile,
     PictureKind.TIFF: TiffImageFile,
+    PictureKind.HEIC: opened_heic,
+    PictureKind.AVIF: AvifImageFile,
 }
-_ANIMATED = "is an animated WebP, which is not supported: convert it to a GIF or a video"
+_ANIMATED = "is an animated {}, which is not supported: convert it to a GIF or a video"
 _ORIENTATION = 0x0112
 _SUB_PICTURES, _RAW = 330, 50706  # TIFF tags: a raw photograph's real picture is elsewhere, this one is its preview
 _TRANSPOSE = {
@@ -48,7 +53,10 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_COLOURS = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "YCbCr": "RGB", "PA": "RGBA"}
+_COLOURS = {
+    **{mode: mode for mode in ("L", "LA", "RGB", "RGBA", "CMYK")},
+    **{"1": "L", "YCbCr": "RGB", "PA": "RGBA", "RGBa": "RGBA"},
+}
 """What a picture of each of Pillow's modes is decoded to; other modes are refused."""
 
 
@@ -65,6 +73,8 @@ class SourcePicture:
     stripped: tuple[str, ...]
     """What the file contained besides the picture and its copy does not: names, never values."""
     digest: FileDigest
+    loss: str | None = None
+    """What the copy has less of than the original, in one line."""
 
     def views(self) -> list[BgrImage]:
         """The picture as BGR, for detectors; a second one over white if parts of it are transparent."""
@@ -96,7 +106,16 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
         size, animated = webp_header(content)
         limit.check(path, *size)
         if animated:
-            raise InputError(path, _ANIMATED)
+            raise InputError(path, _ANIMATED.format(kind))
+    loss = None
+    if kind in (PictureKind.HEIC, PictureKind.AVIF):
+        boxes = picture_boxes(content)
+        for size in boxes.sizes:
+            limit.check(path, *size)
+        if boxes.sequence:
+            raise InputError(path, _ANIMATED.format(kind))
+        if boxes.depth > 8:
+            loss = f"the copy has 8 bits a channel, the original {boxes.depth}"
     try:
         # The plugins themselves, not Image.open: that has a limit of its own, and would try other formats.
         with _PLUGINS[kind](io.BytesIO(content)) as image:
@@ -105,7 +124,8 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
             stripped = left_out(kind, image, content)
             save = save_options(kind, image, content)
             image.load()
-            upright = _upright(image)
+            limit.check(path, *image.size)  # of what was decoded
+            upright = _upright(image, turned=kind is PictureKind.HEIC)
     except InputError:
         raise
     except MemoryError as error:
@@ -116,7 +136,7 @@ def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
     colour, alpha = _channels(upright)
     name = os.fsencode(path).decode("utf-8", "backslashreplace")
     digest = FileDigest(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-    return SourcePicture(path, kind, colour, alpha, save, stripped, digest)
+    return SourcePicture(path, kind, colour, alpha, save, stripped, digest, loss)
 
 
 def _check_supported(path: Path, kind: PictureKind, image: Image.Image, content: bytes) -> None:
@@ -125,7 +145,7 @@ def _check_supported(path: Path, kind: PictureKind, image: Image.Image, content:
         what = "more than 8 bits a channel" if deep or image.mode[0] in "IF" else f"the colour model {image.mode}"
         raise InputError(path, f"has {what}, which is not supported: convert it to 8-bit RGB")
     if isinstance(image, WebPImageFile) and image.n_frames > 1:
-        raise InputError(path, _ANIMATED)
+        raise InputError(path, _ANIMATED.format(kind))
     if isinstance(image, TiffImageFile):
         if image.n_frames > 1:
             raise InputError(path, f"has {image.n_frames} pages, which is not supported: save each as a file")
@@ -133,10 +153,10 @@ def _check_supported(path: Path, kind: PictureKind, image: Image.Image, content:
             raise InputError(path, "is a camera's raw photograph, which is not supported: export it as JPEG or TIFF")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture in one of the modes that `_channels` knows, turned as its EXIF data says."""
+def _upright(image: Image.Image, turned: bool) -> Image.Image:
+    """The picture in one of the modes that `_channels` knows, turned as its EXIF data says unless it is `turned`."""
     try:
-        turn = _TRANSPOSE.get(image.getexif().get(_ORIENTATION, 1))
+        turn = None if turned else _TRANSPOSE.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - EXIF data that cannot be read says nothing
         turn = None
     if image.mode == "P":
