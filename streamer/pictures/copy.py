@@ -16,6 +16,7 @@ from core.masked_frame import MaskedFrame
 from core.still import StillAnonymizer
 from streamer.atomic_file import write_atomically
 from streamer.errors import OutputError
+from streamer.pictures.deep import DeepChannels, deep_heic, deep_png, deep_tiff
 from streamer.pictures.heif import coded_heic
 from streamer.pictures.isobmff import with_colours
 from streamer.pictures.save_options import CICP, SaveOptions
@@ -53,6 +54,8 @@ def masked_picture(
 
 def coded(picture: MaskedPicture, options: SaveOptions) -> bytes:
     """The picture as a file. Raises OSError, ValueError or RuntimeError if its format cannot hold it."""
+    if picture.colour[0].video.format.name in ("gray16le", "rgb48le"):
+        return _coded_deep(picture, options)
     layers = [Image.fromarray(frame.video.to_ndarray()) for frame in picture.colour]
     image = layers[0] if len(layers) == 1 else Image.merge("CMYK", layers)
     if picture.alpha is not None:
@@ -64,6 +67,12 @@ def coded(picture: MaskedPicture, options: SaveOptions) -> bytes:
     image.save(out, **{name: value for name, value in options.items() if name != CICP})  # type: ignore[arg-type]
     colours = options.get(CICP)
     return with_colours(out.getvalue(), colours) if isinstance(colours, bytes) else out.getvalue()
+
+
+def _coded_deep(picture: MaskedPicture, options: SaveOptions) -> bytes:
+    layers = [frame.video.to_ndarray() for frame in (*picture.colour, picture.alpha) if frame is not None]
+    samples: DeepChannels = np.asarray(layers[0] if len(layers) == 1 else np.dstack(layers), np.uint16)
+    return {"PNG": deep_png, "TIFF": deep_tiff, "HEIF": deep_heic}[str(options["format"])](samples, options)
 
 
 def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, overwrite: bool) -> None:
@@ -78,7 +87,10 @@ def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, ov
 
 
 def _frame(samples: Channels) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), "gray" if samples.ndim == 2 else "rgb24")
+    form = samples.ndim - 2
+    if samples.dtype == np.uint8:
+        return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples, np.uint8), ("gray", "rgb24")[form])
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples, np.uint16), ("gray16le", "rgb48le")[form])
 
 
 def _inks(color: tuple[int, int, int]) -> tuple[int, int, int, int]:

@@ -24,6 +24,8 @@ def heic_options(boxes: PictureBoxes) -> dict[str, object]:
     """How the copy of a HEIC file is coded: subsampling and colours as in the original."""
     chroma = {"4:4:4": 444, "4:2:2": 422}.get(boxes.subsampling or "", 420)
     options: dict[str, object] = {"format": "HEIF", "quality": _QUALITY, "chroma": chroma}
+    if boxes.depth > 8:
+        options["bit_depth"] = min(boxes.depth, 12)
     if boxes.colours is not None:
         options["color_primaries"] = int.from_bytes(boxes.colours[:2], "big")
         options["transfer_characteristics"] = int.from_bytes(boxes.colours[2:], "big")
