@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 from streamer.service.api.problems import ProblemError
 
 _PARTS: Final = 8
 _HEADERS: Final = 8
 _HEADER_BYTES: Final = 4096
+
+T = TypeVar("T")
 
 
 class BodyBudget:
@@ -168,3 +171,26 @@ def form_parts(content_type: str, body: bytes, names: frozenset[str]) -> dict[st
 def _too_large(cap: int) -> ProblemError:
     # What is left of the body is not read, so the connection cannot be used again.
     return ProblemError(413, f"more than the {cap} bytes that are accepted", headers={"Connection": "close"})
+
+
+async def unless_gone(request: Request, work: Coroutine[None, None, T]) -> T:
+    """What `work` returns, which is cancelled if the client goes away. The body must have been read.
+
+    Raises ClientDisconnect, and whatever `work` raises.
+    """
+    doing = asyncio.create_task(work, name="veilcast-request")
+    watching = asyncio.create_task(_gone(request), name="veilcast-client")
+    try:
+        await asyncio.wait((doing, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientDisconnect
+        return doing.result()
+    finally:
+        for task in (doing, watching):
+            task.cancel()
+        await asyncio.gather(doing, watching, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
