@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def rfc3339(seconds: float) -> str:
-    """Seconds since 1970 as RFC 3339, UTC, to the ms. Raises OverflowError, ValueError beyond the year 9999."""
+    """Seconds since 1970 as RFC 3339, UTC, to the millisecond. Raises OverflowError, ValueError after 9999."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
