@@ -38,9 +38,9 @@ def anonymize_picture_file(
 ) -> Report:
     """Write a copy of the picture `source` in which no face can be recognised; default target: NAME.masked.EXT.
 
-    JPEG, PNG, WebP and TIFF, in the same format, upright, without metadata. The target appears only when it is
-    complete. If the detector fails, the whole picture is masked, and `failed_samples` of the report is 1. In the report
-    a picture is one frame of no duration.
+    JPEG, PNG, WebP, TIFF, HEIC and AVIF, in the same format, upright, without metadata. The target appears only when
+    it is complete. If the detector fails, the whole picture is masked, and `failed_samples` of the report is 1. In the
+    report a picture is one frame of no duration.
 
     `make_detector` replaces the configured detectors. `engine`, made with the same settings, saves loading the weights
     again for every picture. Raises InputError or OutputError with a one-line message, and InterruptedJobError once
@@ -59,6 +59,8 @@ def anonymize_picture_file(
     picture = load_picture(source, PictureLimit(*settings.picture.max_size))
     if settings.file.keep_metadata:
         warnings.add("metadata", "keep_metadata is for videos: the copy of a picture has no metadata")
+    if picture.loss is not None:
+        warnings.add("loss", picture.loss)
     engine = engine or StillAnonymizer(settings, make_detector)
     _stop_if(interrupt)
     verdict = engine.decide(picture.views())

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import select
 
 from streamer.service.access.caller import Caller, Role, local_caller
-from streamer.service.audit.entry import AuditAction, AuditEntry
+from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
 from streamer.service.store.blobs import new_id
 from streamer.service.store.database import Database
@@ -21,6 +21,7 @@ from streamer.service.store.tables import TokenRow
 
 PREFIX: Final = "vc_"
 """What every secret begins with, so that scanners for leaked secrets know one when they see it."""
+_SHORTEST: Final = 16  # characters of a secret that somebody else has chosen
 _LONGEST_LABEL: Final = 100  # characters; the column's length
 
 
@@ -102,6 +103,31 @@ class Tokens:
             session.add(row)
             record(session, said, now)
         return made, secret
+
+    def adopt(self, secret: str, label: str) -> None:
+        """Make a secret that was chosen elsewhere the one admin's token of this label; another one before it ends.
+
+        Raises TokenError.
+        """
+        if len(secret) < _SHORTEST or not secret.isprintable() or not secret.isascii():
+            raise TokenError(f"a token has at least {_SHORTEST} printable ASCII characters")
+        hashed, now = _hashed(secret), self._clock()
+        with self._database.writing() as session:
+            known = False
+            for row in session.scalars(select(TokenRow).where(TokenRow.label == label, TokenRow.revoked.is_(None))):
+                if hmac.compare_digest(row.secret_sha256, hashed):
+                    known = True
+                    continue
+                row.revoked = now
+                record(session, AuditEntry(AuditAction.TOKEN, SYSTEM, token=row.id, settings={"change": "revoke"}), now)
+            if known:
+                return
+            if session.scalar(select(TokenRow.id).where(TokenRow.secret_sha256 == hashed)) is not None:
+                raise TokenError("this token exists under another label, or was revoked")
+            row = TokenRow(id=new_id(), secret_sha256=hashed, label=label, roles=str(Role.ADMIN), created=now)
+            session.add(row)
+            said = {"change": "create", "roles": row.roles}
+            record(session, AuditEntry(AuditAction.TOKEN, SYSTEM, token=row.id, settings=said), now)
 
     def revoke(self, token: str, by: Caller | None = None) -> None:
         """End a token for ever; once more does no harm. Raises TokenMissingError."""

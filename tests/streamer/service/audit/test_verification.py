@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.service.audit.checkpoint import Checkpoint
@@ -113,6 +113,7 @@ def test_an_entry_put_in_before_the_first_is_found(log: Kept) -> None:
 values = st.one_of(st.text(), st.binary(max_size=40), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
 
 
+@settings(deadline=None)  # it writes to a disk
 @given(st.integers(1, COUNT), st.data())
 def test_any_single_change_to_any_row_is_found(whole: Kept, number: int, data: st.DataObject) -> None:
     row = whole.rows[number - 1]
