@@ -81,6 +81,9 @@ export function jsonBody(value, headers = {}) {
   return { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(value) };
 }
 
+// The server's lines begin small and have no full stop.
+export const sentence = (line) => `${line.charAt(0).toUpperCase()}${line.slice(1)}${/[.!?]$/.test(line) ? "" : "."}`;
+
 const NAMED = [400, 401, 403, 404, 409, 410, 413, 415, 422, 429];
 
 // Show what went wrong: our words for the kind, then the server's own line.
@@ -94,7 +97,7 @@ export function tell(element, error) {
   if (detail) {
     const theirs = document.createElement("span");
     theirs.lang = "en";
-    theirs.textContent = ` ${detail.endsWith(".") ? detail : `${detail}.`}`;
-    element.append(theirs);
+    theirs.textContent = sentence(detail);
+    element.append(" ", theirs);
   }
 }

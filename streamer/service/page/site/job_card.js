@@ -1,6 +1,6 @@
 // One video in the list: how far it is, and what may be done with it.
 
-import { call, callJson, tell, Trouble } from "./api.js";
+import { call, callJson, sentence, tell, Trouble } from "./api.js";
 import { fromTemplate, make, part } from "./elements.js";
 import { follow, isFinal } from "./follow.js";
 import { forgetName, maskedName, nameOf } from "./names.js";
@@ -58,7 +58,7 @@ export class JobCard {
       const key = expires === null ? "job.done" : "job.done.expires";
       say(line, key, { size: result?.bytes ?? 0, when: ended ?? created, expires, settings });
     } else say(line, `job.${state}`, { when: ended ?? created });
-    if (reason && state !== "done") part(this.card, "trouble").replaceChildren(make("span", { lang: "en" }, reason));
+    if (reason && state !== "done") part(this.card, "trouble").replaceChildren(make("span", { lang: "en" }, sentence(reason)));
   }
 
   showActions() {

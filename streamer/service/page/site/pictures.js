@@ -7,7 +7,7 @@ import { maskedName, save } from "./names.js";
 import { announce } from "./news.js";
 import { signedIn } from "./session.js";
 import { pictureQuery } from "./settings.js";
-import { say } from "./texts.js";
+import { label, say } from "./texts.js";
 import { zipped } from "./zip.js";
 
 const AT_ONCE = 2;
@@ -27,6 +27,7 @@ class Picture {
     this.stop = new AbortController();
     this.card = fromTemplate("picture");
     part(this.card, "name").textContent = file.name;
+    label(part(this.card, "remove"), "remove", { name: file.name });
     part(this.card, "again").addEventListener("click", () => {
       part(this.card, "remove").focus();
       this.queue();
