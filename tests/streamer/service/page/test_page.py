@@ -47,7 +47,9 @@ def test_everything_that_is_named_is_there_and_nothing_comes_from_elsewhere() ->
     for file in SITE.iterdir():
         text = file.read_text("utf-8")
         assert not re.search(r"(src|href|from|import|url\()\s*=?\s*[\"'(]?(https?:)?//", text), file
-        assert not re.search(r"\sstyle=|\son[a-z]+=\"|<script>|<style|\beval\(|innerHTML|insertAdjacentHTML", text), file
+        assert not re.search(r"\sstyle=|\son[a-z]+=\"|<script>|<style|\beval\(|innerHTML|insertAdjacentHTML", text), (
+            file
+        )
         used |= set(re.findall(r"/page/([\w.]+)", text)) | set(re.findall(r"from \"\./([\w.]+)\"", text))
     assert used == {file.name for file in SITE.iterdir()}
 
@@ -77,6 +79,7 @@ def test_every_text_that_is_asked_for_is_there() -> None:
     sources = {file.name: file.read_text("utf-8") for file in SITE.iterdir() if not file.name.startswith("texts")}
     everything = "\n".join(sources.values())
     asked = set(re.findall(r"data-(?:text|label)=\"([\w.-]+)\"", everything))
-    asked |= set(re.findall(r"(?:say|label|announce|text|isWanted)\([^\"`;]*?\"([a-z][\w.-]+)\"", everything))
+    asked |= set(re.findall(r"\b(?:announce|text|isWanted|state)\(\"([\w.-]+)\"", everything))
+    asked |= set(re.findall(r"\b(?:say|label)\((?:\$?\w*\([^()]*\)|\w+), \"([\w.-]+)\"", everything))
     assert len(asked) > 60
     assert asked - texts == set()
