@@ -62,7 +62,7 @@ export class JobCard {
   }
 
   showActions() {
-    const { id, state, result, report } = this.job;
+    const { id, state, result, report, masks } = this.job;
     const set = (name, shown) => {
       part(this.card, name).hidden = !shown;
     };
@@ -72,6 +72,7 @@ export class JobCard {
     set("watch", there);
     set("download", there);
     set("report", there && report);
+    set("masks", there && masks);
     set("cancel", !final);
     set("delete", final);
     if (focused && final) part(this.card, "delete").focus();
@@ -80,6 +81,8 @@ export class JobCard {
     part(this.card, "download").href = `/v1/jobs/${id}/result?inline=1`;
     part(this.card, "download").download = maskedName(nameOf(id) ?? "video", result.type);
     part(this.card, "report").href = `/v1/jobs/${id}/report`;
+    part(this.card, "masks").href = `/v1/jobs/${id}/masks`;
+    part(this.card, "masks").download = "";
   }
 
   watch() {
@@ -106,7 +109,7 @@ export class JobCard {
   async end(question, yes) {
     if (!(await isWanted(question, yes, { name: this.name }))) return;
     const { id } = this.job;
-    part(this.card, "trouble").textContent = "";
+    say(part(this.card, "trouble"), "");
     try {
       await call(`/v1/jobs/${id}`, { method: "DELETE" });
       // What was cancelled may stay in the list as such.

@@ -104,6 +104,7 @@ export const ENGLISH = {
   "upload.login": "Log in, and the upload goes on.",
   "upload.submitting": "Uploaded. Handing it over …",
   "upload.broken": "Broken off: {sent|size} of {size|size} have arrived. Choose the same file again, and it goes on from there.",
+  "upload.expired": "The server has deleted what had arrived. Choose the same file again to start over.",
   "upload.choose": "Choose the file",
   "upload.failed": "Not uploaded.",
 
@@ -120,6 +121,7 @@ export const ENGLISH = {
   "job.progress": "Masking of {name}",
   "job.video": "Masked video {name}",
   "job.report": "Report",
+  "job.masks": "Masks",
   "job.unplayable": "This browser cannot play this kind of video. Download it to watch it.",
   "state.queued": "Waiting",
   "state.running": "Masking",
@@ -127,7 +129,7 @@ export const ENGLISH = {
   "state.failed": "Failed",
   "state.cancelled": "Cancelled",
   "cancel.question": "Cancel “{name}”? What has been masked so far is lost.",
-  "cancel.yes": "Cancel the video",
+  "cancel.yes": "Cancel it",
   "delete.question": "Delete “{name}” from the server? This cannot be undone.",
   "delete.yes": "Delete",
 
@@ -179,6 +181,7 @@ export const ENGLISH = {
   "action.login": "Login",
 
   "trouble.page": "Something on this page went wrong. Reload it.",
+  "trouble.file": "The file can no longer be read. Has it been moved or changed? Choose it again.",
   "trouble.0": "The server cannot be reached. Is it running, and are you connected?",
   "trouble.400": "The server did not understand the request.",
   "trouble.401": "You are not logged in.",

@@ -104,6 +104,7 @@ export const CHINESE = {
   "upload.login": "登录后将继续上传。",
   "upload.submitting": "上传完成，正在提交……",
   "upload.broken": "上传中断：已传 {sent|size} / {size|size}。重新选择同一个文件即可继续上传。",
+  "upload.expired": "服务器已删除此前上传的内容。请重新选择同一个文件，从头上传。",
   "upload.choose": "选择文件",
   "upload.failed": "上传失败。",
 
@@ -120,6 +121,7 @@ export const CHINESE = {
   "job.progress": "“{name}”的打码进度",
   "job.video": "打码后的视频“{name}”",
   "job.report": "报告",
+  "job.masks": "遮挡数据",
   "job.unplayable": "此浏览器无法播放这种视频，请下载后观看。",
   "state.queued": "排队中",
   "state.running": "打码中",
@@ -179,6 +181,7 @@ export const CHINESE = {
   "action.login": "登录",
 
   "trouble.page": "页面出错，请刷新后重试。",
+  "trouble.file": "无法再读取该文件，它可能已被移动或修改。请重新选择。",
   "trouble.0": "无法连接服务器。请确认服务器正在运行，并检查网络连接。",
   "trouble.400": "服务器无法理解该请求。",
   "trouble.401": "您尚未登录。",
