@@ -63,6 +63,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.settings",
         "streamer.runtime",
         "streamer.media",
+        "streamer.guard",  # what clients of every server may do
+        "streamer.http",
         "streamer.file streamer.live",
         "streamer.pictures",  # reports on its copies as a file job does
         "streamer.batch",  # many inputs, videos and pictures alike
@@ -74,6 +76,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "streamer.service": (
         "streamer.service.store",
         "streamer.service.audit",
+        "streamer.service.access",
+        "streamer.service.jobs",
+        "streamer.service.work streamer.service.webhooks",
+        "streamer.service.pictures",
+        "streamer.service.api",
         "streamer.service.page",
         "streamer.service",
     ),
@@ -81,7 +88,6 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.live.packet streamer.live.audio streamer.live.fanout streamer.live.faults streamer.live.frame_rate",
         "streamer.live.clocks streamer.live.status",
         "streamer.live.meter streamer.live.stream_output",
-        "streamer.live.guard",
         "streamer.live.camera streamer.live.rtsp streamer.live.web streamer.live.recording streamer.live.push",
         "streamer.live.encoder streamer.live.slate",
         "streamer.live.publisher",
@@ -158,7 +164,11 @@ def test_no_two_rooms_share_a_name() -> None:
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
                 places.setdefault(node.name, set()).add(str(path.relative_to(ROOT).parent))
-    assert places.pop("main") == {"streamer/cli", "streamer/live/push"}  # where a process begins, as in every program
+    assert places.pop("main") == {
+        "streamer/cli",
+        "streamer/live/push",
+        "streamer/service/work",
+    }  # where a process begins, as in every program
     assert {name: rooms for name, rooms in places.items() if len(rooms) > 1} == {}
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from core.detect.detection import Detector
+from streamer.guard.client_caps import fit_descriptor_limit
 from streamer.live.camera.camera import Camera
 from streamer.live.camera.source_url import SourceUrlError
-from streamer.live.guard.client_caps import fit_descriptor_limit
 from streamer.live.push.pusher import Pusher
 from streamer.live.recording.recorder import Recorder
 from streamer.live.rtsp.server import RtspServer

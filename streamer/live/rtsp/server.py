@@ -8,8 +8,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from streamer.live.guard.acceptor import Acceptor, ClientConnection
-from streamer.live.guard.connection_caps import Caps
+from streamer.guard.acceptor import Acceptor, ClientConnection
+from streamer.guard.connection_caps import Caps
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.connection import Connection, Hub, RtspLimits
 from streamer.live.rtsp.message import Response

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from yarl import URL
 
-from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
-from streamer.live.guard.login_throttle import LoginThrottle
+from streamer.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
+from streamer.guard.login_throttle import LoginThrottle
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator, LoginVerdict
 from streamer.live.rtsp.message import TRACK, Address, Request, Response

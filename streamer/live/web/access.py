@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.live.guard.connection_caps import client_key
-from streamer.live.guard.login_throttle import LoginThrottle
-from streamer.live.web.host_names import HostNames
+from streamer.guard.connection_caps import client_key
+from streamer.guard.login_throttle import LoginThrottle
+from streamer.http.host_names import HostNames
 
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Open to monitoring under any host name; they contain nothing secret."""

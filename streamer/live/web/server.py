@@ -15,15 +15,15 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from streamer.live.guard.acceptor import Acceptor
-from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.http_connection import REFUSAL, HttpConnection
-from streamer.live.guard.http_pace import PaceLimits
+from streamer.guard.acceptor import Acceptor
+from streamer.guard.connection_caps import Caps
+from streamer.guard.http_connection import REFUSAL, HttpConnection
+from streamer.guard.http_pace import PaceLimits
+from streamer.http.host_names import HostNames
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web import metrics
 from streamer.live.web.access import AccessRequest, Admitted, WebAccess
 from streamer.live.web.health import readiness
-from streamer.live.web.host_names import HostNames
 from streamer.live.web.whep import Whep
 from streamer.settings.web import WebConfig
 

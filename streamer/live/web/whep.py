@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from aiohttp import web
 from aiortc import RTCIceServer
 
-from streamer.live.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
+from streamer.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.ice_addresses import UdpHosts
 from streamer.live.web.viewer import WebViewer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -69,12 +70,12 @@ class Blobs:
                 except FileNotFoundError:
                     continue
 
-    def names(self) -> Iterator[str]:
-        """All blobs there are."""
+    def names(self, before: float = math.inf) -> Iterator[str]:
+        """All blobs there are, or only those that were stored `before` a time in seconds since 1970."""
         for batch in self._store.list():
             for found in batch:
                 name = found["path"].rpartition("/")[2]
-                if _NAME.fullmatch(name):
+                if _NAME.fullmatch(name) and found["last_modified"].timestamp() < before:
                     yield name
 
 

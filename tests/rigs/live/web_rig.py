@@ -15,7 +15,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtcpPsfbPacket
 from av import VideoFrame
 
-from streamer.live.guard.http_pace import PaceLimits
+from streamer.guard.http_pace import PaceLimits
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.server import WebServer

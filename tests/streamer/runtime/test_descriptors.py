@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from streamer.live.guard.client_caps import fit_descriptor_limit
+from streamer.guard.client_caps import fit_descriptor_limit
 from streamer.runtime.descriptors import PER_STREAM, RESERVED, ClientDemand, allocate, available, raise_limit
 from streamer.settings.live import LiveConfig
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from streamer.live.guard.connection_caps import Caps
+from streamer.guard.connection_caps import Caps
 from streamer.live.rtsp.connection import RtspLimits
 from streamer.settings.rtsp import RtspConfig
 from tests.rigs.live.producing import Producer

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from streamer.live.guard.connection_caps import Caps
-from streamer.live.guard.login_throttle import LoginThrottle
+from streamer.guard.connection_caps import Caps
+from streamer.guard.login_throttle import LoginThrottle
 from streamer.live.packet import VideoFormat
 from streamer.live.rtsp.auth import Authenticator
 from streamer.live.rtsp.message import Request, Response

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.http.host_names import HostNames
 from streamer.live.web.access import AccessRequest, Admitted, Refused, WebAccess
-from streamer.live.web.host_names import HostNames
 
 TOKEN = "a-long-secret"
 NAMES = HostNames((), "127.0.0.1")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from streamer.live.guard.http_pace import PaceLimits
+from streamer.guard.http_pace import PaceLimits
 from streamer.live.web.server import WebServer
 from streamer.settings.web import WebConfig
 from tests.rigs.live.web_rig import WAIT, quiet, serving

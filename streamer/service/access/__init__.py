@@ -1,0 +1,1 @@
+"""Who asks, what they may do, and how often. Nothing here opens a socket."""

@@ -1,0 +1,185 @@
+"""Files that are sent in, piece by piece. A piece counts once it is stored; whoever is cut off goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from streamer.service.access.caller import Caller
+from streamer.service.audit.entry import AuditAction, AuditEntry
+from streamer.service.audit.log import record
+from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
+from streamer.service.jobs.job import ACTIVE
+from streamer.service.store.blobs import Blobs, new_id
+from streamer.service.store.database import Database
+from streamer.service.store.tables import JobRow, PartRow, UploadRow
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
+
+GONE = "no such upload: it was never here, is somebody else's, or its job has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload at one moment: `received` bytes are stored; `length` and `sha256` are None while not known."""
+
+    id: str
+    received: int
+    length: int | None
+    sha256: str | None
+
+
+class Uploads:
+    """All uploads. Thread-safe. Whatever is somebody else's does not exist for a caller (NotFoundError)."""
+
+    def __init__(self, database: Database, blobs: Blobs, max_bytes: int, clock: Clock = time.time) -> None:
+        """`max_bytes`: no upload may be larger."""
+        self._database, self._blobs, self.max_bytes, self._clock = database, blobs, max_bytes, clock
+
+    def begin(self, caller: Caller, length: int | None) -> Upload:
+        """Announce a file of `length` bytes, None if not known yet. Raises TooMuchError, QuotaError."""
+        if length is not None and length > self.max_bytes:
+            raise TooMuchError(f"an upload may have at most {self.max_bytes} bytes")
+        now = self._clock()
+        row = UploadRow(id=new_id(), owner=caller.owner, received=0, length=length, sha256=None)
+        row.created = row.touched = now
+        with self._database.writing() as session:
+            _check_room(session, caller, length or 0)
+            session.add(row)
+        return _upload_of(row)
+
+    def append(self, caller: Caller, upload: str, offset: int, piece: bytes) -> Upload:
+        """Add a piece at `offset`, which must be where the upload ends.
+
+        Raises NotFoundError; ConflictError if it ends elsewhere or is complete; TooMuchError beyond its length;
+        QuotaError; OSError if it cannot be stored. In all these cases nothing was added.
+        """
+        with self._database.reading() as session:
+            self._check_piece(_row(session, caller, upload), offset, len(piece))
+        if not piece:
+            return self.get(caller, upload)
+        blob = self._blobs.put(piece)
+        try:
+            with self._database.writing() as session:
+                row = _row(session, caller, upload)
+                self._check_piece(row, offset, len(piece))
+                if row.length is None:
+                    _check_room(session, caller, len(piece))
+                session.add(PartRow(upload=upload, offset=offset, bytes=len(piece), blob=blob))
+                row.received, row.touched = offset + len(piece), self._clock()
+                return _upload_of(row)
+        except BaseException:
+            self._blobs.delete(blob)
+            raise
+
+    def finish(self, caller: Caller, upload: str) -> Upload:
+        """Note that nothing more comes: the file gets its hash and can be used. May be called again.
+
+        Raises NotFoundError; ConflictError if bytes are missing; InvalidError if it is empty.
+        """
+        with self._database.reading() as session:
+            row = _row(session, caller, upload)
+            if row.sha256 is not None:
+                return _upload_of(row)
+            if row.length is not None and row.received != row.length:
+                raise ConflictError(f"{row.length - row.received} bytes are missing")
+            if row.received == 0:
+                raise InvalidError("the file is empty")
+            received, parts = row.received, part_blobs(session, upload)
+        found = hashlib.sha256()
+        for blob in parts:
+            for piece in self._blobs.read(blob):
+                found.update(piece)
+        with self._database.writing() as session:
+            row = _row(session, caller, upload)
+            if row.received != received:
+                raise ConflictError("more bytes came in meanwhile")
+            row.sha256, row.length, row.touched = found.hexdigest(), received, self._clock()
+            entry = AuditEntry(AuditAction.UPLOAD, caller.owner, caller.address, upload=upload, input_sha256=row.sha256)
+            record(session, entry, self._clock())
+            return _upload_of(row)
+
+    def announce(self, caller: Caller, upload: str, length: int) -> Upload:
+        """Say how long an upload is that began without a length. Raises as `begin` does, and ConflictError."""
+        if length > self.max_bytes:
+            raise TooMuchError(f"an upload may have at most {self.max_bytes} bytes")
+        with self._database.writing() as session:
+            row = _row(session, caller, upload)
+            if row.length not in (None, length) or length < row.received:
+                raise ConflictError("its length was announced already, or is less than what came in")
+            _check_room(session, caller, length - row.received)
+            row.length = length
+            return _upload_of(row)
+
+    def get(self, caller: Caller, upload: str) -> Upload:
+        """An upload as it is now. Raises NotFoundError."""
+        with self._database.reading() as session:
+            return _upload_of(_row(session, caller, upload))
+
+    def delete(self, caller: Caller, upload: str) -> None:
+        """Remove an upload. Raises NotFoundError, and ConflictError while a job needs it."""
+        with self._database.writing() as session:
+            row = _row(session, caller, upload)
+            if needed(session, upload):
+                raise ConflictError("a job needs this upload: cancel the job first")
+            blobs = remove_upload(session, row)
+            entry = AuditEntry(AuditAction.DELETE, caller.owner, caller.address, upload=upload)
+            record(session, entry, self._clock())
+        self._blobs.delete(*blobs)
+
+    def _check_piece(self, row: UploadRow, offset: int, length: int) -> None:
+        if row.sha256 is not None:
+            raise ConflictError("the upload is complete")
+        if row.received != offset:
+            raise ConflictError(f"the upload ends at byte {row.received}, not at {offset}")
+        if offset + length > (self.max_bytes if row.length is None else row.length):
+            raise TooMuchError(f"more than the {self.max_bytes if row.length is None else row.length} bytes allowed")
+
+
+def _row(session: Session, caller: Caller, upload: str) -> UploadRow:
+    row = session.get(UploadRow, upload)
+    if row is None or row.owner != caller.owner:
+        raise NotFoundError(GONE)
+    return row
+
+
+def _upload_of(row: UploadRow) -> Upload:
+    return Upload(row.id, row.received, row.length, row.sha256)
+
+
+def part_blobs(session: Session, upload: str) -> list[str]:
+    """The blobs that make up an upload, in order."""
+    return list(session.scalars(select(PartRow.blob).where(PartRow.upload == upload).order_by(PartRow.offset)))
+
+
+def needed(session: Session, upload: str) -> bool:
+    """Whether a job that has not ended needs this upload."""
+    query = select(JobRow.id).where(JobRow.upload == upload, JobRow.state.in_(ACTIVE)).limit(1)
+    return session.scalar(query) is not None
+
+
+def remove_upload(session: Session, row: UploadRow) -> list[str]:
+    """Remove an upload's rows; returns the blobs that are to be deleted once the transaction counts."""
+    blobs = part_blobs(session, row.id)
+    for part in session.scalars(select(PartRow).where(PartRow.upload == row.id)):
+        session.delete(part)
+    session.execute(update(JobRow).where(JobRow.upload == row.id).values(upload=None))
+    session.delete(row)
+    return blobs
+
+
+def _check_room(session: Session, caller: Caller, more: int) -> None:
+    """Raises QuotaError if the caller's uploads and results would take more than they may."""
+    if caller.max_bytes is None:
+        return
+    sent = func.coalesce(UploadRow.length, UploadRow.received)
+    used = session.scalar(select(func.sum(sent)).where(UploadRow.owner == caller.owner)) or 0
+    used += session.scalar(select(func.sum(JobRow.result_bytes)).where(JobRow.owner == caller.owner)) or 0
+    if used + more > caller.max_bytes:
+        raise QuotaError(f"this token may keep {caller.max_bytes} bytes at a time, and {used} are in use")

@@ -1,0 +1,87 @@
+"""What a job's process is told, and what it answers: lines of JSON on its standard input and output.
+
+Only the standard library is imported here: a process reads this before it has confined itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+LINE: Final = 1 << 16
+"""No line is longer."""
+
+RESULT, REPORT, MASKS = "masked", "report.json", "masks.jsonl"
+"""Names of the files that a process leaves in its folder; the first also has an ending."""
+
+MEDIA_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".ts": "video/mp2t",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".tif": "image/tiff",
+    ".heic": "image/heic",
+    ".avif": "image/avif",
+    ".gif": "image/gif",
+}
+"""What a result can be, by its ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at a job. `folder` holds the original as `original`, and gets everything else."""
+
+    folder: str
+    settings: str
+    """Settings of the engine, as JSON."""
+    verify: bool
+    masks: bool
+    file_bytes: int
+    """No file may be larger."""
+    address_bytes: int
+    parent: int
+    """Process that started this one."""
+
+    def line(self) -> bytes:
+        """As it is sent."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def read(cls, line: bytes) -> Task:
+        """What `line` made. Raises ValueError or TypeError."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line from a job's process. `progress` from 0 to 1; the last line has `suffix` or `failed`."""
+
+    progress: float | None = None
+    seconds_left: float | None = None
+    suffix: str | None = None
+    """The job is done, and the masked file has this ending."""
+    failed: str | None = None
+    """Why there is no masked file, in one line."""
+    blame: Literal["file", "disk", "unknown"] = "unknown"
+    """What it is due to: a bad file stays bad, a full disk may get room."""
+
+    def line(self) -> bytes:
+        """As it is sent."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def read(cls, line: bytes) -> Said:
+        """What `line` made; whoever sends it is not trusted. Raises ValueError."""
+        found = json.loads(line)
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+        progress, left, suffix, failed, blame = (found.get(name) for name in cls.__dataclass_fields__)
+        numbers = all(value is None or isinstance(value, int | float) for value in (progress, left))
+        texts = all(value is None or isinstance(value, str) for value in (suffix, failed))
+        if not (numbers and texts and blame in ("file", "disk", "unknown")):
+            raise ValueError("not what a job says")
+        return cls(progress, left, suffix, failed, blame)

@@ -1,0 +1,103 @@
+"""Uploads: what is stored counts, what is not does not, and nobody sees another's."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from obstore.store import LocalStore
+
+from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
+from streamer.service.jobs.settings import JobSettings
+from streamer.service.store.blobs import Blobs
+from tests.rigs.service.ledger import ANNA, BEN, KEEP, Ledger
+
+
+def test_pieces_become_a_file_with_its_hash(ledger: Ledger, tmp_path: Path) -> None:
+    upload = ledger.uploads.begin(BEN, 7)
+    ledger.uploads.append(BEN, upload.id, 0, b"one")
+    with pytest.raises(ConflictError, match="ends at byte 3, not at 0"):
+        ledger.uploads.append(BEN, upload.id, 0, b"one")
+    with pytest.raises(ConflictError, match="4 bytes are missing"):
+        ledger.uploads.finish(BEN, upload.id)
+    assert ledger.uploads.append(BEN, upload.id, 3, b" two").received == 7
+    done = ledger.uploads.finish(BEN, upload.id)
+    assert done.sha256 == hashlib.sha256(b"one two").hexdigest() and ledger.uploads.finish(BEN, upload.id) == done
+    with pytest.raises(ConflictError, match="complete"):
+        ledger.uploads.append(BEN, upload.id, 7, b"!")
+    ledger.jobs.submit(BEN, done.id, JobSettings())
+    ledger.blobs.fetch(ledger.claim().parts, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"one two"
+
+
+def test_no_more_than_announced_or_allowed(ledger: Ledger) -> None:
+    upload = ledger.uploads.begin(BEN, 3)
+    with pytest.raises(TooMuchError):
+        ledger.uploads.append(BEN, upload.id, 0, b"four")
+    with pytest.raises(TooMuchError):
+        ledger.uploads.begin(BEN, 5001)
+    endless = ledger.uploads.begin(BEN, None)
+    with pytest.raises(TooMuchError):
+        ledger.uploads.append(BEN, endless.id, 0, bytes(5001))
+    with pytest.raises(InvalidError, match="empty"):
+        ledger.uploads.finish(BEN, endless.id)
+    assert ledger.blob_count() == 0
+
+
+def test_a_quota_of_bytes_counts_what_is_announced(ledger: Ledger) -> None:
+    ledger.uploads.begin(ANNA, 700)
+    with pytest.raises(QuotaError, match="1000 bytes"):
+        ledger.uploads.begin(ANNA, 301)
+    endless = ledger.uploads.begin(ANNA, None)
+    ledger.uploads.append(ANNA, endless.id, 0, bytes(300))
+    with pytest.raises(QuotaError):
+        ledger.uploads.append(ANNA, endless.id, 300, b"x")
+    assert ledger.blob_count() == 1
+
+
+def test_another_s_upload_does_not_exist(ledger: Ledger) -> None:
+    upload = ledger.upload(BEN)
+    for attempt in (
+        lambda: ledger.uploads.get(ANNA, upload),
+        lambda: ledger.uploads.append(ANNA, upload, 0, b"x"),
+        lambda: ledger.uploads.finish(ANNA, upload),
+        lambda: ledger.uploads.delete(ANNA, upload),
+        lambda: ledger.jobs.submit(ANNA, upload, JobSettings()),
+    ):
+        with pytest.raises(NotFoundError):
+            attempt()
+
+
+def test_a_deleted_upload_leaves_nothing(ledger: Ledger) -> None:
+    upload = ledger.upload(BEN)
+    ledger.uploads.delete(BEN, upload)
+    assert ledger.blob_count() == 0
+    with pytest.raises(NotFoundError):
+        ledger.uploads.get(BEN, upload)
+
+
+def test_an_upload_that_nobody_goes_on_with_expires(ledger: Ledger) -> None:
+    upload = ledger.upload(BEN)
+    ledger.now += KEEP / 2
+    assert ledger.jobs.expire() == 0
+    ledger.now += KEEP
+    assert ledger.jobs.expire() == 1 and ledger.blob_count() == 0
+    with pytest.raises(NotFoundError):
+        ledger.uploads.get(BEN, upload)
+
+
+class FullDisk(Blobs):
+    """A store that takes nothing."""
+
+    def put(self, content: bytes | Path) -> str:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_upload_where_it_was(ledger: Ledger, tmp_path: Path) -> None:
+    upload = ledger.uploads.begin(BEN, 6)
+    ledger.uploads._blobs = FullDisk(LocalStore(prefix=tmp_path))
+    with pytest.raises(OSError, match="space"):
+        ledger.uploads.append(BEN, upload.id, 0, b"a film")
+    ledger.uploads._blobs = ledger.blobs
+    assert ledger.uploads.append(BEN, upload.id, 0, b"a film").received == 6

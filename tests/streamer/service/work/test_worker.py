@@ -1,0 +1,214 @@
+"""Workers: real jobs in real processes, and processes that break down in every way."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+from streamer.service.jobs.job import Job, JobState
+from streamer.service.jobs.leases import LEASE
+from streamer.service.jobs.settings import JobSettings
+from streamer.service.store.blobs import Blobs
+from streamer.service.work import job_process, worker
+from streamer.service.work.worker import Doorbell, JobLimits, Worker
+from streamer.settings.file import Settings
+from tests.rigs import faces
+from tests.rigs.service.ledger import BEN, Ledger
+
+LIMITS = JobLimits(memory=200 << 20, seconds=60, file_bytes=1 << 30)
+ROOMY = JobLimits(memory=2000 << 20, seconds=100, file_bytes=1 << 30)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    (tmp_path / "work").mkdir()
+    return Ledger(tmp_path)
+
+
+Start = Callable[[JobLimits], Worker]
+
+
+@pytest.fixture
+def start(ledger: Ledger) -> Iterator[Start]:
+    """Starts workers, which are closed in the end."""
+    running = []
+
+    def begin(limits: JobLimits) -> Worker:
+        made = Worker(1, ledger.leases, ledger.blobs, ledger.folder / "work", Settings(), limits, Doorbell())
+        running.append(made)
+        made.start()
+        return made
+
+    yield begin
+    for each in running:
+        assert each.close() and each.error is None
+    assert list((ledger.folder / "work").iterdir()) == [], "no scratch files are left"
+
+
+@pytest.fixture
+def bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in `bad_process`, and everything is tried again at once."""
+    monkeypatch.setattr(job_process, "_MODULE", "tests.rigs.service.bad_process")
+    monkeypatch.setattr(job_process, "_KEPT", (*job_process._KEPT, "PYTHONPATH"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
+    monkeypatch.setattr(worker, "TROUBLE", 0.2)
+    monkeypatch.setattr(worker, "PAUSE", 0.1)
+
+
+def until(ledger: Ledger, job: str, good: Callable[[Job], bool], timeout: float = 60.0) -> Job:
+    """The job, once it is as wanted."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        found = ledger.jobs.get(BEN, job)
+        if good(found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"still {found}")
+
+
+def submit(ledger: Ledger, content: bytes | str, settings: JobSettings | None = None) -> str:
+    content = content.encode() if isinstance(content, str) else content
+    ledger.uploads.max_bytes = 1 << 30
+    return ledger.jobs.submit(BEN, ledger.upload(content=content), settings or JobSettings()).job.id
+
+
+def test_crashes_are_tried_again_and_then_have_a_reason(ledger: Ledger, start: Start, bad: None) -> None:
+    job = submit(ledger, "crash")
+    well = submit(ledger, "well done")
+    start(LIMITS)
+    failed = until(ledger, job, lambda found: not found.active)
+    assert (failed.state, failed.reason) == (JobState.FAILED, "crashed (signal 11)")
+    done = until(ledger, well, lambda found: not found.active)
+    assert done.state is JobState.DONE and done.result is not None
+    assert b"".join(ledger.blobs.read(done.result.blob)) == b"done"
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("hog", "needed more than 200 MB of memory"),
+        ("babble", "its process said what makes no sense"),
+        ("nothing", "its process left no result"),
+        ("link SECRET", "its process left a result that is no plain file"),
+        ("second-name SECRET", "its process left a result that is no plain file"),
+        ("silent", "ended without a result (code 0)"),
+    ],
+)
+def test_a_bad_process_costs_only_its_job(ledger: Ledger, start: Start, bad: None, deed: str, reason: str) -> None:
+    secret = ledger.folder / "secret"
+    secret.write_text("somebody else's")
+    job = submit(ledger, deed.replace("SECRET", str(secret)))
+    start(LIMITS)
+    failed = until(ledger, job, lambda found: not found.active)
+    assert (failed.state, failed.reason, failed.result) == (JobState.FAILED, reason, None)
+    assert ledger.blob_count() == 0
+
+
+def hanging(ledger: Ledger) -> tuple[str, Callable[[], int]]:
+    """A job that does not end, and what tells its process once that runs."""
+    note = ledger.folder / "pid"
+    job = submit(ledger, f"hang {note}")
+
+    def process() -> int:
+        until(ledger, job, lambda found: note.exists() and note.read_text() != "")
+        return int(note.read_text())
+
+    return job, process
+
+
+def gone(process: int) -> bool:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_cancelling_ends_the_process(ledger: Ledger, start: Start, bad: None) -> None:
+    job, process = hanging(ledger)
+    start(LIMITS)
+    running = process()
+    begun = time.monotonic()
+    ledger.jobs.delete(BEN, job)
+    assert gone(running) and time.monotonic() - begun < 10
+    assert ledger.blob_count() == 0
+
+
+def test_a_job_that_takes_too_long_fails(ledger: Ledger, start: Start, bad: None) -> None:
+    job, _ = hanging(ledger)
+    start(JobLimits(200 << 20, 0.5, 1 << 20))
+    assert until(ledger, job, lambda found: not found.active).reason == "took longer than 0.000138889 hours"
+
+
+def test_closing_gives_the_job_back(ledger: Ledger, start: Start, bad: None) -> None:
+    job, process = hanging(ledger)
+    made = start(LIMITS)
+    running = process()
+    assert made.close() and gone(running)
+    waiting = ledger.jobs.get(BEN, job)
+    assert waiting.state is JobState.QUEUED and waiting.reason is None
+    assert ledger.claim().attempt == 1
+
+
+def test_a_worker_that_lost_its_job_stops_working_on_it(ledger: Ledger, start: Start, bad: None) -> None:
+    _, process = hanging(ledger)
+    start(LIMITS)
+    running = process()
+    ledger.now += LEASE + 1
+    other = ledger.claim("other")
+    assert gone(running)
+    assert ledger.leases.publish(other, ledger.output())
+
+
+def test_a_full_disk_puts_a_job_off(ledger: Ledger, start: Start, bad: None) -> None:
+    job = submit(ledger, "full")
+    start(LIMITS)
+    put_off = until(ledger, job, lambda found: found.reason is not None)
+    assert put_off.reason == "put off: the disk is full" and put_off.active
+
+
+def test_a_result_waits_for_the_disk(ledger: Ledger, start: Start, bad: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit(ledger, "well done")
+    full = threading.Event()
+    full.set()
+    put = Blobs.put
+
+    def limited(blobs: Blobs, content: bytes | Path) -> str:
+        if full.is_set():
+            raise OSError(28, "No space left on device")
+        return put(blobs, content)
+
+    monkeypatch.setattr(Blobs, "put", limited)
+    start(LIMITS)
+    until(ledger, job, lambda found: found.reason == "put off: no space left on device")
+    full.clear()
+    assert until(ledger, job, lambda found: not found.active).state is JobState.DONE
+
+
+@pytest.mark.slow
+def test_a_real_video_and_a_real_picture(ledger: Ledger, start: Start) -> None:
+    film = faces.write(ledger.folder / "film.mp4", faces.panned().pictures[:20])
+    video = submit(ledger, film.read_bytes(), JobSettings(masks=True, audio="drop"))
+    ok, coded = cv2.imencode(".png", faces.astronaut())
+    assert ok
+    photo = submit(ledger, coded.tobytes())
+    junk = submit(ledger, os.urandom(5000))
+    start(ROOMY)
+    for job, kind in ((video, "video/mp4"), (photo, "image/png")):
+        done = until(ledger, job, lambda found: not found.active, 120)
+        assert done.state is JobState.DONE, done.reason
+        assert done.result is not None and done.result.media_type == kind and done.report is not None
+        report = b"".join(ledger.blobs.read(done.report)).decode()
+        assert '"path": "original"' in report and str(ledger.folder) not in report
+        assert (done.masks is not None) == (job == video)
+    failed = until(ledger, junk, lambda found: not found.active)
+    assert failed.state is JobState.FAILED and failed.reason is not None and "/" not in failed.reason
