@@ -8,7 +8,7 @@ import av
 
 from core.config import EngineConfig, MaskConfig
 from core.detect.detection import Detection, Detector
-from core.detect.still import StillDetector
+from core.detect.still import StillDetector, in_both_views
 from core.frame import BLANKET, Cover, Frame, Region, Verdict
 from core.masked_frame import MaskedFrame
 from core.owned_thread import one_line
@@ -39,7 +39,9 @@ class StillAnonymizer:
         try:
             if self._detector is None:
                 self._detector = StillDetector(self._config, self._make_detector)
-            found = [detection for view in views for detection in self._detector.detect(view)]
+            found: list[Detection] = []
+            for view in views:
+                found = in_both_views(found, self._detector.detect(view))
         except Exception as error:  # noqa: BLE001 - any error: the picture is masked whole, and the caller is told
             self.error = one_line(error)
             return BLANKET

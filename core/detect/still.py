@@ -117,6 +117,19 @@ def _is_new(find: Detection, known: Sequence[Detection]) -> bool:
     return not any(iou(find.box, other.box) > KNOWN for other in known)
 
 
+def in_both_views(known: Sequence[Detection], others: Sequence[Detection]) -> list[Detection]:
+    """What was found in two views of one picture: a face that both show once, in a box around both."""
+    faces = list(known)
+    for find in others:
+        same = next((i for i, face in enumerate(faces[: len(known)]) if iou(find.box, face.box) > KNOWN), None)
+        if same is None:
+            faces.append(find)
+        else:
+            best = max(faces[same], find, key=lambda d: d.score)
+            faces[same] = replace(best, box=faces[same].box.union(find.box))
+    return faces
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """One image made of a picture or a part of it, and the way back: mirrored, turned, scaled, moved."""

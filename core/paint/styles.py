@@ -122,7 +122,8 @@ def solid_grid(plane: Plane, color: tuple[int, int, int], colorspace: int, full_
         "g": 255 * green,
         "b": 255 * blue,
     }
-    scale = 2.0**plane.depth_shift
+    # Sixteen bits are those of pictures: white and opaque are all ones.
+    scale = plane.max_value / 255 if plane.max_value == 0xFFFF else 2.0**plane.depth_shift
     samples = [min(plane.max_value, max(0, round(values[channel] * scale))) for channel in plane.channels]
     shape = (1, 1) if len(samples) == 1 else (1, 1, len(samples))
     grid: Samples = np.array(samples, plane.array.dtype).reshape(shape)

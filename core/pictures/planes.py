@@ -64,10 +64,12 @@ FORMATS: Final[dict[str, tuple[_Layout, ...]]] = {
     **{f"yuv{name}p{bits}le": _planar(*shift, bits) for name, shift in _SUBSAMPLING.items() for bits in (10, 12)},
     "gray": (_Layout("y", 0, 0, 255),),
     "gray10le": (_Layout("y", 0, 0, 1023),),
+    "gray16le": (_Layout("y", 0, 0, 65535),),
     "nv12": _semi_planar(255),
     "p010le": _semi_planar(1023 << 6),  # ten bits, stored in the upper bits of sixteen
     "bgr24": (_Layout("bgr", 0, 0, 255),),
     "rgb24": (_Layout("rgb", 0, 0, 255),),
+    "rgb48le": (_Layout("rgb", 0, 0, 65535),),
 }
 """Pixel formats that can be read and painted in place, by FFmpeg name."""
 

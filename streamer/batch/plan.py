@@ -16,7 +16,7 @@ from streamer.pictures.kind import SUFFIXES, PictureKind, fitting_suffix, pictur
 
 _MEDIA: Final = frozenset(
     {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
-    | {".heic", ".heif", ".avif", ".bmp", ".gif", ".jp2", ".jxl", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf"}
+    | {".bmp", ".gif", ".jp2", ".jxl", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf"}
     | {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
     | {".asf", ".mxf", ".ogv", ".3gp", ".3g2", ".vob", ".dv", ".mjpeg", ".h264", ".hevc", ".wtv", ".ivf"}
 )

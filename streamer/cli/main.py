@@ -1,13 +1,14 @@
-"""The command line: `veilcast file | live | verify | config | demo | doctor`."""
+"""The command line: `veilcast file | live | verify | token | audit | config | demo | doctor`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from streamer.cli.config import add_config_parser, run_config
 from streamer.cli.console import DEBUG, MessageConsole, say, unexpected
 from streamer.cli.file_options import add_file_parser
 from streamer.cli.live_options import add_live_parser
+from streamer.cli.service.options import add_audit_parser, add_token_parser
 from streamer.cli.suggest import correction
 from streamer.cli.verify_options import add_verify_parser
 from streamer.errors import ConfigError, InterruptedJobError, JobError, printable
@@ -71,6 +73,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             return run_verify(options, console, interrupt)
         if options.command == "live":
             return _live(options, interrupt)
+        if options.command in ("token", "audit"):
+            return _about_service(options, console)
         if options.command == "config":
             return run_config(options)
         if options.command == "demo":
@@ -83,16 +87,29 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _live(options: argparse.Namespace, interrupt: threading.Event) -> int:
-    try:
+    with _extra("live", "live"):
         from streamer.cli.live import run_live
+    return run_live(options, interrupt)
+
+
+def _about_service(options: argparse.Namespace, console: Console) -> int:
+    with _extra(options.command, "service"):
+        from streamer.cli.service.audit import run_audit
+        from streamer.cli.service.token import run_token
+    return run_token(options, console) if options.command == "token" else run_audit(options, console)
+
+
+@contextlib.contextmanager
+def _extra(command: str, extra: str) -> Iterator[None]:
+    """Around imports that need an extra. Raises ConfigError, which says how to install it."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
         if missing in ("", "core", "streamer", "configs"):
             raise  # of the program itself: a bug
-        raise ConfigError(
-            Path("live"), f"{missing} is not installed; install it with: pip install 'veilcast[live]'"
-        ) from error
-    return run_live(options, interrupt)
+        install = f"{missing} is not installed; install it with: pip install 'veilcast[{extra}]'"
+        raise ConfigError(Path(command), install) from error
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,6 +126,8 @@ def parser() -> argparse.ArgumentParser:
     add_file_parser(commands)
     add_live_parser(commands)
     add_verify_parser(commands)
+    add_token_parser(commands)
+    add_audit_parser(commands)
     add_config_parser(commands)
     about_demo = "mask a moving picture of a face that comes with the program"
     demo = commands.add_parser("demo", help=about_demo, description=about_demo)

@@ -12,6 +12,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "file": (),
     "live": (),
     "verify": (),
+    "token": ("create", "list", "revoke"),
+    "audit": ("verify", "show", "key"),
     "config": ("show", "check", "schema"),
     "demo": (),
     "doctor": (),

@@ -14,8 +14,8 @@ from av.sidedata.sidedata import Type as SideDataType
 
 from core.pictures.planes import FORMATS
 
-SUPPORTED_FORMATS = tuple(name for name in FORMATS if not av.VideoFormat(name).is_rgb)
-"""Pixel formats that the masker handles without conversion."""
+SUPPORTED_FORMATS = tuple(name for name in FORMATS if not av.VideoFormat(name).is_rgb and name != "gray16le")
+"""Pixel formats that the masker handles without conversion and encoders of videos take."""
 
 _RATIONAL = struct.Struct("=2i")
 

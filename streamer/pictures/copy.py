@@ -16,7 +16,10 @@ from core.masked_frame import MaskedFrame
 from core.still import StillAnonymizer
 from streamer.atomic_file import write_atomically
 from streamer.errors import OutputError
-from streamer.pictures.save_options import SaveOptions
+from streamer.pictures.deep import DeepChannels, deep_heic, deep_png, deep_tiff
+from streamer.pictures.heif import coded_heic
+from streamer.pictures.isobmff import with_colours
+from streamer.pictures.save_options import CICP, SaveOptions
 from streamer.pictures.source import Channels, SourcePicture
 
 _WHITE = (255, 255, 255)
@@ -50,15 +53,26 @@ def masked_picture(
 
 
 def coded(picture: MaskedPicture, options: SaveOptions) -> bytes:
-    """The picture as a file. Raises OSError or ValueError if its format cannot hold it."""
+    """The picture as a file. Raises OSError, ValueError or RuntimeError if its format cannot hold it."""
+    if picture.colour[0].video.format.name in ("gray16le", "rgb48le"):
+        return _coded_deep(picture, options)
     layers = [Image.fromarray(frame.video.to_ndarray()) for frame in picture.colour]
     image = layers[0] if len(layers) == 1 else Image.merge("CMYK", layers)
     if picture.alpha is not None:
         opacity = Image.fromarray(picture.alpha.video.to_ndarray())
         image = Image.merge("LA" if image.mode == "L" else "RGBA", (*image.split(), opacity))
+    if options["format"] == "HEIF":
+        return coded_heic(image, options)
     out = io.BytesIO()
-    image.save(out, **options)  # type: ignore[arg-type]
-    return out.getvalue()
+    image.save(out, **{name: value for name, value in options.items() if name != CICP})  # type: ignore[arg-type]
+    colours = options.get(CICP)
+    return with_colours(out.getvalue(), colours) if isinstance(colours, bytes) else out.getvalue()
+
+
+def _coded_deep(picture: MaskedPicture, options: SaveOptions) -> bytes:
+    layers = [frame.video.to_ndarray() for frame in (*picture.colour, picture.alpha) if frame is not None]
+    samples: DeepChannels = np.asarray(layers[0] if len(layers) == 1 else np.dstack(layers), np.uint16)
+    return {"PNG": deep_png, "TIFF": deep_tiff, "HEIF": deep_heic}[str(options["format"])](samples, options)
 
 
 def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, overwrite: bool) -> None:
@@ -67,13 +81,16 @@ def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, ov
         write_atomically(target, coded(picture, options), overwrite)
     except FileExistsError as error:
         raise OutputError(target, "appeared in the meantime; --overwrite replaces it") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise OutputError(target, f"cannot be written ({reason.lower()})") from error
 
 
 def _frame(samples: Channels) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), "gray" if samples.ndim == 2 else "rgb24")
+    form = samples.ndim - 2
+    if samples.dtype == np.uint8:
+        return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples, np.uint8), ("gray", "rgb24")[form])
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples, np.uint16), ("gray16le", "rgb48le")[form])
 
 
 def _inks(color: tuple[int, int, int]) -> tuple[int, int, int, int]:

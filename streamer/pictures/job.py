@@ -10,17 +10,19 @@ from pathlib import Path
 from core.detect.detection import Detector
 from core.frame import Cover
 from core.still import StillAnonymizer
-from streamer.errors import InputError, InterruptedJobError
+from streamer.errors import InputError, InterruptedJobError, OutputError
 from streamer.file.job import weights_used
 from streamer.file.report import Coverage, Report, digest, versions
 from streamer.media.picture_limit import PictureLimit
-from streamer.pictures.copy import masked_picture, write_picture
-from streamer.pictures.kind import check_picture_target, picture_kind, picture_output
-from streamer.pictures.source import load_picture
+from streamer.pictures.copy import coded, masked_picture, write_picture
+from streamer.pictures.kind import PictureKind, check_picture_target, picture_kind, picture_output
+from streamer.pictures.source import decoded_picture, load_picture
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.settings.file import Settings
 from streamer.version import VERSION
 from streamer.warning_log import WarningLog
+
+_NAMELESS = Path("picture")
 
 
 def anonymize_picture_file(
@@ -36,9 +38,9 @@ def anonymize_picture_file(
 ) -> Report:
     """Write a copy of the picture `source` in which no face can be recognised; default target: NAME.masked.EXT.
 
-    JPEG, PNG, WebP and TIFF, in the same format, upright, without metadata. The target appears only when it is
-    complete. If the detector fails, the whole picture is masked, and `failed_samples` of the report is 1. In the report
-    a picture is one frame of no duration.
+    JPEG, PNG, WebP, TIFF, HEIC and AVIF, in the same format, upright, without metadata. The target appears only when
+    it is complete. If the detector fails, the whole picture is masked, and `failed_samples` of the report is 1. In the
+    report a picture is one frame of no duration.
 
     `make_detector` replaces the configured detectors. `engine`, made with the same settings, saves loading the weights
     again for every picture. Raises InputError or OutputError with a one-line message, and InterruptedJobError once
@@ -57,6 +59,8 @@ def anonymize_picture_file(
     picture = load_picture(source, PictureLimit(*settings.picture.max_size))
     if settings.file.keep_metadata:
         warnings.add("metadata", "keep_metadata is for videos: the copy of a picture has no metadata")
+    if picture.loss is not None:
+        warnings.add("loss", picture.loss)
     engine = engine or StillAnonymizer(settings, make_detector)
     _stop_if(interrupt)
     verdict = engine.decide(picture.views())
@@ -84,6 +88,21 @@ def anonymize_picture_file(
         warnings=warnings.lines,
         elapsed=round(time.monotonic() - begun, 3),
     )
+
+
+def mask_picture(content: bytes, settings: Settings, engine: StillAnonymizer) -> tuple[bytes, PictureKind, int]:
+    """The masked copy of a picture file's content, its kind, and how many faces were found; no file is touched.
+
+    `engine` must have been made with the same settings; its `error` says whether the picture is masked whole. Raises
+    InputError or OutputError about a file called "picture".
+    """
+    picture = decoded_picture(content, _NAMELESS, PictureLimit(*settings.picture.max_size))
+    verdict = engine.decide(picture.views())
+    masked = masked_picture(engine, picture, verdict, settings.mask)
+    try:
+        return coded(masked, picture.save), picture.kind, len(verdict.regions)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(_NAMELESS, f"cannot be written ({' '.join(str(error).split()).lower()})") from error
 
 
 def _why_none(path: Path) -> str:

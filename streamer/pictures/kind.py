@@ -13,6 +13,7 @@ from typing import Final
 
 from streamer.errors import OutputError
 from streamer.file.masked_file import check_free
+from streamer.pictures.isobmff import coding_of
 
 Content = bytes | mmap.mmap
 
@@ -28,6 +29,8 @@ class PictureKind(StrEnum):
     PNG = "PNG"
     WEBP = "WebP"
     TIFF = "TIFF"
+    HEIC = "HEIC"
+    AVIF = "AVIF"
 
 
 SUFFIXES: Final[dict[PictureKind, tuple[str, ...]]] = {
@@ -35,6 +38,8 @@ SUFFIXES: Final[dict[PictureKind, tuple[str, ...]]] = {
     PictureKind.PNG: (".png",),
     PictureKind.WEBP: (".webp",),
     PictureKind.TIFF: (".tif", ".tiff"),
+    PictureKind.HEIC: (".heic", ".heif", ".hif"),
+    PictureKind.AVIF: (".avif",),
 }
 """What a file of each kind may be called; new ones get the first."""
 
@@ -62,7 +67,10 @@ def kind_of(content: Content) -> PictureKind | None:
         return None if _is_animated_png(content) else PictureKind.PNG
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return PictureKind.WEBP
-    return PictureKind.TIFF if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") else None
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return PictureKind.TIFF
+    coding = coding_of(content)
+    return None if coding is None else PictureKind(coding)
 
 
 def picture_output(path: Path, kind: PictureKind) -> Path:

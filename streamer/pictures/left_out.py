@@ -9,6 +9,7 @@ from typing import Final
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from streamer.pictures.isobmff import picture_boxes
 from streamer.pictures.kind import PictureKind, jpeg_end
 
 _GPS, _THUMBNAIL = 0x8825, 1  # EXIF directories
@@ -32,6 +33,10 @@ def _items(kind: PictureKind, image: Image.Image, content: bytes) -> Iterator[st
     if image.info.get("exif") or (kind is PictureKind.PNG and b"eXIf" in content):
         yield "EXIF data"
     yield from (name for key, name in _INFO.items() if key in image.info)
+    if kind in (PictureKind.HEIC, PictureKind.AVIF):
+        yield from picture_boxes(content).besides
+        if getattr(image, "n_frames", 1) > 1:
+            yield "further pictures"
     if isinstance(image, PngImageFile) and image.text:
         yield "text"
     with contextlib.suppress(Exception):  # damaged EXIF data raises anything; it is dropped all the same

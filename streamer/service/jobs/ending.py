@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
-import rfc8785
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
+from streamer.service.jobs.event import WebhookEvent, event_body
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.uploads import needed, remove_upload
 from streamer.service.store.tables import JobRow, UploadRow
@@ -29,8 +28,11 @@ class Ending:
 class EndListener(Protocol):
     """Is told of every end: webhooks."""
 
-    def ended(self, session: Session, job: str, event: str, body: str) -> None:
+    def ended(self, session: Session, job: str, event: WebhookEvent, body: str) -> None:
         """Note, in the transaction that ends a job, that others are to be told; `body` is canonical JSON."""
+
+    def forget(self, session: Session, job: str) -> None:
+        """Note, in the transaction that deletes a job, that what is not due any more need not be kept."""
 
 
 class Farewell:
@@ -63,12 +65,18 @@ class Farewell:
             now,
         )
         if self._listener is not None:
-            self._listener.ended(session, row.id, f"job.{ending.state.value}", _event(row, ending, now))
+            event = WebhookEvent(f"job.{ending.state.value}")
+            made = None if row.result_sha256 is None else (row.result_bytes or 0, row.result_sha256)
+            self._listener.ended(
+                session, row.id, event, event_body(event, row.id, now, reason=ending.reason, result=made)
+            )
         return blobs
 
     def remove(self, session: Session, row: JobRow) -> list[str]:
         """Delete a job's row, and the files that only it has."""
         names = [name for name in (row.result, row.report, row.masks) if name is not None]
+        if self._listener is not None:
+            self._listener.forget(session, row.id)
         session.delete(row)
         session.flush()
         return released(session, names)
@@ -87,12 +95,3 @@ def released(session: Session, names: list[str]) -> list[str]:
 def _without(session: Session, upload: str) -> list[str]:
     row = session.get(UploadRow, upload)
     return [] if row is None else remove_upload(session, row)
-
-
-def _event(row: JobRow, ending: Ending, now: float) -> str:
-    """The body of a webhook: ids and hashes only."""
-    result = None if row.result is None else {"bytes": row.result_bytes, "sha256": row.result_sha256}
-    when = datetime.fromtimestamp(round(now, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    data = {"id": row.id, "state": ending.state.value, "reason": ending.reason, "result": result}
-    said = {"type": f"job.{ending.state.value}", "timestamp": when, "data": data}
-    return rfc8785.dumps(said).decode()  # type: ignore[arg-type]  # checked there: anything else raises

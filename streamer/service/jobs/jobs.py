@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from sqlalchemy import func, select
@@ -30,8 +31,16 @@ NO_JOB: Final = "no such job: it was never here, is somebody else's, or has expi
 class Announcements(Protocol):
     """Tells others of a job's end: webhooks."""
 
-    def plan(self, session: Session, job: str, owner: str, url: str, secret: str | None) -> None:
-        """Note, in the transaction that takes a job in, where to tell of its end."""
+    def plan(self, session: Session, job: str, url: str, secret: str | None) -> str:
+        """Note, in the transaction that takes a job in, where to tell of its end; returns the secret, made if None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that was taken in. `webhook_secret` is told this once only; None without a webhook, or the second time."""
+
+    job: Job
+    webhook_secret: str | None = None
 
 
 class Jobs:
@@ -58,7 +67,7 @@ class Jobs:
         settings: JobSettings,
         key: str | None = None,
         webhook: WebhookRequest | None = None,
-    ) -> Job:
+    ) -> Submitted:
         """Take a job in. Once this returns, the job is never lost. The same `key` with the same request: the same job.
 
         If the caller had the same file masked in the same way before, and the result is still there, it is done.
@@ -73,7 +82,7 @@ class Jobs:
             if key is not None and (before := _with_key(session, caller, key)) is not None:
                 if before.idempotency_sha256 != request:
                     raise ConflictError("this Idempotency-Key came with another request before")
-                return job_of(before, _place(session, before))
+                return Submitted(job_of(before, _place(session, before)))
             file = session.get(UploadRow, upload)
             if file is None or file.owner != caller.owner:
                 raise NotFoundError(GONE)
@@ -98,10 +107,11 @@ class Jobs:
                 engine=row.engine,
             )
             record(session, entry, now)
+            secret = None
             if webhook is not None:
                 if self._announcements is None:
                     raise InvalidError("webhooks are switched off on this server")
-                self._announcements.plan(session, row.id, caller.owner, webhook.url, webhook.secret)
+                secret = self._announcements.plan(session, row.id, webhook.url, webhook.secret)
             same = _same_before(session, row)
             if same is not None:
                 for name in ("result", "result_type", "result_bytes", "result_sha256", "report", "masks"):
@@ -109,7 +119,7 @@ class Jobs:
                 blobs = self._farewell.end(session, row, Ending(JobState.DONE), now)
             job = job_of(row, _place(session, row))
         self._blobs.delete(*blobs)
-        return job
+        return Submitted(job, secret)
 
     def get(self, caller: Caller, job: str) -> Job:
         """A job as it is now. Operators see those of all. Raises NotFoundError."""

@@ -44,7 +44,9 @@ class JobSettings(Section):
         if mask:
             settings = settings.model_copy(update={"mask": settings.mask.model_copy(update=mask)})
         file = settings.file.model_copy(update={} if self.audio is None else {"audio": self.audio})
-        return settings.model_copy(update={"file": file, "picture": base.picture})
+        # What the server always hides, it hides with every preset.
+        zones = settings.zones or base.zones
+        return settings.model_copy(update={"file": file, "picture": base.picture, "zones": zones})
 
 
 class WebhookRequest(Section):

@@ -13,7 +13,7 @@ from core.config import DetectConfig, EngineConfig, ScaleConfig, SecondConfig
 from core.detect import still
 from core.detect.detection import Detection, Detector
 from core.detect.registry import create
-from core.detect.still import EVIDENCE, SIDES, TILE, StillDetector, looks, scales_for, weigh
+from core.detect.still import EVIDENCE, SIDES, TILE, StillDetector, in_both_views, looks, scales_for, weigh
 from core.geometry import Box, iou
 from core.pictures.orientation import Orientation
 from core.pictures.planes import BgrImage
@@ -207,3 +207,11 @@ def test_without_a_second_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(still, "create", make)
     [face] = StillDetector(WITHOUT).detect(astronaut())
     assert iou(face.box, FACE) > 0.5 and used == ["yunet"]
+
+
+def test_a_face_in_two_views_is_one_face() -> None:
+    a, b, c = (Detection(Box(x, 0, x + 10, 10), score, "any") for x, score in ((0, 0.5), (2, 0.9), (40, 0.7)))
+    assert in_both_views([a], [b, c]) == [Detection(Box(0, 0, 12, 10), 0.9, "any"), c]
+    assert in_both_views([], [a, b]) == [a, b], "two that overlap in one view are two"
+    broken = Detection(Box(math.nan, 0, 1, 1), 0.9, "any")
+    assert in_both_views([a], [broken])[1] is broken

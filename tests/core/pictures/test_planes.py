@@ -17,7 +17,7 @@ from skimage import data
 from core.geometry import Box
 from core.pictures.planes import FORMATS, BgrImage, UnsupportedPictureError, crop, luma_thumbnail, planes, shrink
 
-GRAY = ("gray", "gray10le")
+GRAY = ("gray", "gray10le", "gray16le")
 
 
 def _astronaut(width: int = 512, height: int = 512) -> BgrImage:

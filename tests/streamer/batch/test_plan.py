@@ -42,7 +42,7 @@ def shown(found: Plan, root: Path) -> tuple[list[tuple[str, str]], dict[str, str
 def test_a_folder(folder: Path) -> None:
     root = folder.parent
     copies, skipped = shown(plan(folder, to=root / "out"), root)
-    assert copies == [("in/a.jpg", "out/a.jpg"), ("in/broken.heic", "out/broken.mkv"), ("in/film.mp4", "out/film.mp4")]
+    assert copies == [("in/a.jpg", "out/a.jpg"), ("in/broken.heic", "out/broken.heic"), ("in/film.mp4", "out/film.mp4")]
     assert skipped == {
         "in/deep": "is a folder; --recursive looks into it",
         "in/loop": "is a symbolic link to a folder",
@@ -57,7 +57,7 @@ def test_folders_in_it_keep_their_structure(folder: Path) -> None:
     copies, skipped = shown(found, root)
     assert ("in/deep/b.png", "out/deep/b.png") in copies
     assert skipped["in/deep/notes.txt"] == "is a text file, not a video"
-    assert [copy.kind for copy in found.copies] == [PictureKind.JPEG, None, PictureKind.PNG, None]
+    assert [copy.kind for copy in found.copies] == [PictureKind.JPEG, PictureKind.HEIC, PictureKind.PNG, None]
 
 
 def test_copies_are_no_inputs(folder: Path) -> None:

@@ -120,6 +120,15 @@ def test_live_without_its_extra_is_one_line(module: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [["token", "list"], ["audit", "verify"]])
+def test_the_service_without_its_extra_is_one_line(words: list[str], tmp_path: Path) -> None:
+    done = run(BASE, *words, "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"veilcast: {words[0]}: ") and done.stderr.count("\n") == 1
+    assert done.stderr.endswith(" is not installed; install it with: pip install 'veilcast[service]'\n")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["mediapipe", "mediapipe-short"])
 def test_a_detector_without_its_extra_is_one_line(detector: str, clip: Path, tmp_path: Path) -> None:
     done = run(BASE, "file", str(clip), str(tmp_path / "out.mp4"), "--detector", detector)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 from PIL import Image
 
 from tests.rigs.faces import FACE, astronaut
 
 Array = npt.NDArray[np.generic]
+pillow_heif.register_heif_opener()  # the program itself does without
 
 
 def portrait(mode: str = "RGB", size: int = 256) -> Image.Image:

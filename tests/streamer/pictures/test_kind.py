@@ -23,8 +23,28 @@ def jpeg(size: int = 64, **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", PictureKind)
 def test_the_content_counts_and_not_the_name(kind: PictureKind, tmp_path: Path) -> None:
-    path = saved(tmp_path / "film.mp4", portrait(size=64), format=kind.upper())
+    path = saved(tmp_path / "film.mp4", portrait(size=64), format=kind.upper().replace("HEIC", "HEIF"))
     assert picture_kind(path) is kind
+
+
+@pytest.mark.parametrize(
+    ("brands", "kind"),
+    [
+        (b"heic mif1 heic", PictureKind.HEIC),
+        (b"heix mif1 MiHE", PictureKind.HEIC),
+        (b"mif1 mif1 heic", PictureKind.HEIC),
+        (b"mif1 avif heic", PictureKind.AVIF),
+        (b"avis avif msf1", PictureKind.AVIF),
+        (b"msf1 hevc", PictureKind.HEIC),
+        (b"isom mif1 heic", None),
+        (b"mp42", None),
+        (b"", None),
+    ],
+)
+def test_brands(brands: bytes, kind: PictureKind | None) -> None:
+    major, *others = brands.split() or [b""]
+    box = major + b"\0\0\0\0" + b"".join(others)
+    assert kind_of((8 + len(box)).to_bytes(4, "big") + b"ftyp" + box) is kind
 
 
 def test_what_is_no_still_picture(tmp_path: Path) -> None:
@@ -80,7 +100,7 @@ def test_what_could_take_for_ever_does_not() -> None:
 
 
 def test_no_prefix_of_a_picture_confuses_it() -> None:
-    for data in (jpeg(), blank("PNG"), blank("WEBP"), blank("TIFF")):
+    for data in (jpeg(), *map(blank, ("PNG", "WEBP", "TIFF", "HEIF", "AVIF"))):
         for length in range(0, len(data), max(1, len(data) // 97)):
             kind_of(data[:length])
 

@@ -13,24 +13,24 @@ PLAIN = JobSettings()
 
 
 def finished(ledger: Ledger, content: bytes = b"a film") -> str:
-    job = ledger.jobs.submit(BEN, ledger.upload(BEN, content), PLAIN)
+    job = ledger.jobs.submit(BEN, ledger.upload(BEN, content), PLAIN).job
     assert ledger.leases.publish(ledger.claim(), ledger.output())
     return job.id
 
 
 def test_a_key_makes_one_job_of_many_requests(ledger: Ledger) -> None:
     upload = ledger.upload(BEN)
-    first = ledger.jobs.submit(BEN, upload, PLAIN, key="k")
-    assert ledger.jobs.submit(BEN, upload, PLAIN, key="k") == first
+    first = ledger.jobs.submit(BEN, upload, PLAIN, key="k").job
+    assert ledger.jobs.submit(BEN, upload, PLAIN, key="k").job == first
     with pytest.raises(ConflictError, match="Idempotency-Key"):
         ledger.jobs.submit(BEN, upload, JobSettings(cover="head"), key="k")
-    assert ledger.jobs.submit(ANNA, ledger.upload(ANNA), PLAIN, key="k").id != first.id, "keys are each owner's own"
+    assert ledger.jobs.submit(ANNA, ledger.upload(ANNA), PLAIN, key="k").job.id != first.id, "keys are each owner's own"
     assert len(ledger.jobs.list(BEN, 10)) == 1
 
 
 def test_places_in_the_queue(ledger: Ledger) -> None:
     upload = ledger.upload(BEN)
-    jobs = [ledger.jobs.submit(BEN, upload, JobSettings(cover=cover)).id for cover in (None, "face", "head")]
+    jobs = [ledger.jobs.submit(BEN, upload, JobSettings(cover=cover)).job.id for cover in (None, "face", "head")]
     assert [ledger.jobs.get(BEN, job).place for job in jobs] == [1, 2, 3]
     ledger.claim()
     assert [ledger.jobs.get(BEN, job).place for job in jobs] == [None, 1, 2]
@@ -53,11 +53,11 @@ def test_an_upload_goes_with_the_last_job_that_needs_it(ledger: Ledger) -> None:
 
 def test_the_same_again_is_done_at_once_for_its_owner_only(ledger: Ledger) -> None:
     before = ledger.jobs.get(BEN, finished(ledger))
-    again = ledger.jobs.submit(BEN, ledger.upload(BEN), PLAIN)
+    again = ledger.jobs.submit(BEN, ledger.upload(BEN), PLAIN).job
     assert again.state is JobState.DONE and again.result == before.result and again.id != before.id
     assert ledger.blob_count() == 2, "the second upload is gone, the files are shared"
-    assert ledger.jobs.submit(BEN, ledger.upload(BEN), JobSettings(cover="head")).state is JobState.QUEUED
-    assert ledger.jobs.submit(ANNA, ledger.upload(ANNA), PLAIN).state is JobState.QUEUED
+    assert ledger.jobs.submit(BEN, ledger.upload(BEN), JobSettings(cover="head")).job.state is JobState.QUEUED
+    assert ledger.jobs.submit(ANNA, ledger.upload(ANNA), PLAIN).job.state is JobState.QUEUED
     assert ledger.jobs.delete(BEN, before.id) is None
     assert again.result is not None and ledger.blobs.size(again.result.blob) == 6, "the other job still has it"
     held = ledger.blob_count()
@@ -66,7 +66,7 @@ def test_the_same_again_is_done_at_once_for_its_owner_only(ledger: Ledger) -> No
 
 
 def test_cancelling_ends_it_at_once_and_leaves_no_file(ledger: Ledger) -> None:
-    job = ledger.jobs.submit(BEN, ledger.upload(BEN), PLAIN).id
+    job = ledger.jobs.submit(BEN, ledger.upload(BEN), PLAIN).job.id
     claim = ledger.claim()
     cancelled = ledger.jobs.delete(BEN, job)
     assert cancelled is not None and cancelled.state is JobState.CANCELLED and ledger.blob_count() == 0
@@ -78,7 +78,7 @@ def test_cancelling_ends_it_at_once_and_leaves_no_file(ledger: Ledger) -> None:
 
 
 def test_another_s_job_does_not_exist_except_for_operators(ledger: Ledger) -> None:
-    job = ledger.jobs.submit(BEN, ledger.upload(BEN), PLAIN).id
+    job = ledger.jobs.submit(BEN, ledger.upload(BEN), PLAIN).job.id
     for attempt in (ledger.jobs.get, ledger.jobs.own, ledger.jobs.delete):
         with pytest.raises(NotFoundError):
             attempt(ANNA, job)
@@ -123,7 +123,7 @@ def test_only_a_complete_upload_makes_a_job(ledger: Ledger) -> None:
 
 def test_pages_of_jobs(ledger: Ledger) -> None:
     upload = ledger.upload(BEN)
-    ids = [ledger.jobs.submit(BEN, upload, PLAIN, key=str(i)).id for i in range(5)]
+    ids = [ledger.jobs.submit(BEN, upload, PLAIN, key=str(i)).job.id for i in range(5)]
     newest = ledger.jobs.list(BEN, 2)
     assert [job.id for job in newest] == ids[:2:-1]
     assert [job.id for job in ledger.jobs.list(BEN, 10, before=newest[-1].id)] == ids[2::-1]

@@ -11,7 +11,7 @@ from tests.rigs.service.ledger import BEN, Ledger
 
 
 def submitted(ledger: Ledger) -> str:
-    return ledger.jobs.submit(BEN, ledger.upload(), JobSettings()).id
+    return ledger.jobs.submit(BEN, ledger.upload(), JobSettings()).job.id
 
 
 def test_a_claimed_job_is_nobody_else_s_until_its_lease_ends(ledger: Ledger) -> None:

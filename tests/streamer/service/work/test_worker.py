@@ -75,7 +75,7 @@ def until(ledger: Ledger, job: str, good: Callable[[Job], bool], timeout: float 
 def submit(ledger: Ledger, content: bytes | str, settings: JobSettings | None = None) -> str:
     content = content.encode() if isinstance(content, str) else content
     ledger.uploads.max_bytes = 1 << 30
-    return ledger.jobs.submit(BEN, ledger.upload(content=content), settings or JobSettings()).id
+    return ledger.jobs.submit(BEN, ledger.upload(content=content), settings or JobSettings()).job.id
 
 
 def test_crashes_are_tried_again_and_then_have_a_reason(ledger: Ledger, start: Start, bad: None) -> None:

@@ -1,0 +1,124 @@
+"""The command lines of `veilcast token` and `veilcast audit`; imports nothing of the service."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+P = TypeVar("P", bound=argparse.ArgumentParser)
+
+ROLES: Final = ("submit", "view", "operate", "audit", "admin")
+"""As `access.caller.Role` has them."""
+
+TOKEN_EPILOG: Final = """\
+roles: submit (pictures, uploads, own jobs and their results), view (watch cameras), operate (see and cancel the jobs
+of all, never what is in them; metrics), audit (read the audit log), admin (all of these, and tokens)
+
+  veilcast token create newsroom --role submit --max-jobs 5      prints the token, this once
+  veilcast token list
+  veilcast token revoke ID
+"""
+AUDIT_EPILOG: Final = """\
+  veilcast audit verify --checkpoint FOLDER --key NAME+ID+KEY    is the log whole, and the one that was signed for?
+  veilcast audit verify --file masked.mp4                        when, how and from what was this file made?
+  veilcast audit show --limit 20
+  veilcast audit key                                             keep this elsewhere: it checks checkpoints
+
+exit codes: 0 the log holds and has every file; 4 something was changed, lost or cut off, a checkpoint does not fit, or
+no entry tells of a file; 2 something cannot be read
+"""
+_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add `--data`."""
+    parser.add_argument("--data", metavar="DIR", help="the service's data folder (default: veilcast-data)")
+
+
+def add_token_parser(commands: _SubParsersAction[P]) -> None:
+    """Add `token` to the program's commands."""
+    token = commands.add_parser(
+        "token",
+        help="make, list and revoke the tokens that let clients into the service",
+        description="Make, list and revoke the tokens that let clients into the service.",
+        epilog=TOKEN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
+    about = "make a token and print it, this once"
+    create = actions.add_parser("create", help=about, description=about)
+    create.add_argument("label", help="what it is for, as it is listed")
+    create.add_argument(
+        "--role", action="append", required=True, choices=ROLES, help="what it allows; may be given several times"
+    )
+    create.add_argument("--max-jobs", type=count, metavar="N", help="jobs queued or running at a time")
+    create.add_argument("--max-bytes", type=byte_count, metavar="N", help="bytes kept at a time: 500M, 20G")
+    create.add_argument("--requests-per-minute", type=count, metavar="N", help="requests a minute")
+    add_data(create)
+    about = "list all tokens, without their secrets"
+    listed = actions.add_parser("list", help=about, description=about)
+    listed.add_argument("--json", action="store_true", help="as JSON")
+    add_data(listed)
+    about = "end a token for ever, and the sessions of browsers that use it"
+    revoke = actions.add_parser("revoke", help=about, description=about)
+    revoke.add_argument("id", help="as `veilcast token list` shows it")
+    add_data(revoke)
+
+
+def add_audit_parser(commands: _SubParsersAction[P]) -> None:
+    """Add `audit` to the program's commands."""
+    audit = commands.add_parser(
+        "audit",
+        help="check and read the service's audit log",
+        description="Check and read the service's audit log.",
+        epilog=AUDIT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+    about = "find what was changed in the log, taken out, or cut off"
+    verify = actions.add_parser("verify", help=about, description=about)
+    verify.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE|DIR",
+        help="a checkpoint, or a folder of them; may be given several times",
+    )
+    verify.add_argument(
+        "--key", metavar="NAME+ID+KEY", help="what signed them (default: the key in the data folder, which may be new)"
+    )
+    verify.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a masked file: say when, how and from what it was made; may be given several times",
+    )
+    add_data(verify)
+    about = "print the newest entries, oldest first"
+    show = actions.add_parser("show", help=about, description=about)
+    show.add_argument("--limit", type=count, default=50, metavar="N", help="how many (default: 50)")
+    show.add_argument("--json", action="store_true", help="as they are kept: a line of canonical JSON each")
+    add_data(show)
+    about = "print the public key that checks the log's checkpoints"
+    add_data(actions.add_parser("key", help=about, description=about))
+
+
+def count(text: str) -> int:
+    """A whole number from 1 to 2**31 - 1."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def byte_count(text: str) -> int:
+    """Bytes, with or without a unit: 1000, 500M, 20G."""
+    match = re.fullmatch(r"([1-9][0-9]{0,14})([KMGT]?)B?", text, re.ASCII | re.IGNORECASE)
+    value = int(match[1]) * _UNITS[match[2].upper()] if match else 0
+    if not 1 <= value < 2**62:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes such as 500M or 20G")
+    return value

@@ -1,0 +1,84 @@
+// Live cameras, masked: a tile for each, which plays when it is asked to.
+
+import { callJson, pause, tell, Trouble } from "./api.js";
+import { $, fromTemplate, part } from "./elements.js";
+import { signedIn } from "./session.js";
+import { label, say } from "./texts.js";
+import { play } from "./whep.js";
+
+const BACK_OFF = [1, 2, 4, 8, 15]; // seconds
+
+let names = [];
+const tiles = new Set();
+
+class Tile {
+  constructor(name) {
+    this.name = name;
+    this.stop = null;
+    this.card = fromTemplate("camera");
+    part(this.card, "name").textContent = name;
+    label(part(this.card, "video"), "cameras.video", { name });
+    part(this.card, "watch").addEventListener("click", () => (this.stop ? this.end() : this.watch()));
+    this.button();
+  }
+
+  button() {
+    say(part(this.card, "watch"), this.stop ? "watch.end" : "watch");
+    this.card.classList.toggle("playing", this.stop !== null);
+  }
+
+  async watch() {
+    this.stop = new AbortController();
+    this.button();
+    const { signal } = this.stop;
+    const link = part(this.card, "link");
+    try {
+      for (let tries = 0; ; tries += 1) {
+        say(link, tries ? "cameras.again" : "cameras.connecting");
+        try {
+          const onPlaying = () => {
+            tries = 0;
+            say(link, "");
+          };
+          await play(this.name, part(this.card, "video"), { onPlaying, signal });
+        } catch (error) {
+          if (!(error instanceof Trouble)) throw error;
+          if (error.status === 401) await signedIn();
+          else if (!error.passing) throw error;
+        }
+        await pause(BACK_OFF[Math.min(tries, BACK_OFF.length - 1)] * 1000, signal);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.end();
+      tell(link, error);
+    }
+  }
+
+  end() {
+    this.stop?.abort(new DOMException("ended", "AbortError"));
+    this.stop = null;
+    say(part(this.card, "link"), "");
+    this.button();
+  }
+}
+
+// The names of the cameras that there are. Raises Trouble.
+export async function loadCameras() {
+  names = (await callJson("/v1/streams")).map((stream) => (typeof stream === "string" ? stream : stream.name));
+  return names;
+}
+
+export function enterCameras() {
+  for (const name of names) {
+    const tile = new Tile(name);
+    tiles.add(tile);
+    $("camera-list").append(tile.card);
+  }
+  say($("cameras-note"), names.length ? "" : "cameras.none");
+  return () => {
+    for (const tile of tiles) tile.end();
+    tiles.clear();
+    $("camera-list").replaceChildren();
+  };
+}

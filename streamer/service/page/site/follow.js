@@ -1,0 +1,73 @@
+// News of one job until it has ended: by server-sent events, by asking again where those do not work.
+
+import { Trouble, callJson, pause } from "./api.js";
+import { signedIn } from "./session.js";
+
+const FINAL = new Set(["done", "failed", "cancelled"]);
+const MOST_STREAMS = 2; // a browser opens six connections to a server, over all tabs
+const ASK = 2000; // ms
+const ASK_HIDDEN = 15000; // ms, while nobody looks
+const ASKS = 5; // before events are tried again
+
+let streams = 0;
+
+export const isFinal = (job) => FINAL.has(job.state);
+
+// Resolves when the job has ended (true), or when events do not come (false).
+function listen(id, onJob, signal) {
+  streams += 1;
+  const source = new EventSource(`/v1/jobs/${id}/events`);
+  return new Promise((done) => {
+    const end = (over) => {
+      source.close();
+      streams -= 1;
+      document.removeEventListener("visibilitychange", hide);
+      signal.removeEventListener("abort", stop);
+      done(over);
+    };
+    const hide = () => document.hidden && end(false);
+    const stop = () => end(true);
+    source.addEventListener("job", (event) => {
+      const job = JSON.parse(event.data);
+      onJob(job);
+      if (isFinal(job)) end(true);
+    });
+    source.addEventListener("error", () => end(false));
+    document.addEventListener("visibilitychange", hide);
+    signal.addEventListener("abort", stop);
+  });
+}
+
+// Ask for a while. Resolves as `listen` does.
+async function ask(id, onJob, onGone, signal) {
+  for (let asked = 0; asked < ASKS || streams >= MOST_STREAMS || document.hidden; asked += 1) {
+    try {
+      const job = await callJson(`/v1/jobs/${id}`, { signal });
+      onJob(job);
+      if (isFinal(job)) return true;
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      if (error.status === 404) {
+        onGone();
+        return true;
+      }
+      if (error.status === 401) await signedIn();
+    }
+    await pause(document.hidden ? ASK_HIDDEN : ASK, signal);
+  }
+  return false;
+}
+
+// Returns a function that ends it.
+export function follow(id, onJob, onGone) {
+  const control = new AbortController();
+  const { signal } = control;
+  const run = async () => {
+    for (;;) {
+      if (streams < MOST_STREAMS && !document.hidden && (await listen(id, onJob, signal))) return;
+      if (await ask(id, onJob, onGone, signal)) return;
+    }
+  };
+  run().catch(() => {}); // only its own end is raised
+  return () => control.abort();
+}
