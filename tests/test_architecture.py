@@ -80,6 +80,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.jobs",
         "streamer.service.work streamer.service.webhooks",
         "streamer.service.pictures",
+        "streamer.service.http",
         "streamer.service.api",
         "streamer.service.page",
         "streamer.service.app",

@@ -13,21 +13,21 @@ from starlette.types import ASGIApp
 
 from streamer.http.body_cap import BodyCap
 from streamer.http.protection import SecurityHeaders, security_headers
-from streamer.service.access.admission import Admission
+from streamer.service.access.admission import AccessGate
 from streamer.service.access.decision import AccessRules
 from streamer.service.access.tokens import Tokens
 from streamer.service.api.audit import audit_routes
-from streamer.service.api.body import BodyBudget
 from streamer.service.api.docs import docs_routes
 from streamer.service.api.health import health_routes
 from streamer.service.api.jobs import job_routes
 from streamer.service.api.metrics import ServiceCollector, metrics_routes
 from streamer.service.api.pictures import pictures_routes
-from streamer.service.api.problems import PROBLEMS, errors_are_problems, phrase, problem
 from streamer.service.api.sessions import session_routes
 from streamer.service.api.settings import settings_routes
 from streamer.service.api.tokens import token_routes
 from streamer.service.api.uploads import upload_routes
+from streamer.service.http.body import BodyBudget
+from streamer.service.http.problems import PROBLEMS, errors_are_problems, phrase, problem
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.jobs import Jobs
 from streamer.service.jobs.uploads import Uploads
@@ -93,7 +93,7 @@ def service_app(parts: ServiceParts) -> ASGIApp:
         *parts.cameras,
     ):
         app.include_router(router)
-    guarded = Admission(BodyCap(app, SMALL_BODY, LARGE_BODIES), parts.rules)
+    guarded = AccessGate(BodyCap(app, SMALL_BODY, LARGE_BODIES), parts.rules)
     return SecurityHeaders(guarded, {**security_headers(), **PAGE_HEADERS})
 
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, JsonValue
 from starlette.concurrency import run_in_threadpool
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.callers import needs
-from streamer.service.api.times import rfc3339
 from streamer.service.audit.reading import KeptEntry, newest_entries
+from streamer.service.http.callers import needs
+from streamer.service.http.times import rfc3339
 from streamer.service.store.database import Database
 
 Auditor = Annotated[Caller, Depends(needs(Role.AUDIT))]

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from streamer.service.access.caller import Role
 from streamer.service.access.decision import LOGIN, AccessRules, Refusal
 from streamer.service.access.sessions import set_cookie
-from streamer.service.api.body import media_type, read_body
-from streamer.service.api.callers import CallerOf
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.body import media_type, read_body
+from streamer.service.http.callers import CallerOf
+from streamer.service.http.problems import ProblemError
 from streamer.service.store.tables import LOCAL
 
 _CAP: Final = 4096  # bytes; anybody may send one

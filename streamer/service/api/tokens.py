@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 
 from streamer.service.access.caller import Caller, Role
 from streamer.service.access.tokens import TokenError, TokenInfo, TokenLimits, TokenMissingError, Tokens
-from streamer.service.api.callers import needs
-from streamer.service.api.problems import ProblemError
-from streamer.service.api.times import rfc3339
+from streamer.service.http.callers import needs
+from streamer.service.http.problems import ProblemError
+from streamer.service.http.times import rfc3339
 
 Admin = Annotated[Caller, Depends(needs(Role.ADMIN))]
 

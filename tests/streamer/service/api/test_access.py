@@ -13,15 +13,15 @@ import pytest
 from fastapi import FastAPI
 
 from streamer.http.host_names import HostNames
-from streamer.service.access.admission import Admission
+from streamer.service.access.admission import AccessGate
 from streamer.service.access.caller import Role
 from streamer.service.access.decision import AccessRules
 from streamer.service.access.sessions import LoginSessions
 from streamer.service.access.tokens import Tokens
 from streamer.service.api.audit import audit_routes
-from streamer.service.api.problems import errors_are_problems
 from streamer.service.api.sessions import session_routes
 from streamer.service.api.tokens import token_routes
+from streamer.service.http.problems import errors_are_problems
 from streamer.service.store.database import Database
 from tests.rigs.uvicorn_server import uvicorn_serving
 from tests.streamer.service.audit.log_rig import change
@@ -47,7 +47,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     errors_are_problems(app)
     for router in (session_routes(rules), token_routes(tokens), audit_routes(database)):
         app.include_router(router)
-    with uvicorn_serving(Admission(app, rules)) as url, httpx.Client(base_url=url) as http:
+    with uvicorn_serving(AccessGate(app, rules)) as url, httpx.Client(base_url=url) as http:
         yield Served(http, tokens, database)
 
 
