@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +33,8 @@ class ErrorPages:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            return  # whoever went away while sending his request needs no answer
         except Exception as error:
             if isinstance(error, HTTPException) and not begun:
                 await plain_error(Request(scope), error)(scope, receive, send)

@@ -157,12 +157,6 @@ class LogHandler(logging.StreamHandler[TextIO]):
             return
 
 
-def is_bad_request(record: logging.LogRecord) -> bool:
-    """Whether aiohttp is reporting a request that is not HTTP: the sender gets a 400, the log does not need it."""
-    error = record.exc_info[1] if record.exc_info else None
-    return record.name == "aiohttp.server" and type(error).__module__ == "aiohttp.http_exceptions"
-
-
 # Without this, records logged by threads during shutdown would reach stderr unformatted, after the last real line.
 logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 
@@ -171,7 +165,6 @@ logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 def logging_to(stream: TextIO, config: LogConfig) -> Iterator[LogHandler]:
     """Log to `stream` inside the block: this program from `config.level` up, libraries from warnings up."""
     handler = LogHandler(stream, config.form)
-    handler.addFilter(lambda record: not is_bad_request(record))
     root, ours = logging.getLogger(), logging.getLogger(LOGGER)
     before = ours.level
     root.addHandler(handler)

@@ -13,9 +13,8 @@ from streamer.settings.encoder import LiveEncoderConfig
 from streamer.settings.file import Settings
 from streamer.settings.listen import RESERVED, is_name, parse_listen
 from streamer.settings.log import LogConfig
-from streamer.settings.push import PushConfig
 from streamer.settings.recording import RecordConfig
-from streamer.settings.rtsp import RtspConfig
+from streamer.settings.rtsp import PushConfig, RtspConfig
 from streamer.settings.source import SourceConfig
 from streamer.settings.web import WebConfig
 

@@ -1,8 +1,8 @@
-"""Settings of the RTSP server."""
+"""Settings of the RTSP server, and of pushes to others."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -29,3 +29,12 @@ class RtspConfig(Section):
         if self.user is not None and (not self.user or ":" in self.user):
             raise ValueError("user must not be empty nor have a colon in it")
         return self
+
+
+class PushConfig(Section):
+    """How to push a stream."""
+
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How packets travel: inside the RTSP connection (tcp) or beside it (udp)."""
+    timeout: Annotated[float, Field(ge=0.5, le=60)] = 5.0
+    """Seconds after which to reconnect to a server that does not answer or accepts no data."""

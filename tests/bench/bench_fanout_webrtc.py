@@ -19,7 +19,6 @@ from dataclasses import replace
 from fractions import Fraction
 from multiprocessing.connection import Connection
 
-import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 
 from core.owned_thread import OwnedThread
@@ -32,6 +31,7 @@ from streamer.runtime.event_loop import LoopThread
 from streamer.settings.encoder import LiveEncoderConfig
 from streamer.settings.web import WebConfig
 from tests.rigs.live.producing import masked
+from tests.rigs.live.web_client import web_client
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 SETTLE = 4.0  # seconds
@@ -77,7 +77,7 @@ async def _watch(pipe: Connection, port: int, viewers: int) -> None:
 
     RTCRtpReceiver._handle_rtp_packet = count  # type: ignore[method-assign]
     peers = []
-    async with aiohttp.ClientSession() as session:
+    async with web_client() as session:
         for _ in range(viewers):
             peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             peers.append(peer)
@@ -85,9 +85,9 @@ async def _watch(pipe: Connection, port: int, viewers: int) -> None:
             await peer.setLocalDescription(await peer.createOffer())
             url = f"http://127.0.0.1:{port}/whep/door"
             headers = {"Content-Type": "application/sdp"}
-            async with session.post(url, data=peer.localDescription.sdp, headers=headers) as answer:
-                assert answer.status == 201, answer.status
-                await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+            answer = await session.post(url, content=peer.localDescription.sdp, headers=headers)
+            assert answer.status_code == 201, answer.status_code
+            await peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
     while any(peer.connectionState != "connected" for peer in peers):
         await asyncio.sleep(0.05)
     pipe.send(viewers)

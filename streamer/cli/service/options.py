@@ -6,6 +6,9 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from streamer.cli.options import SettingOption, add_config, number, presets_help
+from streamer.settings.service import ServeSettings
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -32,6 +35,38 @@ exit codes: 0 the log holds and has every file; 4 something was changed, lost or
 no entry tells of a file; 2 something cannot be read
 """
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+SERVE_EPILOG: Final = """\
+Open to everybody at this machine. On any other address clients need a token: see `veilcast token`, or set
+VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's token.
+
+"""
+
+SERVE: Final = (
+    SettingOption("--listen", "service.listen", "where to serve", metavar="[HOST:]PORT"),
+    SettingOption("--data", "service.data", "folder for all that is kept", metavar="DIR"),
+    SettingOption("--workers", "service.workers", "jobs at a time", read=int, metavar="N"),
+    SettingOption("--keep-hours", "service.keep_hours", "delete results after so many hours", read=float, metavar="H"),
+    SettingOption("--checkpoints", "service.checkpoints", "folder for the audit log's checkpoints", metavar="DIR"),
+)
+"""Options of `veilcast serve` that set one setting each."""
+
+
+def add_serve_parser(commands: _SubParsersAction[P]) -> None:
+    """Add `serve` to the program's commands."""
+    serve = commands.add_parser(
+        "serve",
+        help="a web page and an HTTP API that mask pictures and videos",
+        description="Serve a web page and an HTTP API that mask pictures and videos.",
+        epilog=SERVE_EPILOG + presets_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(serve)
+    for option in SERVE:
+        option.add_to(serve, ServeSettings)
+    serve.add_argument("--insecure", action="store_true", help="let everybody in who can reach the address")
+    serve.add_argument("--duration", type=number(0.1, 1e9), metavar="SECONDS", help="stop after this time")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

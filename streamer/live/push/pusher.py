@@ -14,7 +14,7 @@ from streamer.live.push.worker import PushJob
 from streamer.live.stream_output import StreamOutput
 from streamer.redact import redacted
 from streamer.runtime.backoff import Backoff
-from streamer.settings.push import PushConfig
+from streamer.settings.rtsp import PushConfig
 
 _LOG = logging.getLogger("veilcast.push")
 _DEPTH = 100  # packets: how far a server may lag, 4 s at 25 frames per second

@@ -7,8 +7,9 @@ import hashlib
 import logging
 from collections.abc import Coroutine, Mapping
 
-from aiohttp import web
 from aiortc import RTCIceServer
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import PlainTextResponse, Response
 
 from streamer.guard.connection_caps import Caps, FullError, Slot, client_key, pick_eviction
 from streamer.live.stream_output import StreamOutput
@@ -43,16 +44,14 @@ class Whep:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    def routes(self) -> list[web.RouteDef]:
-        """Routes of endpoint and sessions. The caller is responsible for checking the token."""
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes of endpoint and sessions. The caller is responsible for checking the token."""
         endpoint, session = "/whep/{name}", "/whep/{name}/{id}"
-        return [
-            web.post(endpoint, self._post),
-            web.options(endpoint, self._options),
-            web.patch(session, self._patch),
-            web.delete(session, self._delete),
-            web.options(session, self._options),
-        ]
+        router.add_api_route(endpoint, self._post, methods=["POST"])
+        router.add_api_route(endpoint, self._options, methods=["OPTIONS"])
+        router.add_api_route(session, self._patch, methods=["PATCH"])
+        router.add_api_route(session, self._delete, methods=["DELETE"])
+        router.add_api_route(session, self._options, methods=["OPTIONS"])
 
     def viewers(self, name: str) -> int:
         """The number of connected viewers of a stream. Thread-safe."""
@@ -75,11 +74,11 @@ class Whep:
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_CLOSE_TIME)
 
-    async def _post(self, request: web.Request) -> web.Response:
-        output = self._stream(request)
+    async def _post(self, name: str, request: Request) -> Response:
+        output = self._stream(name)
         _expect(request, SDP)
         offer = await _text(request)
-        client = client_key(request.remote or "")
+        client = client_key(request.client.host if request.client else "")
         self._make_room(client)
         hosts = UdpHosts(self.hosts, _reached(request))
         viewer = WebViewer(output, self._vp8[output.name], self._servers, hosts, client, self._ended)
@@ -91,9 +90,9 @@ class Whep:
                 raise _busy() from error  # it was evicted while its offer was being answered
             self._ended(viewer)
             if isinstance(error, SdpError):
-                raise web.HTTPBadRequest(text=str(error)) from error
+                raise HTTPException(400, str(error)) from error
             if isinstance(error, OfferError):
-                raise web.HTTPUnprocessableEntity(text=str(error)) from error
+                raise HTTPException(422, str(error)) from error
             raise
         if _hashed(viewer.id) not in self._viewers:
             raise _busy()
@@ -101,50 +100,47 @@ class Whep:
             self._ended(viewer)
             _log.warning("%s: no UDP port could be opened for a viewer on %s", output.name, ", ".join(self.hosts))
             raise _busy()
-        location = request.rel_url.with_query(None) / viewer.id
-        response = web.Response(status=201, text=answer, content_type=SDP)
-        response.headers.update({"Location": str(location), "ETag": viewer.etag, "Accept-Patch": FRAGMENT})
-        self._add_links(response)
-        return response
+        location = f"{request.scope['raw_path'].decode()}/{viewer.id}"
+        headers = {"Location": location, "ETag": viewer.etag, "Accept-Patch": FRAGMENT}
+        return self._with_links(Response(answer, 201, headers, SDP))
 
-    async def _patch(self, request: web.Request) -> web.Response:
-        viewer = self._viewer(request)
+    async def _patch(self, name: str, id: str, request: Request) -> Response:
+        viewer = self._viewer(name, id)
         _expect(request, FRAGMENT)
         match = request.headers.get("If-Match", "*")
         if match != "*" and viewer.etag not in [tag.strip() for tag in match.split(",")]:
-            raise web.HTTPPreconditionFailed(text="that ICE session has ended")
+            raise HTTPException(412, "that ICE session has ended")
         try:
             await viewer.trickle(parse_fragment(await _text(request)))
         except SdpError as error:
-            raise web.HTTPBadRequest(text=str(error)) from error
+            raise HTTPException(400, str(error)) from error
         except OfferError as error:
-            raise web.HTTPUnprocessableEntity(text=str(error)) from error
-        return web.Response(status=204)
+            raise HTTPException(422, str(error)) from error
+        return Response(status_code=204)
 
-    async def _delete(self, request: web.Request) -> web.Response:
-        self._ended(self._viewer(request))
-        return web.Response()
+    async def _delete(self, name: str, id: str) -> Response:
+        self._ended(self._viewer(name, id))
+        return PlainTextResponse("")
 
-    async def _options(self, request: web.Request) -> web.Response:
-        self._stream(request)
-        response = web.Response(status=204, headers={"Accept-Post": SDP, "Accept-Patch": FRAGMENT})
-        self._add_links(response)
+    async def _options(self, name: str) -> Response:
+        self._stream(name)
+        return self._with_links(Response(None, 204, {"Accept-Post": SDP, "Accept-Patch": FRAGMENT}))
+
+    def _with_links(self, response: Response) -> Response:
+        for link in self._links:
+            response.headers.append("Link", link)
         return response
 
-    def _add_links(self, response: web.Response) -> None:
-        for link in self._links:
-            response.headers.add("Link", link)
-
-    def _stream(self, request: web.Request) -> StreamOutput:
-        output = self._streams.get(request.match_info["name"])
+    def _stream(self, name: str) -> StreamOutput:
+        output = self._streams.get(name)
         if output is None:
-            raise web.HTTPNotFound(text="no such stream")
+            raise HTTPException(404, "no such stream")
         return output
 
-    def _viewer(self, request: web.Request) -> WebViewer:
-        viewer = self._viewers.get(_hashed(request.match_info["id"]))
-        if viewer is None or viewer.stream != request.match_info["name"]:
-            raise web.HTTPNotFound(text="no such session")
+    def _viewer(self, name: str, ident: str) -> WebViewer:
+        viewer = self._viewers.get(_hashed(ident))
+        if viewer is None or viewer.stream != name:
+            raise HTTPException(404, "no such session")
         return viewer
 
     def _make_room(self, client: str) -> None:
@@ -190,13 +186,13 @@ def ice_links(config: WebConfig) -> list[str]:
     return stun + turn
 
 
-def _busy() -> web.HTTPException:
-    return web.HTTPServiceUnavailable(text="too many viewers", headers={"Retry-After": _RETRY})
+def _busy() -> HTTPException:
+    return HTTPException(503, "too many viewers", {"Retry-After": _RETRY})
 
 
-def _reached(request: web.Request) -> str:
+def _reached(request: Request) -> str:
     """The local address that received the request."""
-    name: tuple[str, int] | None = request.get_extra_info("sockname")
+    name: tuple[str, int] | None = request.scope["server"]
     return name[0] if name else ""
 
 
@@ -208,16 +204,16 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _expect(request: web.Request, content_type: str) -> None:
-    if request.content_type != content_type:
-        raise web.HTTPUnsupportedMediaType(text=f"the content type must be {content_type}")
+def _expect(request: Request, content_type: str) -> None:
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != content_type:
+        raise HTTPException(415, f"the content type must be {content_type}")
 
 
-async def _text(request: web.Request) -> str:
+async def _text(request: Request) -> str:
     try:
-        return (await request.read()).decode("utf-8")
+        return (await request.body()).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise web.HTTPBadRequest(text="not UTF-8") from error
+        raise HTTPException(400, "not UTF-8") from error
 
 
 def _vp8_failed(error: BaseException) -> None:

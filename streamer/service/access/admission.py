@@ -23,7 +23,7 @@ _BUSY: Final = Refusal(503, "the database is busy", (("Retry-After", "2"),))
 _BY_PROXIES: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 
 
-class Admission:
+class AccessGate:
     """Sets `scope["state"]["caller"]` for the app, or refuses. What everybody may have comes without a caller."""
 
     def __init__(self, app: App, rules: AccessRules) -> None:

@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.problems import ProblemError
 from streamer.version import VERSION
 
 _TITLE: Final = "veilcast"

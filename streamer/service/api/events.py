@@ -10,7 +10,7 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 
 from streamer.service.api.job_json import job_json
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.problems import ProblemError
 from streamer.service.jobs.errors import NotFoundError
 from streamer.service.jobs.job import Job
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from pydantic import BaseModel, Field
 
+from streamer.service.http.times import rfc3339
 from streamer.service.jobs.job import Job, JobState
 from streamer.service.jobs.settings import JobSettings, WebhookRequest
 from streamer.service.jobs.uploads import Upload
@@ -79,7 +78,7 @@ def job_json(job: Job, webhook_secret: str | None = None) -> JobJson:
         place=job.place,
         progress=round(job.progress, 4),
         seconds_left=job.seconds_left,
-        created=_time(job.created) or "",
+        created=rfc3339(job.created),
         started=_time(job.started),
         ended=_time(job.ended),
         expires=_time(job.expires),
@@ -93,6 +92,4 @@ def job_json(job: Job, webhook_secret: str | None = None) -> JobJson:
 
 
 def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if seconds is None else rfc3339(seconds)

@@ -13,11 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.callers import CallerOf, needs
-from streamer.service.api.downloads import Download, send_file
 from streamer.service.api.events import JobEvents
 from streamer.service.api.job_json import JobJson, JobList, JobRequest, job_json
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.callers import CallerOf, needs
+from streamer.service.http.downloads import Download, send_file
+from streamer.service.http.problems import ProblemError
 from streamer.service.jobs.job import Job, JobState
 from streamer.service.jobs.jobs import Jobs
 from streamer.service.store.blobs import Blobs

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.callers import needs
+from streamer.service.http.callers import needs
 from streamer.service.pictures.pool import PoolCounts
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

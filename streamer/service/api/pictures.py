@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from streamer.pictures.kind import PictureKind
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.body import BodyBudget, form_parts, media_type, read_body, unless_gone
-from streamer.service.api.callers import needs
-from streamer.service.api.problems import ProblemError
 from streamer.service.audit.entry import AuditAction, AuditEntry
+from streamer.service.http.body import BodyBudget, form_parts, media_type, read_body, unless_gone
+from streamer.service.http.callers import needs
+from streamer.service.http.problems import ProblemError
 from streamer.service.jobs.settings import engine_name
 from streamer.service.pictures.cache import PictureCache, cache_key
 from streamer.service.pictures.pool import MaskedAnswer, PicturePool, PictureRefusedError, PoolFullError

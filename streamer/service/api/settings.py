@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from core.config import MaskConfig
-from streamer.service.api.callers import CallerOf
+from streamer.service.http.callers import CallerOf
 from streamer.service.jobs.settings import ConfigName
 from streamer.settings.audio import AudioPolicy
 

@@ -14,10 +14,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.body import BodyBudget, BodyShare, body_pieces, media_type
-from streamer.service.api.callers import needs
 from streamer.service.api.job_json import UploadJson, upload_json
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.body import BodyBudget, BodyShare, body_pieces, media_type
+from streamer.service.http.callers import needs
+from streamer.service.http.problems import ProblemError
 from streamer.service.jobs.uploads import Upload, Uploads
 
 PIECE: Final = 8 << 20

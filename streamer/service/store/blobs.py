@@ -88,6 +88,7 @@ def _key(name: str) -> str:
 def _secure(path: Path) -> None:
     """For its owner alone, and on disk, name included."""
     path.chmod(0o600)
+    path.parent.chmod(0o700)
     for each, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
         descriptor = os.open(each, flags | os.O_CLOEXEC)
         try:

@@ -19,12 +19,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp
+import httpx
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc import rtcrtpreceiver as receiving
 from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+
+from tests.rigs.live.web_client import web_client
 
 NEWCOMER_WAITS: Final = 8.0
 """Seconds after which a newcomer gives up."""
@@ -140,32 +142,30 @@ async def watch_whep(where: Where, picture: Callable[[], bool]) -> None:
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.name in ("H264", "rtx")])
         await peer.setLocalDescription(await peer.createOffer())
         headers = {"Content-Type": "application/sdp", **where.web_headers}
-        async with aiohttp.ClientSession() as http:
-            async with http.post(url, data=peer.localDescription.sdp, headers=headers) as answer:
-                if answer.status != 201:
-                    raise _Refused(f"WHEP: {answer.status}")
-                location = str(answer.url.join(type(answer.url)(answer.headers["Location"])))
-                await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+        async with web_client() as http:
+            answer = await http.post(url, content=peer.localDescription.sdp, headers=headers)
+            if answer.status_code != 201:
+                raise _Refused(f"WHEP: {answer.status_code}")
+            location = str(answer.url.join(answer.headers["Location"]))
+            await peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
             try:
                 await over.wait()
             finally:
-                async with http.delete(location, headers=where.web_headers):
-                    pass
+                await http.delete(location, headers=where.web_headers)
     finally:
         await peer.close()
 
 
 async def open_page(where: Where) -> None:
     """The page and the list of streams. Raises _Refused, OSError."""
-    async with aiohttp.ClientSession() as http:
+    async with web_client() as http:
         for path, headers in (("door", {}), ("api/streams", where.web_headers)):
-            async with http.get(f"http://127.0.0.1:{where.web}/{path}", headers=headers) as answer:
-                await answer.read()
-                if answer.status != 200:
-                    raise _Refused(f"/{path}: {answer.status}")
+            answer = await http.get(f"http://127.0.0.1:{where.web}/{path}", headers=headers)
+            if answer.status_code != 200:
+                raise _Refused(f"/{path}: {answer.status_code}")
 
 
-_FAILURES: Final = (_Refused, OSError, EOFError, aiohttp.ClientError, asyncio.IncompleteReadError, ValueError)
+_FAILURES: Final = (_Refused, OSError, EOFError, httpx.HTTPError, asyncio.IncompleteReadError, ValueError)
 
 
 async def _stay(watch: Callable[[Where, Callable[[], bool]], Coroutine[None, None, None]], where: Where) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 
-import aiohttp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -22,6 +21,7 @@ from streamer.live.web.server import WebServer
 from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import WebConfig
 from tests.rigs.live.producing import number_of
+from tests.rigs.live.web_client import web_client
 
 WAIT = 15.0  # seconds
 SDP = {"Content-Type": "application/sdp"}
@@ -73,10 +73,11 @@ class WhepClient:
 
     async def __aenter__(self) -> WhepClient:
         offer = await self.offer()
-        async with aiohttp.ClientSession() as http, http.post(self.url, data=offer, headers=SDP) as answer:
-            assert answer.status == 201, await answer.text()
+        async with web_client() as http:
+            answer = await http.post(self.url, content=offer, headers=SDP)
+            assert answer.status_code == 201, answer.text
             self.location, self.etag = answer.headers["Location"], answer.headers["ETag"]
-            await self.peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+            await self.peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
         return self
 
     async def __aexit__(

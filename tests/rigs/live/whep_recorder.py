@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-import aiohttp
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc import rtcrtpreceiver as receiving
 from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+
+from tests.rigs.live.web_client import web_client
 
 
 class _Writer(Decoder):
@@ -48,16 +49,16 @@ async def watch(url: str, file: BinaryIO) -> None:
     transceiver.setCodecPreferences([codec for codec in known.codecs if codec.name in ("H264", "rtx")])
     await peer.setLocalDescription(await peer.createOffer())
     headers = {"Content-Type": "application/sdp"}
-    async with aiohttp.ClientSession() as http:
-        async with http.post(url, data=peer.localDescription.sdp, headers=headers) as answer:
-            assert answer.status == 201, await answer.text()
-            await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
-            location = answer.headers["Location"]
+    async with web_client() as http:
+        answer = await http.post(url, content=peer.localDescription.sdp, headers=headers)
+        assert answer.status_code == 201, answer.text
+        await peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        location = answer.headers["Location"]
         sys.stdout.write("watching\n")
         sys.stdout.flush()
         await over.wait()
-        async with http.delete(answer.url.join(type(answer.url)(location))):
-            await peer.close()
+        await http.delete(answer.url.join(location))
+    await peer.close()
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from fastapi import Depends, FastAPI, Request
 from sqlalchemy import select
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.body import BodyBudget
 from streamer.service.api.docs import docs_routes
 from streamer.service.api.metrics import ServiceCollector, metrics_routes
 from streamer.service.api.pictures import pictures_routes
-from streamer.service.api.problems import PROBLEMS, errors_are_problems
+from streamer.service.http.body import BodyBudget
+from streamer.service.http.problems import PROBLEMS, errors_are_problems
 from streamer.service.pictures.cache import PictureCache
 from streamer.service.pictures.pool import PicturePool
 from streamer.service.pictures.worker import COMMAND, ProcessLimits

@@ -90,7 +90,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_hidden_modules_are_those_of_the_extras() -> None:
-    assert {"aiortc", "aiohttp", "yarl", "prometheus_client", "mediapipe"} <= set(BASE)
+    assert {"aiortc", "fastapi", "uvicorn", "yarl", "prometheus_client", "mediapipe"} <= set(BASE)
     assert not {"av", "cv2", "numpy", "onnxruntime", "pydantic", "yaml", "rich", "setproctitle"} & set(BASE)
 
 
@@ -112,7 +112,7 @@ def test_the_doctor_says_what_may_be_installed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["aiortc", "aiohttp", "yarl", "prometheus_client"])
+@pytest.mark.parametrize("module", ["aiortc", "fastapi", "uvicorn", "yarl", "prometheus_client"])
 def test_live_without_its_extra_is_one_line(module: str) -> None:
     done = run([module], "live", "rtsp://127.0.0.1:9/x", "--rtsp", "0")
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""The HTTP guard over real sockets, in front of a protocol that is not aiohttp's: it must not depend on the server."""
+"""The HTTP guard over real sockets, in front of a protocol that is not uvicorn's: it must not depend on the server."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from aiohttp.http_exceptions import BadHttpMessage
 
 from streamer.runtime.logs import INTERVAL, LineFormatter, LogHandler, RepeatFilter, logging_to
 from streamer.settings.log import LogConfig
@@ -64,7 +63,7 @@ def test_no_credential_gets_out(form: str) -> None:
             raise ConnectionError(f"no answer from {url}")
         except ConnectionError:
             LOG.exception("failed")
-        logging.getLogger("aiohttp.access").warning("GET /whep/door?token=%s", SECRET)
+        logging.getLogger("somelibrary.access").warning("GET /whep/door?token=%s", SECRET)
     text = stream.getvalue()
     assert SECRET not in text
     assert len(text.splitlines()) == 4 and "rtsp://***@cam/x" in text and "ConnectionError" in text
@@ -164,15 +163,3 @@ assert "in time" in said.getvalue() and "too late" not in said.getvalue()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
-
-
-def test_non_http_requests_do_not_fill_the_log() -> None:
-    stream = io.StringIO()
-    with logging_to(stream, LogConfig()):
-        for error in (BadHttpMessage("Too many headers received"), ZeroDivisionError("ours")):
-            try:
-                raise error
-            except Exception as caught:
-                logging.getLogger("aiohttp.server").error("Error handling request", exc_info=caught)
-    assert "Too many headers" not in stream.getvalue()
-    assert "ZeroDivisionError" in stream.getvalue()

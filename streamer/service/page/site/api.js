@@ -68,6 +68,17 @@ export async function call(path, { patience = PATIENCE, signal, ...options } = {
   }
 }
 
+// The answer's body and headers, once all of it is there.
+export async function callBlob(path, options) {
+  const response = await call(path, options);
+  try {
+    return { blob: await response.blob(), headers: response.headers };
+  } catch {
+    options.signal?.throwIfAborted();
+    throw new Trouble(0);
+  }
+}
+
 export async function callJson(path, options) {
   const response = await call(path, options);
   try {
@@ -81,11 +92,19 @@ export function jsonBody(value, headers = {}) {
   return { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(value) };
 }
 
+// The server's lines begin small and have no full stop.
+export const sentence = (line) => `${line.charAt(0).toUpperCase()}${line.slice(1)}${/[.!?]$/.test(line) ? "" : "."}`;
+
 const NAMED = [400, 401, 403, 404, 409, 410, 413, 415, 422, 429];
 
 // Show what went wrong: our words for the kind, then the server's own line.
 export function tell(element, error) {
   const status = error instanceof Trouble ? error.status : -1;
+  if (["NotReadableError", "NotFoundError"].includes(error.name)) {
+    say(element, "trouble.file");
+    return;
+  }
+  delete element.dataset.text;
   const key = status === 0 || NAMED.includes(status) ? `trouble.${status}` : status > 0 ? "trouble.server" : "trouble.page";
   const detail = status > 0 ? error.detail : "";
   const ours = document.createElement("span");
@@ -94,7 +113,7 @@ export function tell(element, error) {
   if (detail) {
     const theirs = document.createElement("span");
     theirs.lang = "en";
-    theirs.textContent = ` ${detail.endsWith(".") ? detail : `${detail}.`}`;
-    element.append(theirs);
+    theirs.textContent = sentence(detail);
+    element.append(" ", theirs);
   }
 }

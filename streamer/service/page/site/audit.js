@@ -15,12 +15,13 @@ function row(entry) {
   const key = `action.${entry.action}`;
   if (isKnown(key)) say(part(element, "badge"), key);
   else part(element, "badge").textContent = entry.action;
-  element.dataset.state = entry.outcome && entry.outcome !== "ok" ? "failed" : "done";
+  const failed = (entry.outcome ?? "ok") !== "ok";
+  element.dataset.state = failed ? "failed" : "";
   say(part(element, "when"), "at", { when: entry.time });
   const facts = [["actor", entry.actor], ["address", entry.address]];
   for (const name of IDS) facts.push([name, entry[name]]);
   for (const name of HASHES) facts.push([name, entry[name]]);
-  if (entry.outcome !== "ok") facts.push(["outcome", entry.outcome]);
+  if (failed) facts.push(["outcome", entry.outcome]);
   for (const [name, value] of facts) {
     if (value === null || value === undefined) continue;
     const word = make("span", { class: "soft" });

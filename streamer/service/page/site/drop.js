@@ -19,7 +19,7 @@ export function kindOf(file) {
 function sort(files, onPictures, onVideos) {
   const most = { picture: limits().picture, video: limits().upload };
   const taken = { picture: [], video: [] };
-  $("drop-trouble").textContent = "";
+  say($("drop-trouble"), "");
   for (const file of files) {
     const kind = kindOf(file);
     if (kind === null) say($("drop-trouble"), "drop.unknown", { name: file.name });

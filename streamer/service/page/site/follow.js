@@ -5,6 +5,7 @@ import { signedIn } from "./session.js";
 
 const FINAL = new Set(["done", "failed", "cancelled"]);
 const MOST_STREAMS = 2; // a browser opens six connections to a server, over all tabs
+const QUIET = 60000; // ms without an event, after which the connection may be dead
 const ASK = 2000; // ms
 const ASK_HIDDEN = 15000; // ms, while nobody looks
 const ASKS = 5; // before events are tried again
@@ -18,7 +19,9 @@ function listen(id, onJob, signal) {
   streams += 1;
   const source = new EventSource(`/v1/jobs/${id}/events`);
   return new Promise((done) => {
+    let timer = 0;
     const end = (over) => {
+      clearTimeout(timer);
       source.close();
       streams -= 1;
       document.removeEventListener("visibilitychange", hide);
@@ -27,7 +30,13 @@ function listen(id, onJob, signal) {
     };
     const hide = () => document.hidden && end(false);
     const stop = () => end(true);
+    const watch = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => end(false), QUIET);
+    };
+    watch();
     source.addEventListener("job", (event) => {
+      watch();
       const job = JSON.parse(event.data);
       onJob(job);
       if (isFinal(job)) end(true);

@@ -1,6 +1,6 @@
 // One video in the list: how far it is, and what may be done with it.
 
-import { call, callJson, tell, Trouble } from "./api.js";
+import { call, callJson, sentence, tell, Trouble } from "./api.js";
 import { fromTemplate, make, part } from "./elements.js";
 import { follow, isFinal } from "./follow.js";
 import { forgetName, maskedName, nameOf } from "./names.js";
@@ -58,11 +58,11 @@ export class JobCard {
       const key = expires === null ? "job.done" : "job.done.expires";
       say(line, key, { size: result?.bytes ?? 0, when: ended ?? created, expires, settings });
     } else say(line, `job.${state}`, { when: ended ?? created });
-    if (reason && state !== "done") part(this.card, "trouble").replaceChildren(make("span", { lang: "en" }, reason));
+    if (reason && state !== "done") part(this.card, "trouble").replaceChildren(make("span", { lang: "en" }, sentence(reason)));
   }
 
   showActions() {
-    const { id, state, result, report } = this.job;
+    const { id, state, result, report, masks } = this.job;
     const set = (name, shown) => {
       part(this.card, name).hidden = !shown;
     };
@@ -72,6 +72,7 @@ export class JobCard {
     set("watch", there);
     set("download", there);
     set("report", there && report);
+    set("masks", there && masks);
     set("cancel", !final);
     set("delete", final);
     if (focused && final) part(this.card, "delete").focus();
@@ -80,6 +81,8 @@ export class JobCard {
     part(this.card, "download").href = `/v1/jobs/${id}/result?inline=1`;
     part(this.card, "download").download = maskedName(nameOf(id) ?? "video", result.type);
     part(this.card, "report").href = `/v1/jobs/${id}/report`;
+    part(this.card, "masks").href = `/v1/jobs/${id}/masks`;
+    part(this.card, "masks").download = "";
   }
 
   watch() {
@@ -106,7 +109,7 @@ export class JobCard {
   async end(question, yes) {
     if (!(await isWanted(question, yes, { name: this.name }))) return;
     const { id } = this.job;
-    part(this.card, "trouble").textContent = "";
+    say(part(this.card, "trouble"), "");
     try {
       await call(`/v1/jobs/${id}`, { method: "DELETE" });
       // What was cancelled may stay in the list as such.

@@ -23,11 +23,11 @@ async function persist(what) {
   for (;;) {
     try {
       await what();
-      $("unreachable").textContent = "";
+      say($("unreachable"), "");
       return;
     } catch (error) {
       if (error instanceof Trouble && error.status === 401) {
-        $("unreachable").textContent = "";
+        say($("unreachable"), "");
         return;
       }
       tell($("unreachable"), error);

@@ -1,13 +1,13 @@
 // Pictures: sent, masked and answered at once, two at a time. They live in this page only.
 
-import { Trouble, call, pause, tell } from "./api.js";
+import { Trouble, callBlob, pause, tell } from "./api.js";
 import { comparison } from "./compare.js";
 import { $, fromTemplate, part, takeAway } from "./elements.js";
 import { maskedName, save } from "./names.js";
 import { announce } from "./news.js";
 import { signedIn } from "./session.js";
 import { pictureQuery } from "./settings.js";
-import { say } from "./texts.js";
+import { label, say } from "./texts.js";
 import { zipped } from "./zip.js";
 
 const AT_ONCE = 2;
@@ -27,6 +27,7 @@ class Picture {
     this.stop = new AbortController();
     this.card = fromTemplate("picture");
     part(this.card, "name").textContent = file.name;
+    label(part(this.card, "remove"), "remove", { name: file.name });
     part(this.card, "again").addEventListener("click", () => {
       part(this.card, "remove").focus();
       this.queue();
@@ -46,7 +47,7 @@ class Picture {
   queue() {
     this.query = pictureQuery();
     this.forgetResult();
-    part(this.card, "trouble").textContent = "";
+    say(part(this.card, "trouble"), "");
     part(this.card, "again").hidden = true;
     this.state("picture.waiting");
     waiting.push(this);
@@ -56,9 +57,10 @@ class Picture {
   async mask() {
     this.state("picture.masking");
     try {
-      const response = await this.answer();
-      this.blob = await response.blob();
-      this.show(Number.parseInt(response.headers.get("X-Veilcast-Faces") ?? "", 10));
+      await this.file.slice(0, 1).arrayBuffer(); // fails if the file has changed, which a request would not tell apart
+      const { blob, headers } = await this.answer();
+      this.blob = blob;
+      this.show(Number.parseInt(headers.get("X-Veilcast-Faces") ?? "", 10));
     } catch (error) {
       if (this.stop.signal.aborted) return;
       say(part(this.card, "state"), "");
@@ -74,7 +76,7 @@ class Picture {
       try {
         const headers = this.file.type ? { "Content-Type": this.file.type } : {};
         const options = { method: "POST", headers, body: this.file, patience: PATIENCE, signal: this.stop.signal };
-        return await call(`/v1/pictures?${this.query}`, options);
+        return await callBlob(`/v1/pictures?${this.query}`, options);
       } catch (error) {
         if (!(error instanceof Trouble)) throw error;
         if (error.status === 401) await signedIn();

@@ -24,6 +24,7 @@ export async function enter() {
 function showForm() {
   if (!$("login").hidden) return;
   session = null;
+  $("question").close();
   $("login").hidden = false;
   $("log-out").hidden = true;
   $("token").focus();
@@ -33,7 +34,7 @@ async function submit(event) {
   event.preventDefault();
   const token = $("token").value.trim();
   $("token").value = "";
-  $("login-trouble").textContent = "";
+  say($("login-trouble"), "");
   try {
     await call("/v1/session", jsonBody({ token }));
     await enter();

@@ -36,8 +36,8 @@ FORMATS.settings = (settings) =>
 const keyOf = (name, value) => (name === "verify" ? "verify.short" : `${name}.${value}`);
 
 function wordFor(name, value) {
-  const key = keyOf(name, value);
-  return isKnown(key) ? text(key) : String(value);
+  const key = [`${name}.${value}.short`, keyOf(name, value)].find(isKnown);
+  return key ? text(key) : String(value);
 }
 
 // Write the name of a choice, or the server's own word for one that has no text here.

@@ -29,13 +29,13 @@ export const discard = (address) => call(address, { method: "DELETE", headers: T
 
 async function checksum(piece) {
   if (!globalThis.crypto?.subtle) return {}; // only there with TLS and on this machine
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await piece.arrayBuffer()));
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", piece));
   return { "Upload-Checksum": `sha256 ${btoa(String.fromCharCode(...hash))}` };
 }
 
 // Send one piece; fetch cannot say how far it is. Returns the new offset. Raises Trouble.
 async function sendPiece(address, file, offset, onSent, signal) {
-  const piece = file.slice(offset, offset + PIECE);
+  const piece = await file.slice(offset, offset + PIECE).arrayBuffer();
   const sum = await checksum(piece);
   signal.throwIfAborted();
   return new Promise((done, failed) => {

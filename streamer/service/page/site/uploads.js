@@ -36,8 +36,9 @@ class Upload {
 
   queue() {
     part(this.card, "choose").hidden = true;
-    part(this.card, "trouble").textContent = "";
+    say(part(this.card, "trouble"), "");
     this.state("upload.waiting");
+    keep(this.record);
     waiting.push(this);
     next();
   }
@@ -162,8 +163,11 @@ class Upload {
       part(this.card, "choose").hidden = false;
     } catch (error) {
       if (this.stop.signal.aborted) return;
-      if (error instanceof Trouble && [404, 410].includes(error.status)) this.leave();
-      else tell(part(this.card, "trouble"), error);
+      if (error instanceof Trouble && [404, 410].includes(error.status)) {
+        this.record.address = null;
+        this.state("upload.expired");
+        part(this.card, "choose").hidden = false;
+      } else tell(part(this.card, "trouble"), error);
     }
   }
 }
@@ -207,5 +211,3 @@ export function recallUploads() {
     if (!uploads.has(record.print)) new Upload(record).recall();
   }
 }
-
-export const isUploading = () => [...uploads.values()].some((upload) => upload.file);

@@ -26,7 +26,7 @@ from streamer.live.push.pusher import Pusher
 from streamer.live.status import Snapshot
 from streamer.live.stream_output import StreamOutput
 from streamer.settings.encoder import LiveEncoderConfig
-from streamer.settings.push import PushConfig
+from streamer.settings.rtsp import PushConfig
 from tests.rigs.live.producing import Producer, masked, number_of
 
 WAIT = 30.0
@@ -331,7 +331,7 @@ def test_another_format_is_another_connection(tmp_path: Path) -> None:
 
 ORPHANED = """
 import sys, time
-from streamer.settings.push import PushConfig
+from streamer.settings.rtsp import PushConfig
 from streamer.live.push.pusher import Pusher
 from tests.rigs.live.producing import Producer
 with Producer() as producer:

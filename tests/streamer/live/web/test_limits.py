@@ -8,22 +8,23 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 
-import aiohttp
+import httpx
 import pytest
 from pydantic import SecretStr
 
 from streamer.guard.http_pace import PaceLimits
 from streamer.live.web.server import WebServer
 from streamer.settings.web import WebConfig
+from tests.rigs.live.web_client import web_client
 from tests.rigs.live.web_rig import WAIT, quiet, serving
 
 TOKEN = "a-long-secret"
 OFFER = b"POST /whep/door HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/sdp\r\n"
 
 
-def ask(server: WebServer, test: Callable[[aiohttp.ClientSession], Coroutine[None, None, None]]) -> None:
+def ask(server: WebServer, test: Callable[[httpx.AsyncClient], Coroutine[None, None, None]]) -> None:
     async def run() -> None:
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as http:
+        async with web_client(f"http://127.0.0.1:{server.port}") as http:
             await asyncio.wait_for(test(http), 30)
 
     asyncio.run(run())
@@ -32,63 +33,57 @@ def ask(server: WebServer, test: Callable[[aiohttp.ClientSession], Coroutine[Non
 def test_a_foreign_page_cannot_use_its_own_host_name() -> None:
     """DNS rebinding: the attacker's host name points here, so that his page counts as same-origin."""
 
-    async def test(http: aiohttp.ClientSession) -> None:
+    async def test(http: httpx.AsyncClient) -> None:
         for host in ("evil.example", f"evil.example:{server.port}"):
             for path in ("/", "/door", "/page/page.js", "/api/streams"):
-                async with http.get(path, headers={"Host": host}) as answer:
-                    assert answer.status == 421 and "live.web.hosts" in await answer.text()
-            async with http.post("/whep/door", data="v=0", headers={"Host": host}) as answer:
-                assert answer.status == 421
-            async with http.get("/metrics", headers={"Host": host}) as answer:
-                assert answer.status == 200
+                answer = await http.get(path, headers={"Host": host})
+                assert answer.status_code == 421 and "live.web.hosts" in answer.text
+            answer = await http.post("/whep/door", content="v=0", headers={"Host": host})
+            assert answer.status_code == 421
+            answer = await http.get("/metrics", headers={"Host": host})
+            assert answer.status_code == 200
         for host in ("127.0.0.1", "localhost:8080", socket.gethostname(), "192.0.2.7:8080", "nas.example"):
-            async with http.get("/api/streams", headers={"Host": host}) as answer:
-                assert answer.status == 200
+            answer = await http.get("/api/streams", headers={"Host": host})
+            assert answer.status_code == 200
 
     with serving({"door": quiet()}, WebConfig(hosts=("nas.example",))) as server:
         ask(server, test)
 
 
 def test_with_a_token_any_host_name_is_allowed() -> None:
-    async def test(http: aiohttp.ClientSession) -> None:
+    async def test(http: httpx.AsyncClient) -> None:
         for token, status in ((None, 401), (TOKEN, 200)):
             headers = {"Host": "door.example"} | ({"Authorization": f"Bearer {token}"} if token else {})
-            async with http.get("/api/streams", headers=headers) as answer:
-                assert answer.status == status
+            answer = await http.get("/api/streams", headers=headers)
+            assert answer.status_code == status
 
     with serving({"door": quiet()}, WebConfig(token=SecretStr(TOKEN))) as server:
         ask(server, test)
 
 
 def test_guessing_gets_slow_and_locks_out_nobody_else() -> None:
-    async def status(http: aiohttp.ClientSession, token: str) -> int:
-        async with http.get("/api/streams", headers={"Authorization": f"Bearer {token}"}) as answer:
-            if answer.status == 429:
-                assert 0 < int(answer.headers["Retry-After"]) <= 60
-            return answer.status
+    async def status(http: httpx.AsyncClient, token: str) -> int:
+        answer = await http.get("/api/streams", headers={"Authorization": f"Bearer {token}"})
+        if answer.status_code == 429:
+            assert 0 < int(answer.headers["Retry-After"]) <= 60
+        return answer.status_code
 
-    async def test(browser: aiohttp.ClientSession) -> None:
+    async def test(browser: httpx.AsyncClient) -> None:
         address = f"http://127.0.0.1:{server.port}"
-        # The jar of a browser: aiohttp's keeps no cookies of plain addresses unless told to.
-        jar = aiohttp.CookieJar(unsafe=True)
         async with (
-            aiohttp.ClientSession(address, cookie_jar=jar) as known,
-            aiohttp.ClientSession(address, headers={"User-Agent": "guesser"}) as guesser,
-            aiohttp.ClientSession(
-                address,
-                headers={"User-Agent": "other"},
-                connector=aiohttp.TCPConnector(local_addr=("127.0.0.9", 0)),
-            ) as elsewhere,
+            web_client(address) as known,
+            web_client(address, {"User-Agent": "guesser"}) as guesser,
+            web_client(address, {"User-Agent": "other"}, "127.0.0.9") as elsewhere,
         ):
             assert await status(known, TOKEN) == 200
-            [cookie] = list(jar)
-            assert cookie["httponly"] and cookie["samesite"] == "Strict"
+            [cookie] = list(known.cookies.jar)
+            assert cookie.has_nonstandard_attr("HttpOnly") and cookie.get_nonstandard_attr("SameSite") == "Strict"
             guesses = [await status(guesser, f"guess {number}") for number in range(30)]
             assert guesses[:6] == [401] * 6 and guesses.count(429) >= 22
             assert await status(guesser, TOKEN) == 429
             assert await status(known, TOKEN) == await status(elsewhere, TOKEN) == 200
-            async with guesser.get("/door") as answer:
-                assert answer.status == 200
+            answer = await guesser.get("/door")
+            assert answer.status_code == 200
 
     with serving({"door": quiet()}, WebConfig(token=SecretStr(TOKEN))) as server:
         ask(server, test)
@@ -119,13 +114,13 @@ def test_slow_clients_are_disconnected(sent: bytes) -> None:
 
 
 def test_half_requests_keep_nobody_out() -> None:
-    async def test(http: aiohttp.ClientSession) -> None:
+    async def test(http: httpx.AsyncClient) -> None:
         evil = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(200)]
         for _, writer in evil:
             writer.write(b"GET / HT")
         for _ in range(10):
-            async with http.get("/api/streams", headers={"Connection": "close"}) as answer:
-                assert answer.status == 200
+            answer = await http.get("/api/streams", headers={"Connection": "close"})
+            assert answer.status_code == 200
         for _, writer in evil:
             writer.close()
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import aiohttp
 import pytest
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
@@ -25,6 +24,7 @@ from streamer.runtime.event_loop import LoopThread
 from streamer.settings.web import TurnServer, WebConfig
 from tests.bench.bench_fanout_webrtc import watch
 from tests.rigs.live.producing import Producer
+from tests.rigs.live.web_client import web_client
 from tests.rigs.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon, until
 
 TOKEN = "a-long-secret"
@@ -155,7 +155,7 @@ def test_a_stalled_viewer_does_not_affect_the_others() -> None:
 def test_a_session_from_offer_to_delete() -> None:
     async def test(url: str) -> None:
         base = f"http://127.0.0.1:{server.port}"
-        async with WhepClient(url) as client, aiohttp.ClientSession(base) as http:
+        async with WhepClient(url) as client, web_client(base) as http:
             assert client.location.startswith("/whep/door/") and len(client.location) > 30
             await soon(lambda: bool(client.numbers))
             sdp = client.peer.localDescription.sdp
@@ -167,8 +167,8 @@ def test_a_session_from_offer_to_delete() -> None:
 
             async def patch(body: str, **headers: str) -> int:
                 names = {name.replace("_", "-"): value for name, value in headers.items()}
-                async with http.patch(client.location, data=body, headers={**FRAGMENT, **names}) as answer:
-                    return answer.status
+                answer = await http.patch(client.location, content=body, headers={**FRAGMENT, **names})
+                return answer.status_code
 
             assert await patch(body, If_Match=client.etag) == 204
             assert await patch(body, If_Match="*") == 204
@@ -176,12 +176,12 @@ def test_a_session_from_offer_to_delete() -> None:
             assert await patch(body.replace(ufrag, "other"), If_Match="*") == 422
             assert await patch("hello") == 400
             assert await patch(body, Content_Type="application/json") == 415
-            async with http.delete("/whep/gate/" + client.location.rsplit("/", 1)[1]) as answer:
-                assert answer.status == 404
-            async with http.delete(client.location) as answer:
-                assert answer.status == 200
-            async with http.delete(client.location) as answer:
-                assert answer.status == 404
+            answer = await http.delete("/whep/gate/" + client.location.rsplit("/", 1)[1])
+            assert answer.status_code == 404
+            answer = await http.delete(client.location)
+            assert answer.status_code == 200
+            answer = await http.delete(client.location)
+            assert answer.status_code == 404
             await asyncio.wait_for(client.over.wait(), WAIT)
 
     with Producer() as producer, serving({"door": producer.output}) as server:
@@ -206,8 +206,9 @@ def test_unanswerable_offers_are_refused(change: Callable[[str], str | bytes], s
     async def test(url: str) -> None:
         client = WhepClient(url)
         offer = change(await client.offer())
-        async with aiohttp.ClientSession() as http, http.post(url, data=offer, headers=SDP) as answer:
-            assert answer.status == status
+        async with web_client() as http:
+            answer = await http.post(url, content=offer, headers=SDP)
+            assert answer.status_code == status
         await client.peer.close()
 
     with serving({"door": quiet()}) as server:
@@ -216,13 +217,13 @@ def test_unanswerable_offers_are_refused(change: Callable[[str], str | bytes], s
 
 def test_refusals_that_do_not_depend_on_the_offer() -> None:
     async def test(url: str) -> None:
-        async with aiohttp.ClientSession() as http:
-            async with http.post(url, data="v=0", headers={"Content-Type": "text/plain"}) as answer:
-                assert answer.status == 415
-            async with http.post(url.replace("door", "gate"), data="v=0", headers=SDP) as answer:
-                assert answer.status == 404
-            async with http.get(url) as answer:
-                assert answer.status == 405 and "POST" in answer.headers["Allow"]
+        async with web_client() as http:
+            answer = await http.post(url, content="v=0", headers={"Content-Type": "text/plain"})
+            assert answer.status_code == 415
+            answer = await http.post(url.replace("door", "gate"), content="v=0", headers=SDP)
+            assert answer.status_code == 404
+            answer = await http.get(url)
+            assert answer.status_code == 405 and "POST" in answer.headers["Allow"]
 
     with serving({"door": quiet()}) as server:
         run(server, test)
@@ -230,21 +231,21 @@ def test_refusals_that_do_not_depend_on_the_offer() -> None:
 
 def test_the_token_is_required() -> None:
     async def test(url: str) -> None:
-        async with aiohttp.ClientSession() as http:
+        async with web_client() as http:
             for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
                 for address in (url, url.replace("door", "gate")):
-                    async with http.post(address, data="v=0", headers={**SDP, **given}) as answer:
-                        assert answer.status == 401 and answer.headers["WWW-Authenticate"].startswith("Bearer")
-                async with http.options(url, headers=given) as answer:
-                    assert answer.status == 401 and "Link" not in answer.headers
+                    answer = await http.post(address, content="v=0", headers={**SDP, **given})
+                    assert answer.status_code == 401 and answer.headers["WWW-Authenticate"].startswith("Bearer")
+                answer = await http.options(url, headers=given)
+                assert answer.status_code == 401 and "Link" not in answer.headers
             right = {"Authorization": f"Bearer {TOKEN}"}
-            async with http.post(url, data="v=0", headers={**SDP, **right}) as answer:
-                assert answer.status == 422
-            async with http.options(url, headers=right) as answer:
-                assert answer.status == 204 and answer.headers["Accept-Post"] == "application/sdp"
-                links = answer.headers.getall("Link")
-                assert links[0] == '<stun:stun.example:3478>; rel="ice-server"'
-                assert 'username="u"; credential="p\\"w"; credential-type="password"' in links[1]
+            answer = await http.post(url, content="v=0", headers={**SDP, **right})
+            assert answer.status_code == 422
+            answer = await http.options(url, headers=right)
+            assert answer.status_code == 204 and answer.headers["Accept-Post"] == "application/sdp"
+            links = answer.headers.get_list("Link")
+            assert links[0] == '<stun:stun.example:3478>; rel="ice-server"'
+            assert 'username="u"; credential="p\\"w"; credential-type="password"' in links[1]
 
     relay = TurnServer(url="turn:turn.example?transport=tcp", user="u", password=SecretStr('p"w'))
     config = WebConfig(token=SecretStr(TOKEN), stun=("stun:stun.example:3478",), turn=(relay,))
@@ -265,8 +266,9 @@ def test_the_token_is_required() -> None:
 def test_cors(config: WebConfig, origin: str, allowed: str | None) -> None:
     async def test(url: str) -> None:
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        async with aiohttp.ClientSession() as http, http.options(url, headers=asked) as answer:
-            assert answer.status == 204 and answer.headers.get("Access-Control-Allow-Origin") == allowed
+        async with web_client() as http:
+            answer = await http.options(url, headers=asked)
+            assert answer.status_code == 204 and answer.headers.get("Access-Control-Allow-Origin") == allowed
             assert ("Authorization" in answer.headers.get("Access-Control-Allow-Headers", "")) == (allowed is not None)
             assert ("Location" in answer.headers.get("Access-Control-Expose-Headers", "")) == (allowed is not None)
 

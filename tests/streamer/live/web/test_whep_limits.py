@@ -7,7 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
-import aiohttp
+import httpx
 import pytest
 
 from streamer.live.web import viewer as web_viewer
@@ -17,6 +17,7 @@ from streamer.live.web.vp8 import SharedVp8
 from streamer.live.web.whep_sdp import OfferError
 from streamer.settings.web import WebConfig
 from tests.rigs.live.producing import Producer
+from tests.rigs.live.web_client import web_client
 from tests.rigs.live.web_rig import SDP, WAIT, WhepClient, quiet, run, serving, soon
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
@@ -31,21 +32,21 @@ async def abandoned(url: str) -> str:
     return offer
 
 
-async def post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[int, str]:
+async def post(http: httpx.AsyncClient, url: str, offer: str) -> tuple[int, str]:
     """The status and the session's URL."""
-    async with http.post(url, data=offer, headers=SDP) as answer:
-        return answer.status, str(answer.url.with_path(answer.headers.get("Location", "/")))
+    answer = await http.post(url, content=offer, headers=SDP)
+    return answer.status_code, str(answer.url.join(answer.headers.get("Location", "/")))
 
 
-async def is_there(http: aiohttp.ClientSession, session: str) -> bool:
-    async with http.patch(session, data="a=mid:0\r\n", headers=FRAGMENT) as answer:
-        return answer.status != 404
+async def is_there(http: httpx.AsyncClient, session: str) -> bool:
+    answer = await http.patch(session, content="a=mid:0\r\n", headers=FRAGMENT)
+    return answer.status_code != 404
 
 
 def test_sessions_that_never_connect_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
-        async with aiohttp.ClientSession() as http:
+        async with web_client() as http:
             status, session = await post(http, url, offer)
             assert status == 201
             deadline = time.monotonic() + WAIT
@@ -65,7 +66,7 @@ def test_sessions_that_never_connect_keep_nobody_out() -> None:
 
     async def test(url: str) -> None:
         offer = await abandoned(url)
-        async with WhepClient(url) as early, aiohttp.ClientSession() as http:
+        async with WhepClient(url) as early, web_client() as http:
             await soon(lambda: bool(early.numbers))
             sessions = [await post(http, url, offer) for _ in range(40)]
             assert {status for status, _ in sessions} == {201}
@@ -84,12 +85,12 @@ def test_sessions_that_never_connect_keep_nobody_out() -> None:
 def test_more_viewers_than_allowed() -> None:
     async def test(url: str) -> None:
         offer = await abandoned(url)
-        async with aiohttp.ClientSession() as http:
+        async with web_client() as http:
             assert (await post(http, url, offer))[0] == 201
             async with WhepClient(url) as client:
                 await soon(lambda: bool(client.numbers))
-                async with http.post(url, data=offer, headers=SDP) as answer:
-                    assert answer.status == 503 and answer.headers["Retry-After"]
+                answer = await http.post(url, content=offer, headers=SDP)
+                assert answer.status_code == 503 and answer.headers["Retry-After"]
                 seen = len(client.numbers)
                 await soon(lambda: len(client.numbers) > seen + 10)
 
@@ -109,7 +110,7 @@ def test_odd_offers_are_refused_and_never_an_internal_error(caplog: pytest.LogCa
         odd += ["".join(lines[:at] + lines[at + 1 :]) for at in range(len(lines))]
         odd += ["".join([*lines[:at], lines[at], *lines[at:]]) for at in range(len(lines))]
         odd += ["".join([*lines[:at], lines[at].partition(":")[0] + ":\r\n", *lines[at:]]) for at in range(len(lines))]
-        async with aiohttp.ClientSession() as http:
+        async with web_client() as http:
             statuses = [(await post(http, url, text))[0] for text in odd]
         assert set(statuses) <= {201, 400, 422}
         assert statuses[:4] == [422] * 4
@@ -133,7 +134,7 @@ def test_sessions_evicted_while_being_answered_leave_no_ports_open(monkeypatch: 
     async def test(url: str) -> None:
         offer = await abandoned(url)
         before = sockets()
-        async with aiohttp.ClientSession() as http:
+        async with web_client() as http:
             answers = await asyncio.gather(*(post(http, url, offer) for _ in range(60)))
         assert {status for status, _ in answers} == {201, 503}
         await soon(lambda: sockets() <= before + 2)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from streamer.http.host_names import HostNames
-from streamer.service.access.admission import Admission, Receive, Scope, Send
+from streamer.service.access.admission import AccessGate, Receive, Scope, Send
 from streamer.service.access.caller import Role
 from streamer.service.access.decision import AccessRules
 from streamer.service.access.sessions import LoginSessions
@@ -35,7 +35,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 def client(tokens: Tokens) -> httpx.AsyncClient:
     rules = AccessRules(tokens, LoginSessions(tokens), HostNames([], "127.0.0.1"), loopback=True)
-    transport = httpx.ASGITransport(Admission(app, rules), client=("127.0.0.1", 5))
+    transport = httpx.ASGITransport(AccessGate(app, rules), client=("127.0.0.1", 5))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
 
 
@@ -83,7 +83,7 @@ async def test_what_is_no_http_request_is_closed(tokens: Tokens) -> None:
         raise AssertionError
 
     rules = AccessRules(tokens, LoginSessions(tokens), HostNames([], "x"), loopback=True)
-    await Admission(app, rules)({"type": "websocket", "path": "/", "headers": []}, receive, send)
+    await AccessGate(app, rules)({"type": "websocket", "path": "/", "headers": []}, receive, send)
     assert json.dumps(sent) == '[{"type": "websocket.close", "code": 1008}]'
 
 

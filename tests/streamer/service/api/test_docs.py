@@ -11,7 +11,7 @@ from fastapi import FastAPI, Query
 from playwright.sync_api import Request, sync_playwright
 
 from streamer.service.api.docs import docs_routes
-from streamer.service.api.problems import PROBLEMS, errors_are_problems
+from streamer.service.http.problems import PROBLEMS, errors_are_problems
 from tests.rigs.uvicorn_server import uvicorn_serving
 
 CHROMIUM = Path("/usr/bin/chromium")

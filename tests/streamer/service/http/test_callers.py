@@ -7,8 +7,8 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.callers import CallerOf, needs
-from streamer.service.api.problems import errors_are_problems
+from streamer.service.http.callers import CallerOf, needs
+from streamer.service.http.problems import errors_are_problems
 from tests.rigs.uvicorn_server import uvicorn_serving
 
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.service.api.body import BodyBudget, form_parts, media_type, read_body
-from streamer.service.api.problems import ProblemError, errors_are_problems
+from streamer.service.http.body import BodyBudget, form_parts, media_type, read_body
+from streamer.service.http.problems import ProblemError, errors_are_problems
 from tests.rigs.uvicorn_server import uvicorn_serving
 
 CAP = 1000

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
-from streamer.service.api.problems import PROBLEM_TYPE, PROBLEMS, ProblemError, errors_are_problems
+from streamer.service.http.problems import PROBLEM_TYPE, PROBLEMS, ProblemError, errors_are_problems
 from streamer.service.store.database import BusyError
 from tests.rigs.uvicorn_server import uvicorn_serving
 

@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.problems import ProblemError
 
 _PARTS: Final = 8
 _HEADERS: Final = 8

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from streamer.service.access.caller import Caller, Role
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.problems import ProblemError
 
 
 def known_caller(request: Request) -> Caller:

@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
-from streamer.service.api.problems import ProblemError
+from streamer.service.http.problems import ProblemError
 from streamer.service.store.blobs import Blobs
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")

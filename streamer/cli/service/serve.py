@@ -1,0 +1,37 @@
+"""`veilcast serve`: from options to a running service and back."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import threading
+
+from streamer.cli.options import overrides
+from streamer.cli.service.options import SERVE
+from streamer.runtime.logs import logging_to
+from streamer.runtime.malloc import few_heaps
+from streamer.runtime.opencv_threads import one_opencv_thread
+from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
+from streamer.settings.listen import parse_listen
+from streamer.settings.loading import load
+from streamer.settings.overlay import overlaid
+from streamer.settings.service import ServeSettings
+
+_log = logging.getLogger("veilcast.service")
+
+
+def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
+    """Serve until `stop` is set; returns the exit code. Raises ConfigError for what makes no sense."""
+    settings = overlaid(load(options.config, ServeSettings), overrides(options, SERVE))
+    few_heaps()
+    one_opencv_thread()
+    token = os.environ.pop(ENVIRONMENT_TOKEN, "") or None  # no child needs to know it
+    with logging_to(sys.stderr, settings.live.log), ServiceServer(settings, token, options.insecure) as server:
+        where = parse_listen(settings.service.listen)
+        host = f"[{where.host}]" if ":" in where.host else where.host
+        _log.info("open http://%s:%d/ in a browser; the API is described at /docs", host, server.port)
+        server.run(stop, options.duration)
+        _log.info("stopping; jobs that have not ended are queued and go on at the next start")
+    return 0

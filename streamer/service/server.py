@@ -1,0 +1,223 @@
+"""`veilcast serve`: opens the data folder, starts workers and the web server, and stops them in order."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+
+from streamer.errors import ConfigError
+from streamer.guard.connection_caps import Caps
+from streamer.guard.http_pace import PaceLimits
+from streamer.http.host_names import HostNames
+from streamer.http.server import HttpServer
+from streamer.runtime.descriptors import raise_limit
+from streamer.runtime.event_loop import LoopThread
+from streamer.service.access.decision import AccessRules
+from streamer.service.access.sessions import LoginSessions
+from streamer.service.access.tokens import TokenError, Tokens
+from streamer.service.app import ServiceParts, service_app
+from streamer.service.audit.checkpoint import Checkpoints, CheckpointThread
+from streamer.service.audit.keys import AuditKey
+from streamer.service.jobs.ending import Farewell
+from streamer.service.jobs.jobs import Jobs
+from streamer.service.jobs.leases import Leases
+from streamer.service.jobs.orphans import remove_orphans
+from streamer.service.jobs.settings import JobSettings, engine_name
+from streamer.service.jobs.uploads import Uploads
+from streamer.service.pictures.cache import PictureCache
+from streamer.service.pictures.pool import PicturePool
+from streamer.service.store.data_folder import DataFolder
+from streamer.service.store.folder_lock import FolderLock
+from streamer.service.webhooks.courier import Courier
+from streamer.service.webhooks.deliveries import Deliveries
+from streamer.service.webhooks.sender import WebhookSender
+from streamer.service.webhooks.target import WebhookPolicy
+from streamer.service.work.keeper import Keeper
+from streamer.service.work.worker import Doorbell, JobLimits, Worker
+from streamer.settings.listen import parse_listen
+from streamer.settings.service import ServeSettings
+
+_log = logging.getLogger("veilcast.service")
+
+START: Final = 30.0  # seconds for the web server to listen, and to stop
+POLL: Final = 0.2
+CHORES: Final = 30.0  # seconds between two rounds of the keeper
+ORPHAN: Final = 3600.0  # seconds; no upload or job takes that long between storing a file and noting it
+SPARE: Final = 64 << 20  # bytes; with less room on the disk the server is not ready
+RESULT_FACTOR: Final = 4  # a masked file may be so many times as large as the largest upload
+PACE: Final = PaceLimits(answer=600.0)  # a picture may wait for a process, a large upload for its hash
+ENVIRONMENT_TOKEN: Final = "VEILCAST_TOKEN"
+
+
+class ServiceServer:
+    """Runs the service as a context manager. Entering it raises ConfigError, in one line, if it cannot start.
+
+    `token`: an admin's secret that was chosen elsewhere, such as a container's environment. `insecure`: let everybody
+    in who can reach it.
+    """
+
+    def __init__(self, settings: ServeSettings, token: str | None = None, insecure: bool = False) -> None:
+        self._settings, self._token, self._insecure = settings, token, insecure
+        self._stack = ExitStack()
+        self._http: HttpServer | None = None
+        self._workers: list[Worker] = []
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        if self._http is None:
+            raise RuntimeError("the service has not been started")
+        return self._http.port
+
+    def __enter__(self) -> ServiceServer:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, stop: threading.Event, duration: float | None = None) -> None:
+        """Run until `stop` is set or `duration` seconds have passed. Raises the error of a worker that failed."""
+        end = None if duration is None else time.monotonic() + duration
+        while not stop.wait(POLL) and (end is None or time.monotonic() < end):
+            for worker in self._workers:
+                if worker.error is not None:
+                    raise worker.error
+
+    def _start(self) -> None:
+        config, stack = self._settings.service, self._stack
+        where = parse_listen(config.listen)
+        raise_limit()
+        folder = DataFolder.open(config.data)
+        stack.callback(folder.close)
+        stack.callback(FolderLock(folder.path).close)
+        tokens = Tokens(folder.database)
+        if self._token is not None:
+            try:
+                tokens.adopt(self._token, ENVIRONMENT_TOKEN)
+            except TokenError as error:
+                raise ConfigError(Path(ENVIRONMENT_TOKEN), str(error)) from error
+        if where.is_open and not self._insecure and not tokens.in_use():
+            raise ConfigError(
+                Path(config.listen),
+                "other machines can reach this address, so a token is needed: veilcast token create LABEL --role "
+                f"submit --data {config.data}, or {ENVIRONMENT_TOKEN}; --insecure lets everybody in",
+            )
+        keep = config.keep_hours * 3600
+        policy = WebhookPolicy(config.webhooks_http, config.webhooks_private)
+        deliveries = Deliveries(folder.database, policy=policy)
+        farewell = Farewell(keep, deliveries)
+        base = self._settings.of_files
+
+        def engine(chosen: JobSettings) -> str:
+            return engine_name(chosen.whole(base))
+
+        jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries)
+        leases = Leases(folder.database, folder.blobs, farewell)
+        cache = PictureCache(folder.database, folder.blobs, time.time, keep)
+        self._recover(folder, leases)
+        bell = Doorbell()
+        self._start_workers(folder, leases, bell)
+        rules = AccessRules(
+            tokens,
+            LoginSessions(tokens),
+            HostNames(config.hosts, where.host),
+            loopback=not where.is_open,
+            insecure=self._insecure,
+        )
+        pool = PicturePool(config.picture_workers, config.picture_queue)
+        parts = ServiceParts(
+            database=folder.database,
+            blobs=folder.blobs,
+            rules=rules,
+            tokens=tokens,
+            uploads=Uploads(folder.database, folder.blobs, config.upload_mb << 20),
+            jobs=jobs,
+            pool=pool,
+            cache=cache,
+            base=base,
+            picture_bytes=config.picture_mb << 20,
+            ring=bell.ring,
+            checks={
+                "database": lambda: _answers(folder),
+                "disk": lambda: shutil.disk_usage(folder.path).free > SPARE,
+                "pictures": lambda: pool.ready,
+            },
+        )
+        sender = WebhookSender(deliveries, Courier(policy))
+        sender.start()
+        stack.callback(sender.close)
+        self._start_chores(folder, jobs, cache)
+        self._listen(parts, where.host, where.port)
+
+    def _recover(self, folder: DataFolder, leases: Leases) -> None:
+        """Clean up after a server that was killed: this one alone has the folder, so nothing else is at work."""
+        shutil.rmtree(folder.work, ignore_errors=True)
+        folder.work.mkdir(mode=0o700)
+        queued, orphans = leases.recover(), remove_orphans(folder.database, folder.blobs)
+        if queued or orphans:
+            _log.info("%d jobs are queued again; %d files of nobody were deleted", queued, orphans)
+
+    def _start_workers(self, folder: DataFolder, leases: Leases, bell: Doorbell) -> None:
+        config = self._settings.service
+        limits = JobLimits(
+            memory=config.job_memory_mb << 20,
+            seconds=config.job_hours * 3600,
+            file_bytes=RESULT_FACTOR * (config.upload_mb << 20),
+        )
+        for number in range(1, config.workers + 1):
+            worker = Worker(number, leases, folder.blobs, folder.work, self._settings.of_files, limits, bell)
+            worker.start()
+            self._stack.callback(worker.close)
+            self._workers.append(worker)
+
+    def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache) -> None:
+        chores: dict[str, Callable[[], object]] = {
+            "deleting what has expired": jobs.expire,
+            "deleting pictures that have expired": cache.delete_expired,
+            "deleting files of nobody": lambda: remove_orphans(folder.database, folder.blobs, time.time() - ORPHAN),
+        }
+        keeper = Keeper(chores, CHORES)
+        keeper.start()
+        self._stack.callback(keeper.close)
+        checkpoints = self._settings.service.checkpoints
+        key = AuditKey.in_file(folder.audit_key)
+        if checkpoints is not None:
+            thread = CheckpointThread(Checkpoints(folder.database, key, checkpoints))
+            thread.start()
+            self._stack.callback(thread.close)
+
+    def _listen(self, parts: ServiceParts, host: str, port: int) -> None:
+        config = self._settings.service
+        network = self._stack.enter_context(LoopThread())
+        http = HttpServer(
+            service_app(parts),
+            name="service",
+            caps=Caps(config.max_connections, config.max_connections_per_address),
+            limits=PACE,
+        )
+        network.run(parts.pool.start(), START)
+        self._stack.callback(lambda: network.run(parts.pool.close(), START))
+        try:
+            network.run(http.start(host, port), START)
+        except OSError as error:
+            raise ConfigError(Path(config.listen), f"cannot listen there: {error.strerror or error}") from error
+        self._stack.callback(lambda: network.run(http.close(), START))
+        self._http = http
+
+
+def _answers(folder: DataFolder) -> bool:
+    with folder.database.reading() as session:
+        return session.execute(text("SELECT 1")).scalar() == 1
