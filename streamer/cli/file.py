@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import argparse
 import threading
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from core.still import StillAnonymizer
-from streamer.batch.plan import PlannedCopy, make_plan
-from streamer.batch.run import DEGRADED, INTERRUPTED, SHOWS, Outcome, Result, is_degraded, run_all, worst
-from streamer.batch.table import table
-from streamer.cli.console import say, unexpected
-from streamer.cli.file_options import Inputs, file_settings, inputs_of
-from streamer.cli.progress import LINE_EVERY, progress_view
+from streamer.batch.run import DEGRADED, SHOWS, is_degraded
+from streamer.cli.console import say
+from streamer.cli.file_many import progress_form, run_many, video_job
+from streamer.cli.file_options import file_settings, inputs_of
+from streamer.cli.progress import progress_view
 from streamer.errors import ConfigError
 from streamer.file import report as reports
-from streamer.file.job import Progress, anonymize_file
-from streamer.media.picture_limit import PictureLimit
+from streamer.file.job import Progress
 from streamer.pictures.job import anonymize_picture_file
 from streamer.pictures.kind import picture_kind
 from streamer.settings.file import Settings
@@ -34,7 +29,7 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
     if options.every is not None and not options.verify:
         raise ConfigError(Path("--every"), "only has a meaning with --verify")
     if inputs.directory is not None:
-        return _run_many(options, inputs, settings, console, interrupt)
+        return run_many(options, inputs, settings, console, interrupt)
     [source], target = inputs.sources, inputs.target
     if options.report is not None:
         videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
@@ -63,15 +58,6 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
     return DEGRADED if is_degraded(report) else 0
 
 
-def _video_job(options: argparse.Namespace) -> Callable[..., reports.Report]:
-    """What masks a video: with a check of the copy if that was asked for."""
-    if not options.verify:
-        return anonymize_file
-    from streamer.verify.verified_copy import EVERY, anonymize_and_verify
-
-    return partial(anonymize_and_verify, every=options.every or EVERY)
-
-
 def _mask_video(
     source: Path,
     target: Path | None,
@@ -81,8 +67,8 @@ def _mask_video(
     interrupt: threading.Event,
     warn: Callable[[str], None],
 ) -> reports.Report:
-    with progress_view(console, _form(options)) as view:
-        return _video_job(options)(
+    with progress_view(console, progress_form(options)) as view:
+        return video_job(options)(
             source,
             target,
             settings,
@@ -118,52 +104,6 @@ def _mask_picture(
         with progress_view(console, "json") as view:
             view.show(Progress(1, 1, 0.0, None, report.faces, report.elapsed))
     return report
-
-
-def _run_many(
-    options: argparse.Namespace, inputs: Inputs, settings: Settings, console: Console, interrupt: threading.Event
-) -> int:
-    assert inputs.directory is not None
-    limit = PictureLimit(*settings.file.max_size)
-    plan = make_plan(inputs.sources, inputs.directory, inputs.recursive, limit)
-    engine = StillAnonymizer(settings)  # loads its weights with the first picture
-
-    def mask(copy: PlannedCopy) -> reports.Report:
-        def warn(text: str) -> None:
-            say(console, f"warning: {copy.source}: {text}", "yellow")
-
-        if copy.kind is not None:
-            return anonymize_picture_file(
-                copy.source,
-                copy.target,
-                settings,
-                overwrite=options.overwrite,
-                on_warning=warn,
-                interrupt=interrupt,
-                engine=engine,
-            )
-        return _mask_video(copy.source, copy.target, settings, options, console, interrupt, warn)
-
-    results: list[Result] = []
-    said = time.monotonic()
-    for result in run_all(plan.copies, mask, unexpected):
-        results.append(result)
-        if result.outcome is Outcome.FAILED:
-            say(console, f"veilcast: {result.error}", "bold red")
-        elif _form(options) != "none" and time.monotonic() - said >= LINE_EVERY:
-            said = time.monotonic()
-            say(console, f"{len(results)} of {len(plan.copies)} files")
-    if not options.quiet:
-        for line, style in table(results, plan.skipped):
-            say(console, line, style)
-    code = worst([*(result.exit_code for result in results), *(2 for skipped in plan.skipped if skipped.failed)])
-    if code == INTERRUPTED:
-        say(console, "veilcast: interrupted; only whole copies were kept", "bold red")
-    return code
-
-
-def _form(options: argparse.Namespace) -> str | None:
-    return options.progress or ("none" if options.quiet else None)
 
 
 def verified(check: reports.Verification) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=argparse.ArgumentParser)
 
 _ONE_INPUT = ("--report", "--masks", "--from-masks")
+MOST_JOBS = 64
 PROGRESS = ("bar", "plain", "json", "none")
 
 EPILOG = """\
@@ -39,6 +40,12 @@ def _size(text: str) -> tuple[int, int]:
     if not all(1 <= side <= 65_536 for side in sides):
         raise argparse.ArgumentTypeError("must be a width and a height, like 8192x8192")
     return sides
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_JOBS}")
+    return int(text)
 
 
 FILE = (
@@ -79,6 +86,9 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
     file.add_argument("input", nargs="+", help="the video or picture; with --output-dir any number, and folders")
     file.add_argument("--output-dir", metavar="DIR", help="write the copies of all inputs there, under their own names")
     file.add_argument("--recursive", action="store_true", help="look into folders inside of folders, too")
+    file.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="with --output-dir: make N copies at a time, each in its own process"
+    )
     add_config(file)
     file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     for option in FILE:
@@ -124,6 +134,8 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     if options.output_dir is None:
         if options.recursive:
             raise ConfigError(Path("--recursive"), "needs --output-dir")
+        if options.jobs is not None:
+            raise ConfigError(Path("--jobs"), "needs --output-dir")
         if len(given) > 2:
             raise ConfigError(given[2], "is a third file: several inputs need --output-dir")
         if given[0].is_dir():
