@@ -18,7 +18,7 @@ import pytest
 
 from core.still import StillAnonymizer
 from streamer.batch.done import DONE_NAME
-from streamer.cli import file_many
+from streamer.cli import file as file_command
 from streamer.cli.main import main
 from streamer.file.report import Report
 from streamer.pictures.job import anonymize_picture_file
@@ -116,7 +116,7 @@ def test_many_inputs_and_a_bad_one(many: Path, capsys: Capture, monkeypatch: pyt
         loaded.append(settings)
         return StillAnonymizer(settings)
 
-    monkeypatch.setattr(file_many, "StillAnonymizer", counted)
+    monkeypatch.setattr(file_command, "StillAnonymizer", counted)
     monkeypatch.chdir(many)
     assert main(["file", "in", "film.mp4", "--output-dir", "out", "--recursive"]) == 2
     lines = said(capsys)
@@ -156,7 +156,7 @@ def test_an_interruption_leaves_what_is_whole(many: Path, capsys: Capture, monke
         interrupt.set()
         return report
 
-    monkeypatch.setattr(file_many, "anonymize_picture_file", stop_after)
+    monkeypatch.setattr(file_command, "anonymize_picture_file", stop_after)
     monkeypatch.chdir(many)
     assert main(["file", "in/a.jpg", "film.mp4", "--output-dir", "out"]) == 130
     assert said(capsys) == [
