@@ -85,6 +85,7 @@ def _mask_video(
             interrupt=interrupt,
             masks=options.masks,
             from_masks=options.from_masks,
+            **({} if options.start is None and options.end is None else {"start": options.start, "end": options.end}),
         )
 
 
@@ -96,7 +97,8 @@ def _mask_picture(
     console: Console,
     interrupt: threading.Event,
 ) -> reports.Report:
-    for flag, value in (("--masks", options.masks), ("--from-masks", options.from_masks)):
+    for flag in ("--masks", "--from-masks", "--start", "--end"):
+        value = getattr(options, flag.removeprefix("--").replace("-", "_"))
         if value is not None:
             raise ConfigError(source, f"is a picture, and {flag} is for videos")
     report = anonymize_picture_file(
