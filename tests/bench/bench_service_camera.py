@@ -128,7 +128,8 @@ def _print(name: str, told: Counts) -> None:
     came, late, skipped = told
     share = (late + skipped) / max(1, came + skipped)
     verdict = "met" if share <= ALL_LATE else "missed"
-    sys.stdout.write(f"{name}: {came} pictures, {late} late, {skipped} skipped: {100 * share:.2f} % (bar 0.5 %: {verdict})\n")
+    counted = f"{came} pictures, {late} late, {skipped} skipped: {100 * share:.2f} %"
+    sys.stdout.write(f"{name}: {counted} (bar 0.5 %: {verdict})\n")
 
 
 if __name__ == "__main__":
