@@ -14,6 +14,7 @@ from streamer.guard.http_pace import HttpPace, PaceLimits, Phase
 _log = logging.getLogger("veilcast.web")
 
 _INTERIM: Final = b"HTTP/1.1 1"
+_TOGETHER: Final = 64 * 1024  # bytes
 
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
@@ -28,6 +29,7 @@ class HttpConnection(ClientConnection):
         super().__init__(inner)
         self._pace = HttpPace(limits, time.monotonic())
         self._closing = False
+        self._observed: _ObservedTransport | None = None
 
     @property
     def idle_since(self) -> float | None:
@@ -49,7 +51,8 @@ class HttpConnection(ClientConnection):
         """The connection is open."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.inner.connection_made(_ObservedTransport(transport, self))
+        self._observed = _ObservedTransport(transport, self)
+        self.inner.connection_made(self._observed)
 
     def sent(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """These bytes were written for the client."""
@@ -83,32 +86,53 @@ class HttpConnection(ClientConnection):
 
     def eof_received(self) -> bool | None:
         """The client has stopped sending."""
+        if self._observed is not None:
+            self._observed.flush()  # asyncio closes the connection now
         return None if self._closing else self.inner.eof_received()
 
 
 class _ObservedTransport(asyncio.Transport):
-    """A transport that reports what is written, closes without losing it, and stays when the protocol is switched."""
+    """A transport that reports what is written, closes without losing it, and stays when the protocol is switched.
+
+    What is written in one turn of the event loop leaves together: head and body of an answer are one packet, not three.
+    """
 
     def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         super().__init__()
         self._transport, self._connection = transport, connection
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
+        self._length = 0
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        if not self._connection.is_closing:
-            self._connection.sent(data)
-            self._transport.write(data)
+        if self._connection.is_closing:
+            return
+        self._connection.sent(data)
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting.append(bytes(data))
+        self._length += len(data)
+        if self._length > _TOGETHER:
+            self.flush()  # now, so that a writer who never lets the loop turn is told when to pause
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
         self.write(b"".join(list_of_data))
 
+    def flush(self) -> None:
+        """Send what waits for the end of the turn."""
+        waiting, self._waiting, self._length = self._waiting, [], 0
+        if waiting:
+            self._transport.write(b"".join(waiting))
+
     def write_eof(self) -> None:
+        self.flush()
         self._transport.write_eof()
 
     def can_write_eof(self) -> bool:
         return self._transport.can_write_eof()
 
     def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size() + self._length
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         return self._transport.get_write_buffer_limits()
@@ -129,6 +153,7 @@ class _ObservedTransport(asyncio.Transport):
         return self._connection.is_closing
 
     def close(self) -> None:
+        self.flush()
         self._connection.finish()
 
     def abort(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE_POLICY: Final = (
@@ -35,7 +34,9 @@ class SecurityHeaders:
     """Adds `headers` to every answer of `app`, errors included. One that an answer already has stays as it is."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str] | None = None) -> None:
-        self._app, self._headers = app, security_headers() if headers is None else headers
+        self._app = app
+        given = security_headers() if headers is None else headers
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,10 +46,9 @@ class SecurityHeaders:
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message.setdefault("headers", [])
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                own = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in own}
+                message = {**message, "headers": own + [each for each in self._headers if each[0] not in names]}
             await send(message)
 
         await self._app(scope, receive, protected)

@@ -20,7 +20,7 @@ from streamer.http.request_log import RequestLog
 from streamer.http.server import HttpServer
 from streamer.live.stream_output import StreamOutput
 from streamer.live.web.access import WebAccess
-from streamer.live.web.admission import Admission, ForeignPages
+from streamer.live.web.gate import ForeignPages, TokenGate
 from streamer.live.web.site import LiveSite
 from streamer.settings.web import WebConfig
 
@@ -76,7 +76,7 @@ class WebServer:
         routes.add_exception_handler(HTTPException, plain_error)
         routes.include_router(self._site.router())
         routes.include_router(self._site.pages())
-        answered = ErrorPages(Admission(BodyCap(routes, _BODY), lambda: self._access))
+        answered = ErrorPages(TokenGate(BodyCap(routes, _BODY), lambda: self._access))
         # With a token, foreign pages need it, too. Without one, any page in a local browser could watch.
         origins = self._config.origins if self._config.token is None else ("*",)
         return SecurityHeaders(ForeignPages(RequestLog(answered), origins))

@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +17,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image, UnidentifiedImageError
 
+from streamer.live.web.site import LiveSite
 from streamer.service.page.page import PAGE_HEADERS, not_found_page, page_routes
+from tests.rigs.uvicorn_server import uvicorn_serving
 
 OFFERED: Final[dict[str, list[str]]] = {
     "config": ["default", "fast", "meeting", "camera", "crowd"],
@@ -127,17 +130,32 @@ def masked(content: bytes) -> bytes:
 def settings_problem(settings: dict[str, object]) -> str | None:
     """One line about settings that the API does not have."""
     for name, value in settings.items():
-        if name == "verify" and str(value).lower() in ("true", "false"):
+        if name == "verify" and isinstance(value, bool):
             continue
         if value not in OFFERED.get(name, ()):
             return f"{name}: {value} is not offered"
     return None
 
 
-def fake_app(api: FakeApi) -> FastAPI:
-    """The page, and the API behind it."""
-    app = FastAPI(openapi_url=None)
+@contextmanager
+def fake_site(api: FakeApi, cameras: LiveSite | None = None) -> Iterator[str]:
+    """Serves until the end of the block; gives the address of the page, without a slash at its end."""
+    with uvicorn_serving(_app(api, cameras)) as address:
+        yield address
+        api.stopping = True
+
+
+def _app(api: FakeApi, cameras: LiveSite | None) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if cameras is not None:
+            await cameras.close()
+
+    app = FastAPI(openapi_url=None, lifespan=lifespan)
     app.include_router(page_routes())
+    if cameras is not None:
+        app.include_router(cameras.router())
     _add_session(app, api)
     _add_pictures(app, api)
     _add_uploads(app, api)
@@ -195,8 +213,8 @@ def _add_pictures(app: FastAPI, api: FakeApi) -> None:
     async def picture(request: Request) -> Response:
         settings = dict(request.query_params)
         wrong = settings_problem(dict(settings))
-        if wrong or "audio" in settings:
-            return problem(422, wrong or "a picture has no audio")
+        if wrong or not settings.keys() <= {"config", "style", "cover"}:
+            return problem(422, wrong or "a picture has no such setting")
         if api.busy:
             api.busy -= 1
             return problem(429, "too many pictures at once", **{"Retry-After": "1"})
@@ -286,8 +304,8 @@ def _add_jobs(app: FastAPI, api: FakeApi) -> None:
 
     @app.get("/v1/jobs/{job}/result")
     async def result(job: str, inline: bool = False) -> Response:
-        kind = "inline" if inline else "attachment"
-        return Response(api.video, media_type="video/mp4", headers={"Content-Disposition": kind})
+        name = "inline" if inline else f'attachment; filename="masked-{job[:8]}.mp4"'
+        return Response(api.video, media_type="video/mp4", headers={"Content-Disposition": name})
 
     @app.get("/v1/jobs/{job}/report")
     async def report(job: str) -> dict[str, object]:

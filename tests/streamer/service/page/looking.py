@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.rigs.service.site import WAIT
+WAIT = 20.0  # seconds
 
 expect.set_options(timeout=WAIT * 1000)
 

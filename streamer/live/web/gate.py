@@ -20,7 +20,7 @@ _CORS: Final = {
 }
 
 
-class Admission:
+class TokenGate:
     """Passes on what `access()` allows; answers preflight requests of CORS, which carry no token, itself."""
 
     def __init__(self, app: ASGIApp, access: Callable[[], WebAccess]) -> None:
