@@ -83,6 +83,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.http",
         "streamer.service.api",
         "streamer.service.page",
+        "streamer.service.cameras",
         "streamer.service.app",
         "streamer.service.server",
         "streamer.service",

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     """How one copy ended."""
 
     DONE = "done"
+    KEPT = "kept"
     DEGRADED = "damaged"
     SHOWS = "shows"
     FAILED = "failed"
@@ -34,7 +35,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one copy ended: its report if there is a copy, otherwise what went wrong in one line."""
+    """How one copy ended: its report if it was made, otherwise what went wrong, or who made it, in one line."""
 
     copy: PlannedCopy
     outcome: Outcome

@@ -12,6 +12,7 @@ from streamer.file.report import Report
 
 _STYLES: Final = {
     Outcome.DONE: "green",
+    Outcome.KEPT: "green",
     Outcome.DEGRADED: "yellow",
     Outcome.SHOWS: "yellow",
     Outcome.FAILED: "bold red",

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound=argparse.ArgumentParser)
 
-_ONE_INPUT = ("--report", "--masks", "--from-masks")
+_ONE_INPUT = ("--report", "--masks", "--from-masks", "--start", "--end")
+_WHOLE_VIDEO = ("--masks", "--from-masks", "--verify")
+_LONGEST = 1_000_000  # seconds
+MOST_JOBS = 64
 PROGRESS = ("bar", "plain", "json", "none")
 
 EPILOG = """\
@@ -39,6 +42,25 @@ def _size(text: str) -> tuple[int, int]:
     if not all(1 <= side <= 65_536 for side in sides):
         raise argparse.ArgumentTypeError("must be a width and a height, like 8192x8192")
     return sides
+
+
+def _moment(text: str) -> float:
+    """Seconds, or hours, minutes and seconds with colons between them."""
+    found = re.fullmatch(r"(?:(?:(\d{1,3}):)?(\d{1,2}):)?(\d{1,6}(?:\.\d{1,6})?)", text)
+    seconds = -1.0
+    if found:
+        hours, minutes, rest = int(found[1] or 0), int(found[2] or 0), float(found[3])
+        if found[2] is None or rest < 60:
+            seconds = 3600 * hours + 60 * minutes + rest
+    if not 0 <= seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} must be seconds, or HH:MM:SS")
+    return seconds
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_JOBS}")
+    return int(text)
 
 
 FILE = (
@@ -79,10 +101,15 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
     file.add_argument("input", nargs="+", help="the video or picture; with --output-dir any number, and folders")
     file.add_argument("--output-dir", metavar="DIR", help="write the copies of all inputs there, under their own names")
     file.add_argument("--recursive", action="store_true", help="look into folders inside of folders, too")
+    file.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="with --output-dir: make N copies at a time, each in its own process"
+    )
     add_config(file)
     file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     for option in FILE:
         option.add_to(file, Settings)
+    file.add_argument("--start", type=_moment, metavar="TIME", help="copy the video from here on: seconds, or HH:MM:SS")
+    file.add_argument("--end", type=_moment, metavar="TIME", help="copy the video up to here")
     file.add_argument("--report", metavar="FILE", help="write a JSON report of what was done")
     file.add_argument(
         "--masks", metavar="FILE", help="write what was masked in every frame: .jsonl, or .csv for MOTChallenge rows"
@@ -121,9 +148,12 @@ class Inputs:
 def inputs_of(options: argparse.Namespace) -> Inputs:
     """What was given as inputs and outputs. Raises ConfigError if it does not go together."""
     given = tuple(map(Path, options.input))
+    _check_part(options)
     if options.output_dir is None:
         if options.recursive:
             raise ConfigError(Path("--recursive"), "needs --output-dir")
+        if options.jobs is not None:
+            raise ConfigError(Path("--jobs"), "needs --output-dir")
         if len(given) > 2:
             raise ConfigError(given[2], "is a third file: several inputs need --output-dir")
         if given[0].is_dir():
@@ -135,6 +165,16 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     if options.progress == "json":
         raise ConfigError(Path("--progress json"), "is about one input and cannot be used with --output-dir")
     return Inputs(given, None, Path(options.output_dir), options.recursive)
+
+
+def _check_part(options: argparse.Namespace) -> None:
+    if options.start is None and options.end is None:
+        return
+    for flag in _WHOLE_VIDEO:
+        if getattr(options, flag.removeprefix("--").replace("-", "_")):
+            raise ConfigError(Path(flag), "is about a whole video and cannot be used with --start and --end")
+    if options.end is not None and options.end <= (options.start or 0):
+        raise ConfigError(Path("--end"), "must be later than --start")
 
 
 def every_nth(text: str) -> int:

@@ -60,8 +60,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    # On SIGHUP a live service reloads its settings. For everything else it means that the terminal is gone.
-    with interrupts(hangup=options.command != "live") as interrupt:
+    # On SIGHUP a service reloads its settings. For everything else it means that the terminal is gone.
+    with interrupts(hangup=options.command not in ("live", "serve")) as interrupt:
         # Only what this command needs is imported: a file job knows no network.
         if options.command == "file":
             from streamer.cli.file import run_file

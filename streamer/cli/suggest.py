@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "file": (),
     "live": (),
     "verify": (),
+    "serve": (),
     "token": ("create", "list", "revoke"),
     "audit": ("verify", "show", "key"),
     "config": ("show", "check", "schema"),

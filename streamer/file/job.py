@@ -18,11 +18,12 @@ from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.replay import Replay
 from core.verify.doubts import DoubtLog
-from streamer.errors import InterruptedJobError
+from streamer.errors import InputError, InterruptedJobError
 from streamer.file.mask_reader import MaskRecord
 from streamer.file.mask_record import RecordedInput, RecordHeader
 from streamer.file.mask_writer import MaskWriter, check_masks_target
 from streamer.file.masked_file import MaskedFile, check_target, default_output
+from streamer.file.part import Part, PartReader
 from streamer.file.reader_thread import ReaderThread
 from streamer.file.report import Coverage, DoubtfulMoment, FileDigest, Report, WeightsUsed, digest, versions
 from streamer.file.source import FileSource, SourceInfo
@@ -57,6 +58,8 @@ def anonymize_file(
     interrupt: threading.Event | None = None,
     masks: Path | str | None = None,
     from_masks: Path | str | None = None,
+    start: float | None = None,
+    end: float | None = None,
 ) -> Report:
     """Write a copy of the video `source` in which no face can be recognised; default target: NAME.masked.EXT.
 
@@ -67,13 +70,22 @@ def anonymize_file(
 
     `masks` is a file for the decisions on every frame (.jsonl, or .csv for MOTChallenge rows). `from_masks` is such a
     record (.jsonl): frames are painted as it says, without a detector. If `settings` is not given, the mask style and
-    zones also come from that record. Raises InputError or OutputError with a one-line message. Sets OpenCV to one
+    zones also come from that record.
+
+    `start` and `end` are seconds from the first frame: the copy gets the frames from the first at or after `start` to
+    the last before `end`, and the audio packets between, and begins when the whole video does. Not with mask records.
+    Raises ValueError if they make no sense.
+
+    Raises InputError or OutputError with a one-line message. Sets OpenCV to one
     thread in the whole process.
     """
     source = Path(source)
     one_opencv_thread()
     begun = time.monotonic()
     warnings = WarningLog(on_warning)
+    part = None if start is None and end is None else Part(start, end)
+    if part is not None and (masks is not None or from_masks is not None):
+        raise ValueError("a record of masks is about a whole video")
     with ExitStack() as stack:
         record = None if from_masks is None else stack.enter_context(MaskRecord(Path(from_masks)))
         settings = _settings(settings, record)
@@ -87,6 +99,7 @@ def anonymize_file(
         before = digest(source, interrupt)
         if record is not None:
             record.check_input(before)
+        within = None if part is None else PartReader(part, reader.info)
         log = None
         if masks is not None:
             log = stack.enter_context(MaskWriter(Path(masks), _header(reader.info, before, settings), overwrite))
@@ -100,11 +113,14 @@ def anonymize_file(
                 keep_metadata=settings.file.keep_metadata,
                 warnings=warnings,
                 memory_mb=settings.file.memory_mb,
+                shift=Fraction(0) if within is None else within.shift,
             ) as writer,
             Anonymizer(settings, make_detector) if record is None else Replay(settings, record.verdict) as engine,
         ):
-            write = _Write(reader.info, engine, writer, log, begun, on_progress, interrupt)
-            _run(ReaderThread(reader, interrupt), engine, writer, write)
+            write = _Write(reader.info, engine, writer, log, begun, on_progress, interrupt, within)
+            _run(ReaderThread(reader, interrupt), engine, writer, write, within)
+            if not write.frames:  # only a part can be without any
+                raise InputError(source, "has no picture in that part: it ends before, or stands still there")
             if record is not None:
                 record.finish(write.frames)
             if log is not None:
@@ -126,8 +142,10 @@ def anonymize_file(
         weights=weights_used(settings.detect.detector) if built_in else None,
         second_weights=weights_used(settings.detect.second_detector) if built_in else None,
         masks=None if from_masks is None else digest(Path(from_masks)),
-        frames=stats.frames,
-        faces=stats.faces,
+        start=start,
+        end=end,
+        frames=write.frames,
+        faces=stats.faces if within is None else len(write.tracks),
         samples=stats.samples,
         failed_samples=stats.failed_samples,
         seconds=Coverage(
@@ -200,40 +218,52 @@ class _Write:
         begun: float,
         on_progress: Callable[[Progress], None] | None,
         interrupt: threading.Event | None,
+        within: PartReader | None,
     ) -> None:
         self.frames = 0
+        self.tracks: set[int] = set()
         self.doubts = DoubtLog()
         self.seconds = dict.fromkeys(Cover, 0.0)
         self._info, self._engine, self._writer, self._log = info, engine, writer, log
         self._begun, self._on_progress, self._interrupt = begun, on_progress, interrupt
+        self._within = within
+        self._start = float(info.start * info.time_base - (within.shift if within is not None else 0))
+        self._expected = info.frames if within is None else within.expected
+        self._duration = info.duration if within is None else within.duration
 
     def __call__(self, masked: MaskedFrame) -> None:
         if self._interrupt is not None and self._interrupt.is_set():
             raise InterruptedJobError  # the input may be read already while hundreds of frames wait to be written
+        video, info = masked.video, self._info
+        if self._within is not None:
+            if not self._within.holds((video.pts or 0) * info.time_base):
+                return
+            self.tracks.update(region.track for region in masked.regions)
         self._writer.write_frame(masked)
         if self._log is not None:
             self._log.write(masked)
         self.doubts.add(masked.time, masked.regions, masked.upright_size)
         self.frames += 1
-        video, info = masked.video, self._info
         self.seconds[masked.cover] += float(video.duration * (video.time_base or 0))
         if self._on_progress is not None:
             self._on_progress(
                 Progress(
                     self.frames,
-                    info.frames,
-                    masked.time - float(info.start * info.time_base),
-                    info.duration,
+                    self._expected,
+                    masked.time - self._start,
+                    self._duration,
                     self._engine.stats.faces,
                     time.monotonic() - self._begun,
                 )
             )
 
 
-def _run(reader: ReaderThread, engine: Anonymizer | Replay, writer: MaskedFile, write: _Write) -> None:
-    """Pass everything from the reader through the engine to the writer."""
+def _run(
+    reader: ReaderThread, engine: Anonymizer | Replay, writer: MaskedFile, write: _Write, within: PartReader | None
+) -> None:
+    """Pass everything from the reader through the engine to the writer; of a part what belongs to it."""
     with reader as items:
-        for item in items:
+        for item in items if within is None else within.items(items):
             if isinstance(item, Frame):
                 for masked in engine.push(item):
                     write(masked)

@@ -69,8 +69,8 @@ class MaskedFile:
     """Writes one masked copy; a context manager.
 
     Leaving the `with` block normally completes the file and gives it its name. Leaving it with an exception, Ctrl-C
-    included, removes what was written. Raises OutputError if the target cannot be written or cannot hold the streams,
-    and InputError if the pictures do not fit into `memory_mb`.
+    included, removes what was written. `shift` seconds are added to all time stamps. Raises OutputError if the target
+    cannot be written or cannot hold the streams, and InputError if the pictures do not fit into `memory_mb`.
     """
 
     def __init__(
@@ -84,12 +84,14 @@ class MaskedFile:
         keep_metadata: bool = False,
         warnings: WarningLog | None = None,
         memory_mb: int = DEFAULT_MEMORY_MB,
+        shift: Fraction = Fraction(0),
     ) -> None:
         check_target(source.path, target, overwrite)
         self.target = target
         self.warnings = warnings if warnings is not None else WarningLog()
         self._overwrite = overwrite
         self._memory_mb = memory_mb
+        self._shift = shift
         try:
             self._partial = Partial(target)
         except OSError as error:
@@ -106,12 +108,12 @@ class MaskedFile:
     ) -> OutputContainer:
         kind = FORMATS[self.target.suffix.lower()]
         self._milliseconds = kind == "matroska"
-        self._shift = Fraction(0)
         if kind != "mpegts" and source.start < 0:
-            self._shift = -source.start * source.time_base
+            before = -source.start * source.time_base
+            self._shift += before
             self.warnings.add(
                 "negative",
-                f"{self.target.suffix} cannot start before 0: everything is shifted by {float(self._shift):.3f} s",
+                f"{self.target.suffix} cannot start before 0: everything is shifted by {float(before):.3f} s",
             )
         bases = [source.time_base, *(track.stream.time_base or Fraction(1, 1000) for track in source.audio_tracks)]
         try:

@@ -125,8 +125,11 @@ class Report(_Part):
     """The same for the second detector; None if only one looked."""
     masks: FileDigest | None = None
     """The mask record that was painted from, if any."""
+    start: float | None = None
+    end: float | None = None
+    """The part of the input that was copied, in seconds from its first frame; None: from its begin, or to its end."""
     frames: int = Field(ge=0)
-    """Frames written; equal to the frames read."""
+    """Frames written; equal to the frames read, or to those of the part."""
     faces: int = Field(ge=0)
     """Number of tracks; a face that is lost and found again counts twice."""
     samples: int = Field(ge=0)

@@ -21,6 +21,7 @@ from streamer.live.recording.recorder import Recorder
 from streamer.live.rtsp.server import RtspServer
 from streamer.live.status import Audience, Snapshot
 from streamer.live.stream import LiveStream
+from streamer.live.stream_output import StreamOutput
 from streamer.live.web.server import WebServer
 from streamer.redact import redacted
 from streamer.runtime.descriptors import raise_limit
@@ -104,6 +105,11 @@ class LiveService:
         """The ports of the RTSP and the web server, None for one that does not run."""
         return (self._rtsp.port if self._rtsp else None), (self._web.port if self._web else None)
 
+    @property
+    def outputs(self) -> dict[str, StreamOutput]:
+        """What each stream publishes, by name, for further servers."""
+        return {pipeline.config.name: pipeline.stream.output for pipeline in self._pipelines}
+
     def run(
         self, stop: threading.Event, duration: float | None = None, reload: Callable[[], None] | None = None
     ) -> None:
@@ -174,7 +180,7 @@ class LiveService:
             )
             self._pipelines.append(_Pipeline(config, camera, stream))
         live = fit_descriptor_limit(live, raise_limit())
-        outputs = {pipeline.config.name: pipeline.stream.output for pipeline in self._pipelines}
+        outputs = self.outputs
         if live.rtsp is not None or live.webrtc is not None:
             network = self._network = self._servers.enter_context(LoopThread())
             if live.rtsp is not None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from streamer.http.body_cap import BodyCap
 from streamer.http.protection import SecurityHeaders, security_headers
+from streamer.live.web.site import LiveSite
 from streamer.service.access.admission import AccessGate
 from streamer.service.access.decision import AccessRules
 from streamer.service.access.tokens import Tokens
@@ -26,6 +27,7 @@ from streamer.service.api.sessions import session_routes
 from streamer.service.api.settings import settings_routes
 from streamer.service.api.tokens import token_routes
 from streamer.service.api.uploads import upload_routes
+from streamer.service.cameras import camera_routes
 from streamer.service.http.body import BodyBudget
 from streamer.service.http.problems import PROBLEMS, errors_are_problems, phrase, problem
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
@@ -53,7 +55,7 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
-    """What the application is made of. `cameras`: routes of cameras, if there are any."""
+    """What the application is made of. `site`: what is shown of cameras, if there are any."""
 
     database: Database
     blobs: Blobs
@@ -67,7 +69,7 @@ class ServiceParts:
     picture_bytes: int
     ring: Callable[[], None]
     checks: Mapping[str, Callable[[], bool]]
-    cameras: Sequence[APIRouter] = ()
+    site: LiveSite | None = None
 
 
 def service_app(parts: ServiceParts) -> ASGIApp:
@@ -90,7 +92,7 @@ def service_app(parts: ServiceParts) -> ASGIApp:
         metrics_routes(collector),
         docs_routes(),
         page_routes(),
-        *parts.cameras,
+        camera_routes(parts.site),
     ):
         app.include_router(router)
     guarded = AccessGate(BodyCap(app, SMALL_BODY, LARGE_BODIES), parts.rules)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,10 @@ from streamer.service.access.sessions import LoginSessions
 from streamer.service.access.tokens import TokenError, Tokens
 from streamer.service.app import ServiceParts, service_app
 from streamer.service.audit.checkpoint import Checkpoints, CheckpointThread
+from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.keys import AuditKey
+from streamer.service.audit.log import record
+from streamer.service.cameras import Cameras
 from streamer.service.jobs.ending import Farewell
 from streamer.service.jobs.jobs import Jobs
 from streamer.service.jobs.leases import Leases
@@ -35,6 +39,7 @@ from streamer.service.jobs.uploads import Uploads
 from streamer.service.pictures.cache import PictureCache
 from streamer.service.pictures.pool import PicturePool
 from streamer.service.store.data_folder import DataFolder
+from streamer.service.store.database import BusyError, Database
 from streamer.service.store.folder_lock import FolderLock
 from streamer.service.webhooks.courier import Courier
 from streamer.service.webhooks.deliveries import Deliveries
@@ -69,6 +74,8 @@ class ServiceServer:
         self._stack = ExitStack()
         self._http: HttpServer | None = None
         self._workers: list[Worker] = []
+        self._cameras: Cameras | None = None
+        self._database: Database | None = None
 
     @property
     def port(self) -> int:
@@ -88,13 +95,31 @@ class ServiceServer:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def run(self, stop: threading.Event, duration: float | None = None) -> None:
-        """Run until `stop` is set or `duration` seconds have passed. Raises the error of a worker that failed."""
+    def run(
+        self, stop: threading.Event, duration: float | None = None, reload: Callable[[], None] | None = None
+    ) -> None:
+        """Run until `stop` is set or `duration` seconds have passed. Raises the error of what failed for good.
+
+        `reload` is called regularly in this thread.
+        """
         end = None if duration is None else time.monotonic() + duration
         while not stop.wait(POLL) and (end is None or time.monotonic() < end):
             for worker in self._workers:
                 if worker.error is not None:
                     raise worker.error
+            if self._cameras is not None and self._cameras.error is not None:
+                raise self._cameras.error
+            if reload is not None:
+                reload()
+
+    def apply(self, settings: ServeSettings) -> None:
+        """Apply the masks and zones of other settings to the cameras. Raises BusyError if it cannot be logged."""
+        if self._cameras is None or self._database is None:
+            return
+        with self._database.writing() as session:
+            said = {"config_sha256": settings.fingerprint()}
+            record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), time.time())
+        self._cameras.apply(settings)
 
     def _start(self) -> None:
         config, stack = self._settings.service, self._stack
@@ -103,6 +128,7 @@ class ServiceServer:
         folder = DataFolder.open(config.data)
         stack.callback(folder.close)
         stack.callback(FolderLock(folder.path).close)
+        self._database = folder.database
         tokens = Tokens(folder.database)
         if self._token is not None:
             try:
@@ -127,7 +153,8 @@ class ServiceServer:
         jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries)
         leases = Leases(folder.database, folder.blobs, farewell)
         cache = PictureCache(folder.database, folder.blobs, time.time, keep)
-        self._recover(folder, leases)
+        uploads = Uploads(folder.database, folder.blobs, config.upload_mb << 20)
+        self._recover(folder, leases, uploads)
         bell = Doorbell()
         self._start_workers(folder, leases, bell)
         rules = AccessRules(
@@ -143,7 +170,7 @@ class ServiceServer:
             blobs=folder.blobs,
             rules=rules,
             tokens=tokens,
-            uploads=Uploads(folder.database, folder.blobs, config.upload_mb << 20),
+            uploads=uploads,
             jobs=jobs,
             pool=pool,
             cache=cache,
@@ -156,17 +183,28 @@ class ServiceServer:
                 "pictures": lambda: pool.ready,
             },
         )
+        if self._settings.live.streams:
+            self._cameras = stack.enter_context(Cameras(self._settings))
         sender = WebhookSender(deliveries, Courier(policy))
         sender.start()
         stack.callback(sender.close)
-        self._start_chores(folder, jobs, cache)
+        self._start_chores(folder, jobs, cache, uploads)
+        if self._cameras is not None:
+            parts = replace(parts, site=self._cameras.site)
         self._listen(parts, where.host, where.port)
 
-    def _recover(self, folder: DataFolder, leases: Leases) -> None:
+    def _recover(self, folder: DataFolder, leases: Leases, uploads: Uploads) -> None:
         """Clean up after a server that was killed: this one alone has the folder, so nothing else is at work."""
-        shutil.rmtree(folder.work, ignore_errors=True)
-        folder.work.mkdir(mode=0o700)
-        queued, orphans = leases.recover(), remove_orphans(folder.database, folder.blobs)
+        shutil.rmtree(folder.work, ignore_errors=True)  # a process that is just dying may still hold on to some of it
+        try:
+            folder.work.mkdir(mode=0o700, exist_ok=True)
+            queued, orphans = leases.recover(), folder.blobs.remove_unfinished()
+            uploads.abandon()
+            orphans += remove_orphans(folder.database, folder.blobs)
+        except OSError as error:
+            raise ConfigError(folder.path, f"cannot be written ({error.strerror or error})") from error
+        except BusyError as error:
+            raise ConfigError(folder.path, str(error)) from error
         if queued or orphans:
             _log.info("%d jobs are queued again; %d files of nobody were deleted", queued, orphans)
 
@@ -183,9 +221,10 @@ class ServiceServer:
             self._stack.callback(worker.close)
             self._workers.append(worker)
 
-    def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache) -> None:
+    def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache, uploads: Uploads) -> None:
         chores: dict[str, Callable[[], object]] = {
             "deleting what has expired": jobs.expire,
+            "deleting uploads that were cut off": lambda: uploads.abandon(time.time() - ORPHAN),
             "deleting pictures that have expired": cache.delete_expired,
             "deleting files of nobody": lambda: remove_orphans(folder.database, folder.blobs, time.time() - ORPHAN),
         }
@@ -215,6 +254,10 @@ class ServiceServer:
         except OSError as error:
             raise ConfigError(Path(config.listen), f"cannot listen there: {error.strerror or error}") from error
         self._stack.callback(lambda: network.run(http.close(), START))
+        if parts.site is not None:
+            udp_host, site = self._settings.live.web.udp_host, parts.site
+            site.open_ports_on(http.hosts if udp_host is None else (str(udp_host),))
+            self._stack.callback(lambda: network.run(site.close(), START))
         self._http = http
 
 

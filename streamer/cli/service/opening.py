@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError
 
 from streamer.errors import ConfigError, OutputError
 from streamer.service.store.data_folder import DataFolder, default_data
-from streamer.service.store.database import BusyError
+from streamer.service.store.database import BusyError, StorageError
 
 
 @contextmanager
@@ -23,6 +23,8 @@ def opened_data(options: argparse.Namespace, create: bool) -> Iterator[DataFolde
         yield folder
     except BusyError as error:
         raise OutputError(path, f"{error}; try again") from error
+    except StorageError as error:
+        raise OutputError(path, f"its database cannot be used ({error.strerror})") from error
     except DatabaseError as error:
         raise ConfigError(path, f"its database cannot be used ({' '.join(str(error.orig).split())})") from error
     finally:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import threading
 
 from streamer.cli.options import overrides
 from streamer.cli.service.options import SERVE
+from streamer.errors import ConfigError
 from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
+from streamer.service.store.database import BusyError
 from streamer.settings.listen import parse_listen
 from streamer.settings.loading import load
 from streamer.settings.overlay import overlaid
@@ -24,14 +27,32 @@ _log = logging.getLogger("veilcast.service")
 
 def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     """Serve until `stop` is set; returns the exit code. Raises ConfigError for what makes no sense."""
-    settings = overlaid(load(options.config, ServeSettings), overrides(options, SERVE))
+    settings = _wanted(options)
     few_heaps()
     one_opencv_thread()
     token = os.environ.pop(ENVIRONMENT_TOKEN, "") or None  # no child needs to know it
-    with logging_to(sys.stderr, settings.live.log), ServiceServer(settings, token, options.insecure) as server:
-        where = parse_listen(settings.service.listen)
-        host = f"[{where.host}]" if ":" in where.host else where.host
-        _log.info("open http://%s:%d/ in a browser; the API is described at /docs", host, server.port)
-        server.run(stop, options.duration)
-        _log.info("stopping; jobs that have not ended are queued and go on at the next start")
+    reload = threading.Event()
+    before = signal.signal(signal.SIGHUP, lambda *_: reload.set())
+    try:
+        with logging_to(sys.stderr, settings.live.log), ServiceServer(settings, token, options.insecure) as server:
+            where = parse_listen(settings.service.listen)
+            host = f"[{where.host}]" if ":" in where.host else where.host
+            _log.info("open http://%s:%d/ in a browser; the API is described at /docs", host, server.port)
+
+            def reload_if_asked() -> None:
+                if reload.is_set():
+                    reload.clear()
+                    try:
+                        server.apply(_wanted(options))
+                    except (ConfigError, BusyError) as error:
+                        _log.error("not reloaded: %s", error)
+
+            server.run(stop, options.duration, reload_if_asked)
+            _log.info("stopping; jobs that have not ended are queued and go on at the next start")
+    finally:
+        signal.signal(signal.SIGHUP, before)
     return 0
+
+
+def _wanted(options: argparse.Namespace) -> ServeSettings:
+    return overlaid(load(options.config, ServeSettings), overrides(options, SERVE))

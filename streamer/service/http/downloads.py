@@ -39,7 +39,8 @@ def send_file(request: Request, blobs: Blobs, file: Download, inline: bool) -> R
         **_HEADERS,
         "ETag": f'"{file.tag}"',
         "Content-Length": str(end - start),
-        "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{file.name}"',
+        # Without a name, a page can give it the one that its reader knows it by.
+        "Content-Disposition": "inline" if inline else f'attachment; filename="{file.name}"',
     }
     partial = (start, end) != (0, file.bytes)
     if partial:

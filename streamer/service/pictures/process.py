@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from streamer.service.pictures.link import HEAD, READY, Answer, Question, packed, receive
+from streamer.service.work.sandbox import confine
 
 MaskPicture = Callable[[str, bytes], tuple[Answer, bytes]]
 """Settings as JSON and a picture to an answer and its bytes."""
 
-_PDEATHSIG, _NO_NEW_PRIVS, _DUMPABLE = 1, 38, 4  # prctl
 _ENGINES: Final = 4
 _GRACE: Final = 5  # seconds; the service, if it still runs, kills a process that hangs before the process does
 
@@ -31,8 +28,8 @@ def serve_pictures(make: Callable[[], MaskPicture] | None = None) -> int:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):  # whatever a library prints goes nowhere: it may quote a picture
         os.dup2(nowhere, descriptor)
-    _confine(parent, memory)
     try:
+        confine(None, 0, memory, parent, niceness=0)  # before anything is imported that starts threads
         mask = (make or _engines)()
     except Exception as error:  # noqa: BLE001 - whatever it is, the service's log gets one line
         link.sendall(packed(Answer(refused=f"{type(error).__name__}: {error}", spent=True)))
@@ -60,20 +57,6 @@ def _one(link: socket.socket, mask: MaskPicture, seconds: int) -> bool:
     link.sendall(packed(answer))
     link.sendall(masked)
     return not answer.spent
-
-
-def _confine(parent: int, memory: int) -> None:
-    """At most `memory` bytes of addresses, no files, no core dump, no new rights, and no life without `parent`."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if os.getppid() != parent:  # it died before
-        os._exit(1)
-    for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
-        resource.setrlimit(limit, (most, most))
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # out of memory: this process goes, not the service
-    libc.prctl(_DUMPABLE, 0, 0, 0, 0)  # no memory of pictures in a core dump, nor for other processes
 
 
 def _engines() -> MaskPicture:

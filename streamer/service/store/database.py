@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +19,19 @@ from sqlalchemy.orm import Session
 
 _PATIENCE: Final = 10.0  # s to wait for another writer
 _WRITES: Final = "veilcast_writes"
+_DISK: Final = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EIO,  # it cannot begin its journal
+}
 
 
 class BusyError(Exception):
     """Another process kept the database locked for longer than `_PATIENCE`. Nothing was changed; try again later."""
+
+
+class StorageError(OSError):
+    """The database's disk is full, or fails. Nothing was changed; try again once there is room."""
 
 
 class Database:
@@ -48,19 +59,20 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent view. Changes made in it are lost. Raises BusyError."""
-        with _busy_is_ours(), Session(self._engine, expire_on_commit=False) as session:
+        """A consistent view. Changes made in it are lost. Raises BusyError, StorageError."""
+        with _errors_are_ours(), Session(self._engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction: all of it counts once the block has ended well, otherwise nothing. Raises BusyError.
+        """A transaction: all of it counts once the block has ended well, otherwise nothing. Raises BusyError,
+        StorageError.
 
         SQLite has one writer at a time, so the lock is taken at the beginning: a transaction that first reads and then
         writes would fail at once if another one wrote meanwhile. Keep it short.
         """
         engine = self._engine.execution_options(**{_WRITES: True})
-        with _busy_is_ours(), Session(engine, expire_on_commit=False) as session, session.begin():
+        with _errors_are_ours(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -84,11 +96,14 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def _busy_is_ours() -> Iterator[None]:
+def _errors_are_ours() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError("the database is locked by another process") from error
+        if code is not None and code & 0xFF in _DISK:
+            number = _DISK[code & 0xFF]
+            raise StorageError(number, os.strerror(number)) from error
         raise

@@ -64,13 +64,13 @@ class SandboxError(RuntimeError):
     """This system cannot confine a job."""
 
 
-def confine(folder: Path, file_bytes: int, address_bytes: int, parent: int) -> None:
+def confine(folder: Path | None, file_bytes: int, address_bytes: int, parent: int, niceness: int = NICENESS) -> None:
     """Confine this process, which must have one thread, for good. Raises SandboxError.
 
-    It can write only below `folder` and no file beyond `file_bytes`, has at most `address_bytes` of addresses, dies
-    with its parent, and has no network. Landlock is left out where the kernel does not have it.
+    It can write only below `folder`, if there is one, and no file beyond `file_bytes`, has at most `address_bytes` of
+    addresses, dies with its parent, and has no network. Landlock is left out where the kernel does not have it.
     """
-    os.nice(NICENESS)
+    os.nice(niceness)
     Path("/proc/self/oom_score_adj").write_text("1000")  # whoever runs out of memory: this process goes, not the server
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (address_bytes, address_bytes))
@@ -118,8 +118,8 @@ def _seccomp(libc: ctypes.CDLL) -> None:
     _check(libc.prctl(_SECCOMP, _FILTER_MODE, ctypes.byref(given), 0, 0), "seccomp")
 
 
-def _landlock(libc: ctypes.CDLL, folder: Path) -> None:
-    """Leave to this process: the program and the system to read, `folder` to read and write."""
+def _landlock(libc: ctypes.CDLL, folder: Path | None) -> None:
+    """Leave to this process: the program and the system to read, `folder`, if any, to read and write."""
     version = landlock_version()
     if version < 1:
         return
@@ -131,7 +131,8 @@ def _landlock(libc: ctypes.CDLL, folder: Path) -> None:
         for path in _readable():
             _allow(libc, ruleset, path, _READ if path.is_dir() else 0b100)
         _allow(libc, ruleset, Path("/dev/null"), 0b110)
-        _allow(libc, ruleset, folder, _WRITE & rights)
+        if folder is not None:
+            _allow(libc, ruleset, folder, _WRITE & rights)
         _check(libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "landlock")
     finally:
         os.close(ruleset)

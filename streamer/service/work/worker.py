@@ -21,7 +21,7 @@ from core.owned_thread import OwnedThread
 from streamer.service.jobs.leases import Claim, Leases, Output
 from streamer.service.jobs.settings import JobSettings
 from streamer.service.store.blobs import Blobs
-from streamer.service.store.database import BusyError
+from streamer.service.store.database import BusyError, StorageError
 from streamer.service.work.job_process import JobProcess
 from streamer.service.work.task import MASKS, MEDIA_TYPES, REPORT, RESULT, Said, Task
 from streamer.settings.file import Settings
@@ -176,7 +176,7 @@ class Worker:
                 return Said(failed=f"took longer than {self._limits.seconds / 3600:g} hours", blame="file")
             if process.memory() > self._limits.memory:
                 return Said(failed=f"needed more than {self._limits.memory >> 20} MB of memory", blame="file")
-            with contextlib.suppress(BusyError):  # another look comes soon
+            with contextlib.suppress(BusyError, StorageError):  # another look comes soon
                 if now - looked >= LOOK:
                     looked = now
                     if not self._leases.held(claim):
@@ -194,7 +194,7 @@ class Worker:
                 if not step():
                     _log.info("a job went to another worker, or was cancelled")
                 return
-            except BusyError:
+            except (BusyError, StorageError):
                 if self._thread.stopping.wait(PAUSE):
                     return
 

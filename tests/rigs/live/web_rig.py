@@ -60,7 +60,7 @@ async def soon(what: Callable[[], bool], timeout: float = WAIT) -> None:
 class WhepClient:
     """Watches one stream and reads the numbers of its pictures; `codec` is the only one it offers."""
 
-    def __init__(self, url: str, codec: str = "H264", audio: bool = False) -> None:
+    def __init__(self, url: str, codec: str = "H264", audio: bool = False, token: str | None = None) -> None:
         self.url = url
         self.numbers: list[int] = []
         self.location = ""
@@ -69,12 +69,13 @@ class WhepClient:
         """Set when the server has ended the stream."""
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._codec, self._audio = codec, audio
+        self._headers = SDP if token is None else {**SDP, "Authorization": f"Bearer {token}"}
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> WhepClient:
         offer = await self.offer()
         async with web_client() as http:
-            answer = await http.post(self.url, content=offer, headers=SDP)
+            answer = await http.post(self.url, content=offer, headers=self._headers)
             assert answer.status_code == 201, answer.text
             self.location, self.etag = answer.headers["Location"], answer.headers["ETag"]
             await self.peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))

@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +17,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image, UnidentifiedImageError
 
+from streamer.live.web.site import LiveSite
 from streamer.service.page.page import PAGE_HEADERS, not_found_page, page_routes
+from tests.rigs.uvicorn_server import uvicorn_serving
 
 OFFERED: Final[dict[str, list[str]]] = {
     "config": ["default", "fast", "meeting", "camera", "crowd"],
@@ -87,6 +90,10 @@ class FakeApi:
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    cut: bool = False
+    """Whether the connection breaks when an upload's last piece has come in, before it counts as complete."""
+    complete: set[str] = field(default_factory=set)
+    """Uploads that jobs can be made of."""
     sent: list[tuple[int, int]] = field(default_factory=list)
     """Offset and length of every piece that was taken."""
     queries: list[dict[str, str]] = field(default_factory=list)
@@ -127,17 +134,32 @@ def masked(content: bytes) -> bytes:
 def settings_problem(settings: dict[str, object]) -> str | None:
     """One line about settings that the API does not have."""
     for name, value in settings.items():
-        if name == "verify" and str(value).lower() in ("true", "false"):
+        if name == "verify" and isinstance(value, bool):
             continue
         if value not in OFFERED.get(name, ()):
             return f"{name}: {value} is not offered"
     return None
 
 
-def fake_app(api: FakeApi) -> FastAPI:
-    """The page, and the API behind it."""
-    app = FastAPI(openapi_url=None)
+@contextmanager
+def fake_site(api: FakeApi, cameras: LiveSite | None = None) -> Iterator[str]:
+    """Serves until the end of the block; gives the address of the page, without a slash at its end."""
+    with uvicorn_serving(_app(api, cameras)) as address:
+        yield address
+        api.stopping = True
+
+
+def _app(api: FakeApi, cameras: LiveSite | None) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if cameras is not None:
+            await cameras.close()
+
+    app = FastAPI(openapi_url=None, lifespan=lifespan)
     app.include_router(page_routes())
+    if cameras is not None:
+        app.include_router(cameras.router())
     _add_session(app, api)
     _add_pictures(app, api)
     _add_uploads(app, api)
@@ -195,8 +217,8 @@ def _add_pictures(app: FastAPI, api: FakeApi) -> None:
     async def picture(request: Request) -> Response:
         settings = dict(request.query_params)
         wrong = settings_problem(dict(settings))
-        if wrong or "audio" in settings:
-            return problem(422, wrong or "a picture has no audio")
+        if wrong or not settings.keys() <= {"config", "style", "cover"}:
+            return problem(422, wrong or "a picture has no such setting")
         if api.busy:
             api.busy -= 1
             return problem(429, "too many pictures at once", **{"Retry-After": "1"})
@@ -230,6 +252,8 @@ def _add_uploads(app: FastAPI, api: FakeApi) -> None:
         held = api.uploads.get(upload)
         if held is None:
             return problem(404, "there is no such upload", **TUS)
+        if upload in api.complete:
+            return problem(409, "the upload is complete", **TUS)
         if api.pieces == 0:
             return problem(503, "no room at the moment", **{**TUS, "Retry-After": "1"})
         if int(request.headers["Upload-Offset"]) != len(held):
@@ -242,6 +266,11 @@ def _add_uploads(app: FastAPI, api: FakeApi) -> None:
         held += piece
         if api.pieces is not None:
             api.pieces -= 1
+        if len(held) == api.lengths[upload]:
+            if api.cut:
+                api.cut = False
+                return problem(503, "the server is stopping", **{**TUS, "Retry-After": "0"})
+            api.complete.add(upload)
         return Response(status_code=204, headers={**TUS, "Upload-Offset": str(len(held))})
 
     @app.delete("/v1/uploads/{upload}")
@@ -255,8 +284,8 @@ def _add_jobs(app: FastAPI, api: FakeApi) -> None:
     async def submit(request: Request) -> Response:
         asked = await request.json()
         key, upload = request.headers["Idempotency-Key"], asked["upload"]
-        if len(api.uploads[upload]) != api.lengths[upload]:
-            return problem(409, "the upload is not finished")
+        if upload not in api.complete:
+            return problem(409, "the upload is not complete")
         wrong = settings_problem(asked["settings"])
         if wrong:
             return problem(422, wrong)
@@ -286,8 +315,8 @@ def _add_jobs(app: FastAPI, api: FakeApi) -> None:
 
     @app.get("/v1/jobs/{job}/result")
     async def result(job: str, inline: bool = False) -> Response:
-        kind = "inline" if inline else "attachment"
-        return Response(api.video, media_type="video/mp4", headers={"Content-Disposition": kind})
+        name = "inline" if inline else f'attachment; filename="masked-{job[:8]}.mp4"'
+        return Response(api.video, media_type="video/mp4", headers={"Content-Disposition": name})
 
     @app.get("/v1/jobs/{job}/report")
     async def report(job: str) -> dict[str, object]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from streamer.service.pictures import process
 from streamer.service.pictures.link import Answer
@@ -21,13 +26,15 @@ def made() -> MaskPicture:
 def mask(settings: str, content: bytes) -> tuple[Answer, bytes]:
     match content.split():
         case [b"crash"]:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            ctypes.string_at(0)
         case [b"exit"]:
             os._exit(3)
         case [b"hang"]:
             signal.alarm(0)
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
             time.sleep(600)
+        case [b"escape", path]:
+            return _escape(path.decode())
         case [b"bomb"]:
             bytearray(64 << 30)
         case [b"raise"]:
@@ -36,12 +43,31 @@ def mask(settings: str, content: bytes) -> tuple[Answer, bytes]:
             return Answer("script", 0, 7), b"<b></b>"
         case [b"refuse"]:
             return Answer(refused="is\nodd\x1b[0m", unsupported=True), b""
+        case [b"whole"]:
+            return Answer("PNG", 0, len(content), whole=True), content
         case [b"slow"]:
             time.sleep(0.3)
         case [b"print"]:
             sys.stdout.write("noise")
-            os.system("echo noise; echo noise >&2")
+            os.write(1, b"noise")
+            os.write(2, b"noise")
     return Answer("PNG", 1, len(content)), content
+
+
+def _escape(path: str) -> tuple[Answer, bytes]:
+    """What of this is possible: read a file, write one, reach the network, start a program."""
+    done = []
+    for name, deed in (
+        ("read", lambda: Path(path).read_bytes()),
+        ("write", lambda: Path(path).with_suffix(".new").write_bytes(b"x")),
+        ("connect", lambda: socket.socket().close()),
+        ("run", lambda: subprocess.run(["true"], check=True)),
+    ):
+        with suppress(OSError):
+            deed()
+            done.append(name)
+    content = f"escaped: {' '.join(done)}".encode()
+    return Answer("PNG", 0, len(content)), content
 
 
 if __name__ == "__main__":

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from core.still import StillAnonymizer
+from streamer.batch.done import DONE_NAME
 from streamer.cli import file as file_command
 from streamer.cli.main import main
 from streamer.file.report import Report
@@ -63,6 +69,7 @@ def test_report_and_progress_of_a_picture(photo: Path, tmp_path: Path, capsys: C
         (["out.mp4"], "the copy of a JPEG picture is JPEG, too"),
         (["--max-size", "99x99"], "its pictures are 256x256, more than the 99x99 that --max-size allows"),
         (["--recursive"], "--recursive: needs --output-dir"),
+        (["--jobs", "2"], "--jobs: needs --output-dir"),
         (["b.jpg", "c.jpg"], "is a third file: several inputs need --output-dir"),
         (["--output-dir", "out", "--report", "r.json"], "--report: is about one input"),
         (["--output-dir", "out", "--progress", "json"], "--progress json: is about one input"),
@@ -123,7 +130,7 @@ def test_many_inputs_and_a_bad_one(many: Path, capsys: Capture, monkeypatch: pyt
         "3 done, 1 failed, 1 skipped",
     ]
     files = {str(path.relative_to(many / "out")) for path in (many / "out").rglob("*") if path.is_file()}
-    assert files == {"a.jpg", "deep/b.png", "film.mp4"}
+    assert files == {"a.jpg", "deep/b.png", "film.mp4", DONE_NAME}
     assert len(loaded) == 1
 
 
@@ -158,7 +165,92 @@ def test_an_interruption_leaves_what_is_whole(many: Path, capsys: Capture, monke
         "1 done, 1 not done",
         "veilcast: interrupted; only whole copies were kept",
     ]
-    assert [path.name for path in (many / "out").iterdir()] == ["a.jpg"]
+    assert {path.name for path in (many / "out").iterdir()} == {"a.jpg", DONE_NAME}
+
+
+def test_what_is_done_is_not_made_again(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(many)
+    command = ["file", "in/a.jpg", "in/deep/b.png", "film.mp4", "--output-dir", "out"]
+    assert main(command) == 0
+    before = {path: path.stat().st_mtime_ns for path in (many / "out").iterdir()}
+    said(capsys)
+    assert main(command) == 0
+    assert said(capsys)[-2:] == ["kept      film.mp4 -> out/film.mp4: made before in the same way", "3 kept"]
+    assert {path: path.stat().st_mtime_ns for path in (many / "out").iterdir()} == before
+    assert main([*command, "--mask", "solid"]) == 1, "other settings: what is there is not replaced unasked"
+    assert said(capsys)[-1] == "3 failed"
+    saved(many / "in" / "a.jpg", portrait().rotate(3))
+    (many / "out" / "b.png").write_bytes(b"mine")
+    (many / "out" / "film.mp4").unlink()
+    with (many / "out" / DONE_NAME).open("ab") as file:
+        file.write(b'{"half a li')
+    assert main(command) == 1
+    assert said(capsys)[-4:] == [
+        "failed    out/a.jpg: exists already; --overwrite replaces it",
+        "failed    out/b.png: exists already; --overwrite replaces it",
+        "done      film.mp4 -> out/film.mp4: 5 frames, 1 face",
+        "1 done, 2 failed",
+    ]
+    assert main([*command, "--overwrite"]) == 0
+    assert said(capsys)[-1] == "3 done"
+
+
+def test_several_at_a_time(many: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(many)
+    assert main(["file", "in", "film.mp4", "--output-dir", "out", "--recursive", "--jobs", "2"]) == 2
+    lines = said(capsys)
+    assert [line.split(":")[0] for line in lines[-6:]] == [
+        "done      in/a.jpg -> out/a.jpg",
+        "failed    in/bad.png",
+        "done      in/deep/b.png -> out/deep/b.png",
+        "done      film.mp4 -> out/film.mp4",
+        "skipped   in/notes.txt",
+        "3 done, 1 failed, 1 skipped",
+    ]
+    for name in ("a.jpg", "deep/b.png"):
+        assert face_change(opened(many / "in" / name), opened(many / "out" / name)) > 15
+    assert main(["file", "in", "film.mp4", "--output-dir", "out", "--recursive", "--jobs", "2"]) == 2
+    assert said(capsys)[-1] == "3 kept, 1 failed, 1 skipped"
+
+
+def living(group: int) -> list[str]:
+    """The processes of a group, dead ones that nobody has asked about left out."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, rest = path.read_text("utf-8").rpartition(")")
+            state, _, its_group = rest.split()[:3]
+            found += [name] if int(its_group) == group and state != "Z" else []
+    return found
+
+
+def test_ctrl_c_stops_all_processes(tmp_path: Path) -> None:
+    """The signal goes to the whole group, as from a terminal."""
+    (tmp_path / "in").mkdir()
+    clip = write(tmp_path / "in" / "a.mp4", carphone().pictures[:60] * 8)
+    for name in ("b", "c"):
+        shutil.copy(clip, clip.with_stem(name))
+    command = [sys.executable, "-m", "streamer.cli.entry", "file", "in", "--output-dir", "out", "--jobs", "2"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
+        try:
+            begun = time.monotonic()
+            while len(list((tmp_path / "out").glob(".*.part"))) < 2 and time.monotonic() - begun < 60:
+                assert running.poll() is None
+                time.sleep(0.05)
+            os.killpg(running.pid, signal.SIGINT)
+            _, errors = running.communicate(timeout=60)
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == 130
+    lines = [line for line in errors.splitlines() if " of " not in line]
+    assert lines[-2:] == ["3 not done", "veilcast: interrupted; only whole copies were kept"]
+    assert len(lines) == 5, errors
+    assert list((tmp_path / "out").iterdir()) == []
+    begun = time.monotonic()
+    while living(running.pid) and time.monotonic() - begun < 20:
+        time.sleep(0.05)
+    assert not living(running.pid)
 
 
 def test_as_a_program(many: Path) -> None:

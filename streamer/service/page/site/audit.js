@@ -10,9 +10,18 @@ const IDS = ["job", "upload", "token"];
 
 let older = null;
 
+// Of an entry that somebody has changed, only its text can be shown.
+function damaged(element, { text }) {
+  element.dataset.state = "failed";
+  say(part(element, "badge"), "audit.damaged");
+  part(element, "what").append(make("code", {}, text));
+  return element;
+}
+
 function row(entry) {
   const element = fromTemplate("row");
   const key = `action.${entry.action}`;
+  if (entry.action === null) return damaged(element, entry);
   if (isKnown(key)) say(part(element, "badge"), key);
   else part(element, "badge").textContent = entry.action;
   const failed = (entry.outcome ?? "ok") !== "ok";

@@ -65,7 +65,12 @@ class Tile {
 
 // The names of the cameras that there are. Raises Trouble.
 export async function loadCameras() {
-  names = (await callJson("/v1/streams")).map((stream) => (typeof stream === "string" ? stream : stream.name));
+  try {
+    names = (await callJson("/v1/streams")).map((stream) => (typeof stream === "string" ? stream : stream.name));
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    names = []; // a server without cameras need not have the list
+  }
   return names;
 }
 

@@ -4,7 +4,7 @@ import { Trouble, callJson, pause } from "./api.js";
 import { signedIn } from "./session.js";
 
 const FINAL = new Set(["done", "failed", "cancelled"]);
-const MOST_STREAMS = 2; // a browser opens six connections to a server, over all tabs
+const MOST_STREAMS = 1; // a browser opens six connections to a server, over all its tabs
 const QUIET = 60000; // ms without an event, after which the connection may be dead
 const ASK = 2000; // ms
 const ASK_HIDDEN = 15000; // ms, while nobody looks
@@ -15,7 +15,7 @@ let streams = 0;
 export const isFinal = (job) => FINAL.has(job.state);
 
 // Resolves when the job has ended (true), or when events do not come (false).
-function listen(id, onJob, signal) {
+function listen(id, onJob, onGone, signal) {
   streams += 1;
   const source = new EventSource(`/v1/jobs/${id}/events`);
   return new Promise((done) => {
@@ -41,6 +41,10 @@ function listen(id, onJob, signal) {
       onJob(job);
       if (isFinal(job)) end(true);
     });
+    source.addEventListener("gone", () => {
+      onGone();
+      end(true);
+    });
     source.addEventListener("error", () => end(false));
     document.addEventListener("visibilitychange", hide);
     signal.addEventListener("abort", stop);
@@ -50,6 +54,7 @@ function listen(id, onJob, signal) {
 // Ask for a while. Resolves as `listen` does.
 async function ask(id, onJob, onGone, signal) {
   for (let asked = 0; asked < ASKS || streams >= MOST_STREAMS || document.hidden; asked += 1) {
+    let wait = document.hidden ? ASK_HIDDEN : ASK;
     try {
       const job = await callJson(`/v1/jobs/${id}`, { signal });
       onJob(job);
@@ -61,8 +66,9 @@ async function ask(id, onJob, onGone, signal) {
         return true;
       }
       if (error.status === 401) await signedIn();
+      wait = Math.max(wait, (error.wait ?? 0) * 1000);
     }
-    await pause(document.hidden ? ASK_HIDDEN : ASK, signal);
+    await pause(wait, signal);
   }
   return false;
 }
@@ -73,7 +79,7 @@ export function follow(id, onJob, onGone) {
   const { signal } = control;
   const run = async () => {
     for (;;) {
-      if (streams < MOST_STREAMS && !document.hidden && (await listen(id, onJob, signal))) return;
+      if (streams < MOST_STREAMS && !document.hidden && (await listen(id, onJob, onGone, signal))) return;
       if (await ask(id, onJob, onGone, signal)) return;
     }
   };

@@ -12,7 +12,7 @@ import { addPlace, closePlaces, openPlaces, startPlaces } from "./places.js";
 import { enterQueue, startQueue } from "./queue.js";
 import { enter, may, startSession } from "./session.js";
 import { loadSettings, startSettings } from "./settings.js";
-import { startTexts } from "./texts.js";
+import { say, startTexts } from "./texts.js";
 import { forgetUnfinished } from "./unfinished.js";
 import { addVideos, recallUploads, startUploads } from "./uploads.js";
 

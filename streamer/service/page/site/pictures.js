@@ -60,7 +60,7 @@ class Picture {
       await this.file.slice(0, 1).arrayBuffer(); // fails if the file has changed, which a request would not tell apart
       const { blob, headers } = await this.answer();
       this.blob = blob;
-      this.show(Number.parseInt(headers.get("X-Veilcast-Faces") ?? "", 10));
+      this.show(Number.parseInt(headers.get("X-Veilcast-Faces") ?? "", 10), headers.get("X-Veilcast-Whole") === "1");
     } catch (error) {
       if (this.stop.signal.aborted) return;
       say(part(this.card, "state"), "");
@@ -91,11 +91,12 @@ class Picture {
     }
   }
 
-  show(faces) {
+  show(faces, whole) {
     this.after = URL.createObjectURL(this.blob);
-    if (Number.isNaN(faces)) this.state("picture.done");
+    if (whole) this.state("picture.whole");
+    else if (Number.isNaN(faces)) this.state("picture.done");
     else this.state(faces === 0 ? "picture.none" : "picture.faces", { n: faces });
-    this.card.classList.toggle("doubt", faces === 0);
+    this.card.classList.toggle("doubt", whole || faces === 0);
     const view = part(this.card, "show");
     const unshowable = () => {
       view.replaceChildren();

@@ -20,10 +20,10 @@ export const limits = () => ({ picture: offered.max_picture_bytes, upload: offer
 // For POST /v1/jobs.
 export const videoSettings = () => ({ ...chosen });
 
-// As a query for POST /v1/pictures. A picture has no sound.
+// As a query for POST /v1/pictures. A picture has no sound, and is never checked afterwards.
 export function pictureQuery() {
-  const { config, style, cover, verify } = chosen;
-  return new URLSearchParams({ config, style, cover, verify: String(verify) }).toString();
+  const { config, style, cover } = chosen;
+  return new URLSearchParams({ config, style, cover }).toString();
 }
 
 // Settings as one line, in texts: {settings|settings}.

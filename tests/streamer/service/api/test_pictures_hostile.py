@@ -74,7 +74,7 @@ def refused_in_one_line(answer: httpx.Response) -> bool:
 @pytest.mark.slow
 def test_mutated_pictures(server: PicturesServer) -> None:
     chance, engine, statuses = random.Random(SEED), StillAnonymizer(Settings()), Counter[int]()
-    seeds = [file(form, 48) for form in ("JPEG", "PNG", "WEBP", "TIFF")]
+    seeds = [file(form, 48) for form in ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")]
     with httpx.Client(timeout=WAIT) as http:
         for number in range(RUNS):
             picture = mutated(chance, seeds[number % len(seeds)])

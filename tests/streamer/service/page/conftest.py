@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.rigs.service.fake_api import FakeApi
-from tests.rigs.service.site import WAIT, fake_site
+from tests.rigs.service.fake_api import FakeApi, fake_site
+from tests.streamer.service.page.looking import WAIT
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -78,8 +78,9 @@ def troubles() -> list[str]:
 
 
 @pytest.fixture
-def visit(browser: Browser, site: str, troubles: list[str]) -> Iterator[Visit]:
-    """Opens the page in a browser of its own; takes the options of a context, and the path."""
+def visit(browser: Browser, request: pytest.FixtureRequest, troubles: list[str]) -> Iterator[Visit]:
+    """Opens the page in a browser of its own; takes the path, and the options of a context."""
+    site: str = request.getfixturevalue("site")
     contexts: list[BrowserContext] = []
 
     def complain(text: str) -> None:

@@ -80,14 +80,6 @@ def test_an_operator_sees_the_queue_and_cancels(visit: Visit, api: FakeApi) -> N
     assert api.jobs[job].state == "cancelled"
 
 
-def test_a_camera_that_is_gone_is_said_to_be(visit: Visit, api: FakeApi) -> None:
-    api.cameras = ("door",)
-    page = visit("/#cameras")
-    page.click(".camera button")
-    expect(page.locator(".camera .link")).to_have_text("It is no longer there.")
-    expect(page.locator(".camera button")).to_have_text("Watch")
-
-
 def test_a_keyboard_is_enough(visit: Visit, api: FakeApi) -> None:
     api.add_job(state="done", place=None, progress=1.0)
     page = visit()

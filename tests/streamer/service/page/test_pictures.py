@@ -48,12 +48,12 @@ def test_chosen_settings_are_asked_for_and_remembered(visit: Visit, api: FakeApi
     page.select_option("#config", "crowd")
     page.get_by_label("Solid", exact=True).check()
     page.get_by_label("Whole head", exact=True).check()
-    page.get_by_label("Check the result").check()
+    page.get_by_label("Check videos").check()
     page.reload()
-    expect(page.locator("#drop-settings")).to_contain_text("Crowd · Solid · whole head · sound kept · checked")
+    expect(page.locator("#drop-settings")).to_contain_text("Crowd · Solid · whole head · sound kept · videos checked")
     drop(page, ("a.png", "image/png", picture))
     expect(page.locator(DONE)).to_have_count(1)
-    assert api.queries == [{"config": "crowd", "style": "solid", "cover": "head", "verify": "true"}]
+    assert api.queries == [{"config": "crowd", "style": "solid", "cover": "head"}]
     page.get_by_label("Blur", exact=True).check()
     page.click("text=Mask again")
     expect(page.locator(DONE)).to_have_count(1)

@@ -19,8 +19,10 @@ import pytest
 from PIL import Image
 
 from core.config import MaskConfig
+from streamer.service.pictures import pool as room
 from streamer.service.pictures.pool import PicturePool, PictureRefusedError, PoolFullError
 from streamer.service.pictures.worker import ProcessLimits
+from streamer.service.work.sandbox import landlock_version
 from streamer.settings.file import Settings
 from tests.rigs.service.odd_process import COMMAND
 from tests.streamer.pictures.files import face_change, portrait
@@ -124,6 +126,34 @@ def test_a_good_process_stays() -> None:
     run(work)
 
 
+def test_a_process_is_replaced_in_good_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_TURNS", 2)
+
+    async def work() -> None:
+        async with odd_pool() as pool:
+            used = set()
+            for number in range(5):
+                assert (await pool.mask(b"%d" % number, SETTINGS)).content == b"%d" % number
+                used |= set(pool.process_numbers)
+            assert len(used) >= 2 and pool.counts().lost == 0
+
+    run(work)
+
+
+def test_it_is_confined(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("somebody else's", "utf-8")
+
+    async def work() -> None:
+        async with odd_pool() as pool:
+            said = (await pool.mask(f"escape {secret}".encode(), SETTINGS)).content.decode()
+            allowed = {"read"} if landlock_version() < 1 else set()
+            assert set(said.removeprefix("escaped:").split()) <= allowed
+
+    run(work)
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
 def test_one_that_dies_idle_costs_no_picture() -> None:
     async def work() -> None:
         async with odd_pool() as pool:
@@ -185,7 +215,9 @@ def test_what_cannot_start_is_no_endless_wait() -> None:
 
 _DOOMED = """
 import asyncio
+from streamer.service.pictures import pool as room
 from streamer.service.pictures.pool import PicturePool
+from streamer.service.work.sandbox import landlock_version
 from streamer.settings.file import Settings
 from tests.rigs.service.odd_process import COMMAND
 
