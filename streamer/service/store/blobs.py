@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _CHUNK: Final = 1 << 20  # bytes read at a time
+_CAUSE: Final = re.compile(r"\(os error (\d{1,4})\)")
 
 
 def new_id() -> str:
@@ -38,20 +42,24 @@ class Blobs:
     def put(self, content: bytes | Path) -> str:
         """Store bytes or a file, and return the new blob's name. Nothing is left behind if it fails. Raises OSError."""
         name = new_id()
-        self._store.put(_key(name), content)
+        with _errors_of_the_system():
+            self._store.put(_key(name), content)
         if self._folder is not None:
             _secure(self._folder / _key(name))
         return name
 
     def size(self, name: str) -> int:
         """Its length in bytes. Raises OSError."""
-        return int(self._store.head(_key(name))["size"])
+        with _errors_of_the_system():
+            return int(self._store.head(_key(name))["size"])
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Its bytes from `start` up to `end`, piece by piece. Raises OSError, also between pieces."""
         last = self.size(name) if end is None else end
         for begin in range(start, last, _CHUNK):
-            yield bytes(self._store.get_range(_key(name), start=begin, end=min(last, begin + _CHUNK)))
+            with _errors_of_the_system():
+                piece = bytes(self._store.get_range(_key(name), start=begin, end=min(last, begin + _CHUNK)))
+            yield piece
 
     def fetch(self, names: Sequence[str], target: Path) -> None:
         """Write blobs, one after the other, to a new file of mode 0600. Raises OSError."""
@@ -65,10 +73,8 @@ class Blobs:
         """Remove blobs; None and those that are gone already do no harm. Raises OSError."""
         for name in names:
             if name is not None:
-                try:
+                with suppress(FileNotFoundError), _errors_of_the_system():
                     self._store.delete(_key(name))
-                except FileNotFoundError:
-                    continue
 
     def names(self, before: float = math.inf) -> Iterator[str]:
         """All blobs there are, or only those that were stored `before` a time in seconds since 1970."""
@@ -77,6 +83,17 @@ class Blobs:
                 name = found["path"].rpartition("/")[2]
                 if _NAME.fullmatch(name) and found["last_modified"].timestamp() < before:
                     yield name
+
+
+@contextmanager
+def _errors_of_the_system() -> Iterator[None]:
+    """A store's own errors as OSError: callers tell a full disk from others. Their texts hold paths, and are left."""
+    try:
+        yield
+    except BaseError as error:
+        found = _CAUSE.search(str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def _key(name: str) -> str:

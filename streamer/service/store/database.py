@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +51,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A consistent view. Changes made in it are lost. Raises BusyError."""
-        with _busy_is_ours(), Session(self._engine, expire_on_commit=False) as session:
+        with _errors_for_callers(), Session(self._engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -57,10 +59,10 @@ class Database:
         """A transaction: all of it counts once the block has ended well, otherwise nothing. Raises BusyError.
 
         SQLite has one writer at a time, so the lock is taken at the beginning: a transaction that first reads and then
-        writes would fail at once if another one wrote meanwhile. Keep it short.
+        writes would fail at once if another one wrote meanwhile. Keep it short. Raises OSError if the disk is full.
         """
         engine = self._engine.execution_options(**{_WRITES: True})
-        with _busy_is_ours(), Session(engine, expire_on_commit=False) as session, session.begin():
+        with _errors_for_callers(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -84,11 +86,13 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def _busy_is_ours() -> Iterator[None]:
+def _errors_for_callers() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError("the database is locked by another process") from error
+        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise
