@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from streamer.errors import ConfigError, OutputError
 from streamer.service.store.data_folder import DataFolder, default_data
-from streamer.service.store.database import BusyError, StorageError
+from streamer.service.store.database import BusyError
 
 
 @contextmanager

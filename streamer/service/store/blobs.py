@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _CHUNK: Final = 1 << 20  # bytes read at a time
-_CAUSE: Final = re.compile(r"\(os error (\d{1,4})\)")
+_NUMBER: Final = re.compile(r"\(os error (\d+)\)")
 
 
 def new_id() -> str:
@@ -45,7 +45,7 @@ class Blobs:
     def put(self, content: bytes | Path) -> str:
         """Store bytes or a file, and return the new blob's name. Nothing is left behind if it fails. Raises OSError."""
         name = new_id()
-        with _errors_of_the_system():
+        with _os_errors():
             self._store.put(_key(name), content)
         if self._folder is not None:
             try:
@@ -57,14 +57,14 @@ class Blobs:
 
     def size(self, name: str) -> int:
         """Its length in bytes. Raises OSError."""
-        with _errors_of_the_system():
+        with _os_errors():
             return int(self._store.head(_key(name))["size"])
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Its bytes from `start` up to `end`, piece by piece. Raises OSError, also between pieces."""
         last = self.size(name) if end is None else end
         for begin in range(start, last, _CHUNK):
-            with _errors_of_the_system():
+            with _os_errors():
                 piece = bytes(self._store.get_range(_key(name), start=begin, end=min(last, begin + _CHUNK)))
             yield piece
 
@@ -80,7 +80,7 @@ class Blobs:
         """Remove blobs; None and those that are gone already do no harm. Raises OSError."""
         for name in names:
             if name is not None:
-                with suppress(FileNotFoundError), _errors_of_the_system():
+                with suppress(FileNotFoundError), _os_errors():
                     self._store.delete(_key(name))
 
     def names(self, before: float = math.inf) -> Iterator[str]:
@@ -121,17 +121,6 @@ def _os_errors() -> Iterator[None]:
     except BaseError as error:
         found = _NUMBER.search(str(error))
         number = errno.EIO if found is None else int(found[1])
-        raise OSError(number, os.strerror(number)) from error
-
-
-@contextmanager
-def _errors_of_the_system() -> Iterator[None]:
-    """A store's own errors as OSError: callers tell a full disk from others. Their texts hold paths, and are left."""
-    try:
-        yield
-    except BaseError as error:
-        found = _CAUSE.search(str(error))
-        number = int(found[1]) if found else errno.EIO
         raise OSError(number, os.strerror(number)) from error
 
 
