@@ -155,6 +155,10 @@ class ServiceServer:
         cache = PictureCache(folder.database, folder.blobs, time.time, keep)
         uploads = Uploads(folder.database, folder.blobs, config.upload_mb << 20)
         self._recover(folder, leases, uploads)
+        with folder.database.writing() as session:
+            said = {"config_sha256": self._settings.fingerprint()}
+            entry = AuditEntry(AuditAction.SETTINGS, SYSTEM, settings=said, engine=engine_name(base))
+            record(session, entry, time.time())
         bell = Doorbell()
         self._start_workers(folder, leases, bell)
         rules = AccessRules(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from streamer.errors import ConfigError, OutputError
 from streamer.service.store.data_folder import DataFolder, default_data
-from streamer.service.store.database import BusyError, StorageError
+from streamer.service.store.database import BusyError
 
 
 @contextmanager
@@ -23,8 +24,10 @@ def opened_data(options: argparse.Namespace, create: bool) -> Iterator[DataFolde
         yield folder
     except BusyError as error:
         raise OutputError(path, f"{error}; try again") from error
-    except StorageError as error:
-        raise OutputError(path, f"its database cannot be used ({error.strerror})") from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OutputError(path, "no space left on the disk") from error
     except DatabaseError as error:
         raise ConfigError(path, f"its database cannot be used ({' '.join(str(error.orig).split())})") from error
     finally:

@@ -59,8 +59,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent view. Changes made in it are lost. Raises BusyError, StorageError."""
-        with _errors_are_ours(), Session(self._engine, expire_on_commit=False) as session:
+        """A consistent view. Changes made in it are lost. Raises BusyError."""
+        with _errors_for_callers(), Session(self._engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -69,10 +69,10 @@ class Database:
         StorageError.
 
         SQLite has one writer at a time, so the lock is taken at the beginning: a transaction that first reads and then
-        writes would fail at once if another one wrote meanwhile. Keep it short.
+        writes would fail at once if another one wrote meanwhile. Keep it short. Raises OSError if the disk is full.
         """
         engine = self._engine.execution_options(**{_WRITES: True})
-        with _errors_are_ours(), Session(engine, expire_on_commit=False) as session, session.begin():
+        with _errors_for_callers(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -96,14 +96,13 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def _errors_are_ours() -> Iterator[None]:
+def _errors_for_callers() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError("the database is locked by another process") from error
-        if code is not None and code & 0xFF in _DISK:
-            number = _DISK[code & 0xFF]
-            raise StorageError(number, os.strerror(number)) from error
+        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from obstore.exceptions import GenericError
+from obstore.store import MemoryStore
 
 from streamer.service.store.blobs import Blobs, new_id
 
@@ -48,6 +52,20 @@ def test_deleted_blobs_are_gone_and_may_be_deleted_again(blobs: Blobs) -> None:
     assert list(blobs.names()) == [kept]
     with pytest.raises(FileNotFoundError):
         list(blobs.read(gone))
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [("Generic: Unable to copy: No space left on device (os error 28)", errno.ENOSPC), ("out of luck", errno.EIO)],
+)
+def test_a_full_disk_can_be_told_from_other_trouble(said: str, number: int) -> None:
+    class Full(MemoryStore):
+        def put(self, *_: object, **__: object) -> NoReturn:
+            raise GenericError(said)
+
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        Blobs(Full()).put(b"content")
+    assert caught.value.errno == number and said not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "../secret", "ab", "A" * 32, f"{'a' * 32}/", "é" * 32])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import stat
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from streamer.service.store import database as room
 from streamer.service.store.database import BusyError, Database
@@ -53,6 +54,13 @@ def test_a_transaction_counts_as_a_whole_or_not_at_all(database: Database) -> No
         session.flush()
         raise RuntimeError
     assert numbers(database) == [1]
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_nothing_counts(database: Database) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, database.writing() as session:
+        session.execute(text("PRAGMA max_page_count = 1"))  # SQLite takes it for a full disk
+        session.add_all(AuditRow(number=number, entry="x" * 5000, sha256=b"") for number in range(1, 20))
+    assert caught.value.errno == errno.ENOSPC and numbers(database) == []
 
 
 def test_reading_and_then_writing_waits_for_another_writer(database: Database) -> None:
