@@ -71,14 +71,14 @@ def upload_routes(uploads: Uploads) -> APIRouter:
 
     @router.head("/v1/uploads/{upload}", include_in_schema=False)
     async def head(upload: str, caller: Submitter) -> Response:
-        found = await receiver.found(caller, upload)
+        found = await receiver.settled(caller, await run_in_threadpool(uploads.get, caller, upload))
         length = {"Upload-Defer-Length": "1"} if found.length is None else {"Upload-Length": str(found.length)}
         return Response(status_code=200, headers={**every, **length, "Upload-Offset": str(found.received)})
 
     @router.get("/v1/uploads/{upload}", response_model=UploadJson)
     async def get(upload: str, caller: Submitter) -> UploadJson:
         """How much of an upload has come in. What came in is never served again."""
-        return upload_json(await receiver.found(caller, upload))
+        return upload_json(await receiver.settled(caller, await run_in_threadpool(uploads.get, caller, upload)))
 
     @router.patch("/v1/uploads/{upload}", status_code=204, openapi_extra=_BODY)
     async def patch(request: Request, upload: str, caller: Submitter) -> Response:
@@ -124,8 +124,11 @@ class _Receiver:
             with self._budget.share() as share:
                 await self._store(request, caller, made, 0, share)
             return await run_in_threadpool(self._uploads.finish, caller, made.id)
-        except BaseException:
-            await asyncio.shield(asyncio.create_task(self._drop(caller, made), name="veilcast-upload"))
+        except Exception:
+            await run_in_threadpool(self._uploads.delete, caller, made.id)
+            raise
+        except BaseException:  # the server is being stopped: nothing can be awaited any more
+            self._uploads.delete(caller, made.id)
             raise
 
     async def _drop(self, caller: Caller, upload: Upload) -> None:
@@ -148,24 +151,26 @@ class _Receiver:
             else:
                 content = await self._checked(request, checksum, share)
                 found = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, content)
-        return await self._finished(caller, found)
+        return await self.settled(caller, found)
 
-    async def _finished(self, caller: Caller, upload: Upload) -> Upload:
+    async def settled(self, caller: Caller, upload: Upload) -> Upload:
+        """The upload, finished if all of it has come in: its last request may have been cut off just before that."""
         if upload.received == upload.length and upload.sha256 is None:
             return await run_in_threadpool(self._uploads.finish, caller, upload.id)
         return upload
 
     async def _store(self, request: Request, caller: Caller, upload: Upload, offset: int, share: BodyShare) -> Upload:
-        share.take(PIECE)
         held = bytearray()
         try:
             async for piece in body_pieces(request, self._uploads.max_bytes - offset):
+                share.take(len(piece))  # no more than there is: many slow bodies must not keep others out
                 held += piece
                 while len(held) >= PIECE:
                     part = bytes(held[:PIECE])
                     upload = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, part)
                     offset += len(part)
                     del held[:PIECE]
+                    share.give_back(PIECE)
         except (ClientDisconnect, ProblemError):
             if held:  # cut off: whoever resumes goes on from the last byte that came in
                 await run_in_threadpool(self._uploads.append, caller, upload.id, offset, bytes(held))
