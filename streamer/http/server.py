@@ -97,7 +97,9 @@ class HttpServer:
         for connection in list(clients.connections):
             connection.transport.close()
         deadline = time.monotonic() + _FLUSH
-        while clients.connections and time.monotonic() < deadline:
+        while any(each.transport.get_write_buffer_size() for each in clients.connections):
+            if time.monotonic() > deadline:
+                break
             await asyncio.sleep(_TURNS)
         for connection in list(clients.connections):
             connection.transport.abort()

@@ -39,7 +39,7 @@ from streamer.service.jobs.uploads import Uploads
 from streamer.service.pictures.cache import PictureCache
 from streamer.service.pictures.pool import PicturePool
 from streamer.service.store.data_folder import DataFolder
-from streamer.service.store.database import Database
+from streamer.service.store.database import BusyError, Database
 from streamer.service.store.folder_lock import FolderLock
 from streamer.service.webhooks.courier import Courier
 from streamer.service.webhooks.deliveries import Deliveries
@@ -153,7 +153,12 @@ class ServiceServer:
         jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries)
         leases = Leases(folder.database, folder.blobs, farewell)
         cache = PictureCache(folder.database, folder.blobs, time.time, keep)
-        self._recover(folder, leases)
+        uploads = Uploads(folder.database, folder.blobs, config.upload_mb << 20)
+        self._recover(folder, leases, uploads)
+        with folder.database.writing() as session:
+            said = {"config_sha256": self._settings.fingerprint()}
+            entry = AuditEntry(AuditAction.SETTINGS, SYSTEM, settings=said, engine=engine_name(base))
+            record(session, entry, time.time())
         bell = Doorbell()
         self._start_workers(folder, leases, bell)
         rules = AccessRules(
@@ -169,7 +174,7 @@ class ServiceServer:
             blobs=folder.blobs,
             rules=rules,
             tokens=tokens,
-            uploads=Uploads(folder.database, folder.blobs, config.upload_mb << 20),
+            uploads=uploads,
             jobs=jobs,
             pool=pool,
             cache=cache,
@@ -187,16 +192,23 @@ class ServiceServer:
         sender = WebhookSender(deliveries, Courier(policy))
         sender.start()
         stack.callback(sender.close)
-        self._start_chores(folder, jobs, cache)
+        self._start_chores(folder, jobs, cache, uploads)
         if self._cameras is not None:
             parts = replace(parts, site=self._cameras.site)
         self._listen(parts, where.host, where.port)
 
-    def _recover(self, folder: DataFolder, leases: Leases) -> None:
+    def _recover(self, folder: DataFolder, leases: Leases, uploads: Uploads) -> None:
         """Clean up after a server that was killed: this one alone has the folder, so nothing else is at work."""
-        shutil.rmtree(folder.work, ignore_errors=True)
-        folder.work.mkdir(mode=0o700)
-        queued, orphans = leases.recover(), remove_orphans(folder.database, folder.blobs)
+        shutil.rmtree(folder.work, ignore_errors=True)  # a process that is just dying may still hold on to some of it
+        try:
+            folder.work.mkdir(mode=0o700, exist_ok=True)
+            queued, orphans = leases.recover(), folder.blobs.remove_unfinished()
+            uploads.abandon()
+            orphans += remove_orphans(folder.database, folder.blobs)
+        except OSError as error:
+            raise ConfigError(folder.path, f"cannot be written ({error.strerror or error})") from error
+        except BusyError as error:
+            raise ConfigError(folder.path, str(error)) from error
         if queued or orphans:
             _log.info("%d jobs are queued again; %d files of nobody were deleted", queued, orphans)
 
@@ -213,9 +225,10 @@ class ServiceServer:
             self._stack.callback(worker.close)
             self._workers.append(worker)
 
-    def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache) -> None:
+    def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache, uploads: Uploads) -> None:
         chores: dict[str, Callable[[], object]] = {
             "deleting what has expired": jobs.expire,
+            "deleting uploads that were cut off": lambda: uploads.abandon(time.time() - ORPHAN),
             "deleting pictures that have expired": cache.delete_expired,
             "deleting files of nobody": lambda: remove_orphans(folder.database, folder.blobs, time.time() - ORPHAN),
         }

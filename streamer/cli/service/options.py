@@ -45,11 +45,29 @@ VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's to
 
 """
 
+_HOURS: Final = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
+
+
+def hours(text: str) -> float:
+    """A time as hours: 90s, 30m, 24h, 7d."""
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd])", text, re.ASCII)
+    if match is None or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30m, 24h or 7d")
+    return float(match[1]) * _HOURS[match[2]]
+
+
 SERVE: Final = (
     SettingOption("--listen", "service.listen", "where to serve", metavar="[HOST:]PORT"),
     SettingOption("--data", "service.data", "folder for all that is kept", metavar="DIR"),
     SettingOption("--workers", "service.workers", "jobs at a time", read=int, metavar="N"),
-    SettingOption("--keep-hours", "service.keep_hours", "delete results after so many hours", read=float, metavar="H"),
+    SettingOption(
+        "--keep",
+        "service.keep_hours",
+        "delete results after this time: 30m, 24h, 7d",
+        read=hours,
+        default="24h",
+        metavar="TIME",
+    ),
     SettingOption("--checkpoints", "service.checkpoints", "folder for the audit log's checkpoints", metavar="DIR"),
 )
 """Options of `veilcast serve` that set one setting each."""

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from streamer.service.access.caller import Caller
 from streamer.service.access.decision import AccessRules, AskedRequest, Refusal
-from streamer.service.store.database import BusyError
+from streamer.service.store.database import BusyError, StorageError
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -42,6 +42,8 @@ class AccessGate:
             found = await run_in_threadpool(self._rules.decide, asked)  # it may wait for the database
         except BusyError:
             found = _BUSY
+        except StorageError as error:
+            found = Refusal(507, f"the database cannot be used: {(error.strerror or 'no storage').lower()}")
         if isinstance(found, Refusal):
             await _refuse(send, found, asked.method == "HEAD")
             return

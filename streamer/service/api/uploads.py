@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -18,7 +20,9 @@ from streamer.service.api.job_json import UploadJson, upload_json
 from streamer.service.http.body import BodyBudget, BodyShare, body_pieces, media_type
 from streamer.service.http.callers import needs
 from streamer.service.http.problems import ProblemError
+from streamer.service.jobs.errors import NotFoundError
 from streamer.service.jobs.uploads import Upload, Uploads
+from streamer.service.store.database import BusyError
 
 PIECE: Final = 8 << 20
 """Bytes that are stored at a time."""
@@ -67,14 +71,14 @@ def upload_routes(uploads: Uploads) -> APIRouter:
 
     @router.head("/v1/uploads/{upload}", include_in_schema=False)
     async def head(upload: str, caller: Submitter) -> Response:
-        found = await run_in_threadpool(uploads.get, caller, upload)
+        found = await receiver.found(caller, upload)
         length = {"Upload-Defer-Length": "1"} if found.length is None else {"Upload-Length": str(found.length)}
         return Response(status_code=200, headers={**every, **length, "Upload-Offset": str(found.received)})
 
     @router.get("/v1/uploads/{upload}", response_model=UploadJson)
     async def get(upload: str, caller: Submitter) -> UploadJson:
         """How much of an upload has come in. What came in is never served again."""
-        return upload_json(await run_in_threadpool(uploads.get, caller, upload))
+        return upload_json(await receiver.found(caller, upload))
 
     @router.patch("/v1/uploads/{upload}", status_code=204, openapi_extra=_BODY)
     async def patch(request: Request, upload: str, caller: Submitter) -> Response:
@@ -114,14 +118,24 @@ class _Receiver:
 
     async def whole(self, request: Request, caller: Caller) -> Upload:
         """A complete file in one body. If it breaks off, nobody knows its id: nothing of it is kept."""
-        made = await run_in_threadpool(self._uploads.begin, caller, _number(request, "content-length"))
+        length = _number(request, "content-length")
+        made = await run_in_threadpool(self._uploads.begin, caller, length, resumable=False)
         try:
             with self._budget.share() as share:
                 await self._store(request, caller, made, 0, share)
             return await run_in_threadpool(self._uploads.finish, caller, made.id)
         except BaseException:
-            self._uploads.delete(caller, made.id)
+            await asyncio.shield(asyncio.create_task(self._drop(caller, made), name="veilcast-upload"))
             raise
+
+    async def _drop(self, caller: Caller, upload: Upload) -> None:
+        """Remove what was cut off; if that cannot be done now, the keeper does it later."""
+        with suppress(BusyError, OSError, NotFoundError):
+            await run_in_threadpool(self._uploads.delete, caller, upload.id)
+
+    async def found(self, caller: Caller, upload: str) -> Upload:
+        """An upload as it is now. If it has its length and the service died before it was finished, it is now."""
+        return await self._finished(caller, await run_in_threadpool(self._uploads.get, caller, upload))
 
     async def part(self, request: Request, caller: Caller, upload: Upload, offset: int) -> Upload:
         """A body that belongs at `offset`; the upload is finished once it has its length."""
@@ -134,9 +148,12 @@ class _Receiver:
             else:
                 content = await self._checked(request, checksum, share)
                 found = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, content)
-        if found.received == found.length and found.sha256 is None:
-            found = await run_in_threadpool(self._uploads.finish, caller, upload.id)
-        return found
+        return await self._finished(caller, found)
+
+    async def _finished(self, caller: Caller, upload: Upload) -> Upload:
+        if upload.received == upload.length and upload.sha256 is None:
+            return await run_in_threadpool(self._uploads.finish, caller, upload.id)
+        return upload
 
     async def _store(self, request: Request, caller: Caller, upload: Upload, offset: int, share: BodyShare) -> Upload:
         share.take(PIECE)

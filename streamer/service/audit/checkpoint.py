@@ -24,7 +24,7 @@ from core.owned_thread import POLL, OwnedThread
 from streamer.atomic_file import write_atomically
 from streamer.service.audit.keys import AuditKey, PublicKey
 from streamer.service.audit.log import FIRST
-from streamer.service.store.database import BusyError, Database
+from streamer.service.store.database import BusyError, Database, StorageError
 from streamer.service.store.tables import AuditRow
 
 _log = logging.getLogger("veilcast.audit")
@@ -188,7 +188,7 @@ class CheckpointThread:
             trouble = ""
         except (CheckpointError, BusyError) as error:
             trouble = str(error)
-        except DatabaseError as error:
+        except (DatabaseError, StorageError) as error:
             trouble = f"the audit log cannot be read ({type(error).__name__})"
         if trouble and trouble != self._trouble:
             _log.error("checkpoint of the audit log: %s", trouble)

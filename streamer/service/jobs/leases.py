@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
+from streamer.service.audit.log import record
 from streamer.service.jobs.ending import Ending, Farewell
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.uploads import Clock, part_blobs
@@ -46,6 +48,8 @@ class Output:
     sha256: str
     others: Mapping[str, Path]
     """`report` and `masks`, if there are any."""
+    checked: str | None = None
+    """What the check of the masked file found, in one line; None if it was not checked."""
 
 
 class Leases:
@@ -106,6 +110,9 @@ class Leases:
             def finish(row: JobRow, session: Session, now: float) -> list[str]:
                 row.result, row.report, row.masks = stored["result"], stored.get("report"), stored.get("masks")
                 row.result_type, row.result_bytes, row.result_sha256 = output.media_type, output.bytes, output.sha256
+                if output.checked is not None:
+                    said = AuditEntry(AuditAction.VERIFY, SYSTEM, job=row.id, outcome=output.checked)
+                    record(session, replace(said, output_sha256=output.sha256), now)
                 return self._farewell.end(session, row, Ending(JobState.DONE), now)
 
             done = self._change(claim, finish)

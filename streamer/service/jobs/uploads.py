@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from streamer.service.access.caller import Caller
-from streamer.service.audit.entry import AuditAction, AuditEntry
+from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.job import ACTIVE
@@ -42,12 +43,16 @@ class Uploads:
         """`max_bytes`: no upload may be larger."""
         self._database, self._blobs, self.max_bytes, self._clock = database, blobs, max_bytes, clock
 
-    def begin(self, caller: Caller, length: int | None) -> Upload:
-        """Announce a file of `length` bytes, None if not known yet. Raises TooMuchError, QuotaError."""
+    def begin(self, caller: Caller, length: int | None, resumable: bool = True) -> Upload:
+        """Announce a file of `length` bytes, None if not known yet. Raises TooMuchError, QuotaError.
+
+        `resumable`: the caller is told its id before it is complete, and can go on with it after being cut off.
+        """
         if length is not None and length > self.max_bytes:
             raise TooMuchError(f"an upload may have at most {self.max_bytes} bytes")
         now = self._clock()
         row = UploadRow(id=new_id(), owner=caller.owner, received=0, length=length, sha256=None)
+        row.resumable = resumable
         row.created = row.touched = now
         with self._database.writing() as session:
             _check_room(session, caller, length or 0)
@@ -132,6 +137,25 @@ class Uploads:
             entry = AuditEntry(AuditAction.DELETE, caller.owner, caller.address, upload=upload)
             record(session, entry, self._clock())
         self._blobs.delete(*blobs)
+
+    def abandon(self, before: float = math.inf) -> int:
+        """Remove what was cut off and cannot be gone on with, if nothing was added since `before`; returns how many.
+
+        Without `before`, nothing may be coming in at the moment.
+        """
+        blobs, count = list[str](), 0
+        cut_off = UploadRow.resumable.is_(False) & UploadRow.sha256.is_(None) & (UploadRow.touched < before)
+        with self._database.reading() as session:  # most looks find nothing, and need not lock others out
+            if session.scalar(select(UploadRow.id).where(cut_off).limit(1)) is None:
+                return 0
+        with self._database.writing() as session:
+            for row in session.scalars(select(UploadRow).where(cut_off)).all():
+                entry = AuditEntry(AuditAction.DELETE, SYSTEM, upload=row.id, outcome="cut off")
+                record(session, entry, self._clock())
+                blobs += remove_upload(session, row)
+                count += 1
+        self._blobs.delete(*blobs)
+        return count
 
     def _check_piece(self, row: UploadRow, offset: int, length: int) -> None:
         if row.sha256 is not None:

@@ -10,14 +10,17 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _CHUNK: Final = 1 << 20  # bytes read at a time
-_CAUSE: Final = re.compile(r"\(os error (\d{1,4})\)")
+_NUMBER: Final = re.compile(r"\(os error (\d+)\)")
 
 
 def new_id() -> str:
@@ -42,22 +45,26 @@ class Blobs:
     def put(self, content: bytes | Path) -> str:
         """Store bytes or a file, and return the new blob's name. Nothing is left behind if it fails. Raises OSError."""
         name = new_id()
-        with _errors_of_the_system():
+        with _os_errors():
             self._store.put(_key(name), content)
         if self._folder is not None:
-            _secure(self._folder / _key(name))
+            try:
+                _secure(self._folder / _key(name))
+            except OSError:
+                self.delete(name)
+                raise
         return name
 
     def size(self, name: str) -> int:
         """Its length in bytes. Raises OSError."""
-        with _errors_of_the_system():
+        with _os_errors():
             return int(self._store.head(_key(name))["size"])
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Its bytes from `start` up to `end`, piece by piece. Raises OSError, also between pieces."""
         last = self.size(name) if end is None else end
         for begin in range(start, last, _CHUNK):
-            with _errors_of_the_system():
+            with _os_errors():
                 piece = bytes(self._store.get_range(_key(name), start=begin, end=min(last, begin + _CHUNK)))
             yield piece
 
@@ -73,26 +80,47 @@ class Blobs:
         """Remove blobs; None and those that are gone already do no harm. Raises OSError."""
         for name in names:
             if name is not None:
-                with suppress(FileNotFoundError), _errors_of_the_system():
+                with suppress(FileNotFoundError), _os_errors():
                     self._store.delete(_key(name))
 
     def names(self, before: float = math.inf) -> Iterator[str]:
         """All blobs there are, or only those that were stored `before` a time in seconds since 1970."""
-        for batch in self._store.list():
+        for batch in self._batches():
             for found in batch:
                 name = found["path"].rpartition("/")[2]
                 if _NAME.fullmatch(name) and found["last_modified"].timestamp() < before:
                     yield name
 
+    def remove_unfinished(self) -> int:
+        """Delete what is left of blobs whose writing was broken off; returns how many. Nothing may be writing now.
+
+        The store does not list them. Raises OSError.
+        """
+        if self._folder is None:  # a bucket shows nothing before it is whole
+            return 0
+        left = [path for path in self._folder.rglob("*") if path.is_file() and not _NAME.fullmatch(path.name)]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _batches(self) -> Iterator[Sequence[ObjectMeta]]:
+        batches = iter(self._store.list())
+        while True:
+            with _os_errors():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
 
 @contextmanager
-def _errors_of_the_system() -> Iterator[None]:
-    """A store's own errors as OSError: callers tell a full disk from others. Their texts hold paths, and are left."""
+def _os_errors() -> Iterator[None]:
+    """The store has errors of its own kind; the number that the system gave stands in their text."""
     try:
         yield
     except BaseError as error:
-        found = _CAUSE.search(str(error))
-        number = int(found[1]) if found else errno.EIO
+        found = _NUMBER.search(str(error))
+        number = errno.EIO if found is None else int(found[1])
         raise OSError(number, os.strerror(number)) from error
 
 

@@ -19,10 +19,19 @@ from sqlalchemy.orm import Session
 
 _PATIENCE: Final = 10.0  # s to wait for another writer
 _WRITES: Final = "veilcast_writes"
+_DISK: Final = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EIO,  # it cannot begin its journal
+}
 
 
 class BusyError(Exception):
     """Another process kept the database locked for longer than `_PATIENCE`. Nothing was changed; try again later."""
+
+
+class StorageError(OSError):
+    """The database's disk is full, or fails. Nothing was changed; try again once there is room."""
 
 
 class Database:
@@ -56,7 +65,8 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction: all of it counts once the block has ended well, otherwise nothing. Raises BusyError.
+        """A transaction: all of it counts once the block has ended well, otherwise nothing. Raises BusyError,
+        StorageError.
 
         SQLite has one writer at a time, so the lock is taken at the beginning: a transaction that first reads and then
         writes would fail at once if another one wrote meanwhile. Keep it short. Raises OSError if the disk is full.

@@ -61,6 +61,8 @@ class UploadRow(Base):
     """Bytes that are announced; None while they are not known."""
     sha256: Mapped[str | None] = mapped_column(String(64))
     """Of the whole file, in hexadecimal digits; None until it is complete."""
+    resumable: Mapped[bool]
+    """Whether its sender knows its id, and can go on with it after being cut off."""
     created: Mapped[float]
     touched: Mapped[float]
 

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.owned_thread import OwnedThread
+from streamer.file.report import Report
 from streamer.service.jobs.leases import Claim, Leases, Output
 from streamer.service.jobs.settings import JobSettings
 from streamer.service.store.blobs import Blobs
-from streamer.service.store.database import BusyError
+from streamer.service.store.database import BusyError, StorageError
 from streamer.service.work.job_process import JobProcess
 from streamer.service.work.task import MASKS, MEDIA_TYPES, REPORT, RESULT, Said, Task
 from streamer.settings.file import Settings
@@ -33,6 +35,7 @@ LOOK: Final = 0.5  # seconds between two looks whether the job was cancelled
 BEAT: Final = 5.0  # seconds between two signs of life
 PAUSE: Final = 2.0  # seconds between two looks for a job when nobody rings
 TROUBLE: Final = 10.0  # seconds to wait after a full disk or a database that does not answer
+_MOST_REPORT: Final = 64 << 20  # bytes
 ADDRESS_FACTOR: Final = 6
 """How much more address space than memory a process gets: most of it is never used."""
 
@@ -176,7 +179,7 @@ class Worker:
                 return Said(failed=f"took longer than {self._limits.seconds / 3600:g} hours", blame="file")
             if process.memory() > self._limits.memory:
                 return Said(failed=f"needed more than {self._limits.memory >> 20} MB of memory", blame="file")
-            with contextlib.suppress(BusyError):  # another look comes soon
+            with contextlib.suppress(BusyError, StorageError):  # another look comes soon
                 if now - looked >= LOOK:
                     looked = now
                     if not self._leases.held(claim):
@@ -194,7 +197,7 @@ class Worker:
                 if not step():
                     _log.info("a job went to another worker, or was cancelled")
                 return
-            except BusyError:
+            except (BusyError, StorageError):
                 if self._thread.stopping.wait(PAUSE):
                     return
 
@@ -216,7 +219,25 @@ def collect(folder: Path, suffix: str) -> Output:
     if size == 0:
         raise ValueError("its process left an empty result")
     kept = {name: path for name, path in others.items() if path.exists()}
-    return Output(result, MEDIA_TYPES[suffix], size, found.hexdigest(), kept)
+    return Output(result, MEDIA_TYPES[suffix], size, found.hexdigest(), kept, _checked(kept.get("report")))
+
+
+def _checked(report: Path | None) -> str | None:
+    """What a report says of the check of the masked file. Raises ValueError if it is no report."""
+    if report is None:
+        return None
+    if report.stat().st_size > _MOST_REPORT:
+        raise ValueError("its process left a report that is too large")
+    try:
+        found = Report.model_validate_json(report.read_bytes()).verification
+    except ValidationError:
+        raise ValueError("its process left a report that is none") from None
+    if found is None:
+        return None
+    masked = sum(each.faces for each in found.rounds)
+    return (
+        "ok" if not found.left else f"{len(found.left)} places may still show a face; {masked} were masked in addition"
+    )
 
 
 def _check_plain(path: Path) -> None:

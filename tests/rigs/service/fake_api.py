@@ -90,6 +90,10 @@ class FakeApi:
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    cut: bool = False
+    """Whether the connection breaks when an upload's last piece has come in, before it counts as complete."""
+    complete: set[str] = field(default_factory=set)
+    """Uploads that jobs can be made of."""
     sent: list[tuple[int, int]] = field(default_factory=list)
     """Offset and length of every piece that was taken."""
     queries: list[dict[str, str]] = field(default_factory=list)
@@ -248,6 +252,8 @@ def _add_uploads(app: FastAPI, api: FakeApi) -> None:
         held = api.uploads.get(upload)
         if held is None:
             return problem(404, "there is no such upload", **TUS)
+        if upload in api.complete:
+            return problem(409, "the upload is complete", **TUS)
         if api.pieces == 0:
             return problem(503, "no room at the moment", **{**TUS, "Retry-After": "1"})
         if int(request.headers["Upload-Offset"]) != len(held):
@@ -260,6 +266,11 @@ def _add_uploads(app: FastAPI, api: FakeApi) -> None:
         held += piece
         if api.pieces is not None:
             api.pieces -= 1
+        if len(held) == api.lengths[upload]:
+            if api.cut:
+                api.cut = False
+                return problem(503, "the server is stopping", **{**TUS, "Retry-After": "0"})
+            api.complete.add(upload)
         return Response(status_code=204, headers={**TUS, "Upload-Offset": str(len(held))})
 
     @app.delete("/v1/uploads/{upload}")
@@ -273,8 +284,8 @@ def _add_jobs(app: FastAPI, api: FakeApi) -> None:
     async def submit(request: Request) -> Response:
         asked = await request.json()
         key, upload = request.headers["Idempotency-Key"], asked["upload"]
-        if len(api.uploads[upload]) != api.lengths[upload]:
-            return problem(409, "the upload is not finished")
+        if upload not in api.complete:
+            return problem(409, "the upload is not complete")
         wrong = settings_problem(asked["settings"])
         if wrong:
             return problem(422, wrong)

@@ -43,6 +43,8 @@ def mask(settings: str, content: bytes) -> tuple[Answer, bytes]:
             return Answer("script", 0, 7), b"<b></b>"
         case [b"refuse"]:
             return Answer(refused="is\nodd\x1b[0m", unsupported=True), b""
+        case [b"whole"]:
+            return Answer("PNG", 0, len(content), whole=True), content
         case [b"slow"]:
             time.sleep(0.3)
         case [b"print"]:

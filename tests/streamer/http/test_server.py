@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -250,3 +251,28 @@ def test_paths_with_a_cap_of_their_own_and_other_scopes_are_left_alone() -> None
 
     asyncio.run(main())
     assert seen == ["lifespan http.request", "http http.request"]
+
+
+def test_an_answer_leaves_whole_and_at_once() -> None:
+    async def test(server: HttpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await reader.read(65536)).endswith(b"\r\n\r\nhello")
+        [connection] = server._clients.connections
+        taken: socket.socket = connection.transport.get_extra_info("socket")
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    run(test)
+
+
+def test_who_leaves_while_sending_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(server: HttpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /read HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345")
+        await writer.drain()
+        while not server._clients.tasks:
+            await asyncio.sleep(0)
+        writer.transport.abort()
+        while server._clients.tasks:
+            await asyncio.sleep(0)
+
+    run(test)
+    assert caplog.text == ""

@@ -73,6 +73,16 @@ def test_a_video_is_uploaded_masked_and_fetched(client: httpx.Client, tmp_path: 
     assert client.get(f"{place}/result").status_code == 404
 
 
+def test_a_checked_video_is_in_the_audit_log_as_checked(client: httpx.Client, tmp_path: Path) -> None:
+    job = ended(client, submitted(client, film(tmp_path, 5), settings={"verify": True})["id"])
+    assert job["state"] == "done", job
+    entries = client.get("/v1/audit", params={"limit": 20}).json()["entries"]
+    found = [entry for entry in entries if entry.get("job") == job["id"]]
+    assert [entry["action"] for entry in found] == ["result", "verify", "submit"]
+    assert found[1]["outcome"] == "ok" and found[1]["output_sha256"] == found[0]["output_sha256"]
+    assert client.get("/v1/audit", params={"limit": 200}).json()["entries"][-1]["action"] == "settings"
+
+
 def test_events_tell_of_every_step_until_the_end(client: httpx.Client, tmp_path: Path) -> None:
     job = submitted(client, film(tmp_path, 30), settings={"audio": "keep"})
     states = []
@@ -175,7 +185,8 @@ def test_tokens_see_nothing_of_each_other(tmp_path: Path) -> None:
             for name in ("anna", "ben")
         ]
         anna, ben = (
-            httpx.Client(base_url=admin.base_url, headers={"Authorization": f"Bearer {token}"}) for token in made
+            httpx.Client(base_url=admin.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+            for token in made
         )
         job = submitted(anna, film(tmp_path))["id"]
         first, second = (one.post("/v1/pictures", content=photo()) for one in (anna, ben))

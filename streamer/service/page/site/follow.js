@@ -4,7 +4,7 @@ import { Trouble, callJson, pause } from "./api.js";
 import { signedIn } from "./session.js";
 
 const FINAL = new Set(["done", "failed", "cancelled"]);
-const MOST_STREAMS = 2; // a browser opens six connections to a server, over all tabs
+const MOST_STREAMS = 1; // a browser opens six connections to a server, over all its tabs
 const QUIET = 60000; // ms without an event, after which the connection may be dead
 const ASK = 2000; // ms
 const ASK_HIDDEN = 15000; // ms, while nobody looks

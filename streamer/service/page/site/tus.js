@@ -5,8 +5,10 @@ import { signedIn } from "./session.js";
 
 const PIECE = 8 * 1000 * 1000; // bytes
 const TUS = { "Tus-Resumable": "1.0.0" };
+const OFFSET_TYPE = "application/offset+octet-stream";
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
 const STALL = 60000; // ms without a byte getting through
+const HASHING = 600000; // ms for the answer to the last piece: the server then reads the whole file
 
 // Begin an upload and return its address. Raises Trouble.
 export async function create(length, signal) {
@@ -23,6 +25,16 @@ export async function offsetOf(address, signal) {
   const offset = Number.parseInt(response.headers.get("Upload-Offset") ?? "", 10);
   if (!Number.isInteger(offset)) throw new Trouble(0);
   return offset;
+}
+
+// Have the server look at a file of which it has every byte: the connection may have broken off before it did.
+export async function complete(address, size, signal) {
+  const headers = { ...TUS, "Upload-Offset": String(size), "Content-Type": OFFSET_TYPE };
+  try {
+    await call(address, { method: "PATCH", headers, body: new Blob(), patience: HASHING, signal });
+  } catch (error) {
+    if (error.status !== 409) throw error; // it has done so already
+  }
 }
 
 export const discard = (address) => call(address, { method: "DELETE", headers: TUS });
@@ -42,18 +54,22 @@ async function sendPiece(address, file, offset, onSent, signal) {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     let last = performance.now();
-    const watch = setInterval(() => performance.now() - last > STALL && request.abort(), 5000);
+    let patience = STALL;
+    const watch = setInterval(() => performance.now() - last > patience && request.abort(), 5000);
     const end = (settle, value) => {
       clearInterval(watch);
       signal.removeEventListener("abort", abort);
       settle(value);
     };
     request.open("PATCH", address);
-    const headers = { ...TUS, ...sum, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" };
+    const headers = { ...TUS, ...sum, "Upload-Offset": String(offset), "Content-Type": OFFSET_TYPE };
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => {
       last = performance.now();
       onSent(offset + event.loaded);
+    });
+    request.upload.addEventListener("load", () => {
+      patience = HASHING;
     });
     request.addEventListener("load", () => {
       const header = (name) => request.getResponseHeader(name);

@@ -8,8 +8,10 @@ import { announce, announceProgress } from "./news.js";
 import { signedIn } from "./session.js";
 import { videoSettings } from "./settings.js";
 import { label, say } from "./texts.js";
-import { create, discard, offsetOf, send } from "./tus.js";
+import { complete, create, discard, offsetOf, send } from "./tus.js";
 import { drop, keep, newKey, recordOf, unfinished } from "./unfinished.js";
+
+const COMPLETE_TRIES = 5;
 
 const uploads = new Map(); // by fingerprint
 const waiting = [];
@@ -102,7 +104,7 @@ class Upload {
     this.state("upload.submitting");
     const { settings, key, address, name } = this.record;
     const body = { upload: address.split("/").pop(), settings };
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       try {
         const options = { ...jsonBody(body, { "Idempotency-Key": key }), signal: this.stop.signal };
         const job = await callJson("/v1/jobs", options);
@@ -112,8 +114,17 @@ class Upload {
         onJob(job);
         return;
       } catch (error) {
-        await this.wait(error);
+        if (error.status === 409 && tries < COMPLETE_TRIES) await this.complete();
+        else await this.wait(error);
       }
+    }
+  }
+
+  async complete() {
+    try {
+      await complete(this.record.address, this.record.size, this.stop.signal);
+    } catch (error) {
+      await this.wait(error);
     }
   }
 

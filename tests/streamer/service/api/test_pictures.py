@@ -102,6 +102,14 @@ def test_a_refused_picture_is_written_down(odd: PicturesServer) -> None:
     assert (entry["actor"], entry["address"]) == ("me", "192.0.2.1")
 
 
+def test_a_picture_that_was_masked_whole_says_so_and_is_not_kept(odd: PicturesServer) -> None:
+    for _ in range(2):
+        answer = httpx.post(odd.pictures, content=b"whole", timeout=WAIT)
+        assert (answer.status_code, answer.headers["x-veilcast-whole"]) == (200, "1")
+        assert answer.headers["x-veilcast-cache"] == "miss"
+    assert "x-veilcast-whole" not in httpx.post(odd.pictures, content=b"x", timeout=WAIT).headers
+
+
 def test_only_submitters(odd: PicturesServer) -> None:
     odd.roles.discard(Role.SUBMIT)
     try:
@@ -126,7 +134,7 @@ def test_whoever_goes_away_leaves_the_queue_and_the_full_room_says_when(odd: Pic
     until(lambda: odd.pool.counts().busy == 1)
     clients += [send_and_stay(odd.url, b"%d" % number) for number in range(4)]
     until(lambda: odd.pool.counts().waiting == 4)
-    full = httpx.post(odd.pictures, content=b"x")
+    full = httpx.post(odd.pictures, content=b"one too many")
     assert full.status_code == 429 and int(full.headers["retry-after"]) >= 1
     clients.pop().close()
     until(lambda: odd.pool.counts().waiting == 3)

@@ -34,8 +34,7 @@ def assert_axe_is_content(page: Page) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-US"), ("dark", "zh-CN")])
 def test_axe_finds_nothing(visit: Visit, api: FakeApi, picture: bytes, scheme: str, locale: str) -> None:
     page = busy_page(visit, api, picture, viewport=WIDE, color_scheme=scheme, locale=locale, reduced_motion="reduce")
     assert page.get_attribute("html", "lang") == {"en-US": "en", "zh-CN": "zh-Hans"}[locale]
@@ -56,8 +55,7 @@ def test_axe_finds_nothing(visit: Visit, api: FakeApi, picture: bytes, scheme: s
     assert_axe_is_content(page)
 
 
-@pytest.mark.parametrize("viewport", [PHONE, SMALL_PHONE], ids=["390", "360"])
-@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize(("viewport", "locale"), [(SMALL_PHONE, "en-US"), (PHONE, "zh-CN")], ids=["360", "390"])
 def test_a_phone_shows_it_without_scrolling_sideways(
     visit: Visit, api: FakeApi, picture: bytes, viewport: ViewportSize, locale: str
 ) -> None:

@@ -96,6 +96,15 @@ def test_a_forgotten_upload_begins_again_and_another_file_is_another_upload(
     assert api.sent[-1] == (0, len(video))
 
 
+def test_the_last_piece_came_in_but_not_its_answer(visit: Visit, api: FakeApi, video: bytes) -> None:
+    api.cut = True
+    page = visit()
+    drop(page, ("trip.mp4", "video/mp4", video))
+    job_of(page, api)
+    assert api.sent == [(0, len(video)), (len(video), 0)]
+    expect(page.locator(".upload")).to_have_count(0)
+
+
 def test_an_upload_is_cancelled(visit: Visit, api: FakeApi, long_film: Path) -> None:
     api.pieces = 1
     page = visit()

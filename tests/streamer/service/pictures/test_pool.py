@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from core.config import MaskConfig
+from streamer.service.pictures import pool as room
 from streamer.service.pictures.pool import PicturePool, PictureRefusedError, PoolFullError
 from streamer.service.pictures.worker import ProcessLimits
 from streamer.service.work.sandbox import landlock_version
@@ -125,6 +126,20 @@ def test_a_good_process_stays() -> None:
     run(work)
 
 
+def test_a_process_is_replaced_in_good_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_TURNS", 2)
+
+    async def work() -> None:
+        async with odd_pool() as pool:
+            used = set()
+            for number in range(5):
+                assert (await pool.mask(b"%d" % number, SETTINGS)).content == b"%d" % number
+                used |= set(pool.process_numbers)
+            assert len(used) >= 2 and pool.counts().lost == 0
+
+    run(work)
+
+
 def test_it_is_confined(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("somebody else's", "utf-8")
@@ -200,6 +215,7 @@ def test_what_cannot_start_is_no_endless_wait() -> None:
 
 _DOOMED = """
 import asyncio
+from streamer.service.pictures import pool as room
 from streamer.service.pictures.pool import PicturePool
 from streamer.service.work.sandbox import landlock_version
 from streamer.settings.file import Settings

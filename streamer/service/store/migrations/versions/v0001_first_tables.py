@@ -118,6 +118,7 @@ def upgrade() -> None:
         sa.Column("received", sa.BigInteger(), nullable=False),
         sa.Column("length", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("resumable", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("touched", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_uploads")),
