@@ -69,7 +69,7 @@ class Database:
         StorageError.
 
         SQLite has one writer at a time, so the lock is taken at the beginning: a transaction that first reads and then
-        writes would fail at once if another one wrote meanwhile. Keep it short. Raises OSError if the disk is full.
+        writes would fail at once if another one wrote meanwhile. Keep it short.
         """
         engine = self._engine.execution_options(**{_WRITES: True})
         with _errors_for_callers(), Session(engine, expire_on_commit=False) as session, session.begin():
@@ -103,6 +103,6 @@ def _errors_for_callers() -> Iterator[None]:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError("the database is locked by another process") from error
-        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        if code is not None and (number := _DISK.get(code & 0xFF)) is not None:
+            raise StorageError(number, os.strerror(number)) from error
         raise
