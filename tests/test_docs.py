@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import html
 import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import core
 import streamer
 from core.config import Section
 from streamer.cli.main import parser
-from streamer.settings.live import LiveSettings
+from streamer.settings.service import ServeSettings
 
 ROOT = Path(__file__).parent.parent
 LOADING = {"src", "srcset", "poster", "data", "action", "formaction"}
@@ -78,15 +80,23 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 def test_every_option_is_in_the_reference(site: Path) -> None:
     text = html.unescape(re.sub(r"<[^>]+>", "", (site / "options.html").read_text("utf-8")))
     words = set(re.findall(r"--[a-z-]+", parser().format_help()))
-    for action in parser()._actions:
-        for command in (action.choices or {}).values() if isinstance(action.choices, dict) else ():
-            words |= set(re.findall(r"--[a-z][a-z-]+", command.format_help()))
-    assert {"--mask", "--look-ahead", "--report"} <= words
+    for command in commands(parser()):
+        words |= set(re.findall(r"--[a-z][a-z-]+", command.format_help()))
+    assert {"--mask", "--look-ahead", "--report", "--max-jobs"} <= words
     assert [word for word in sorted(words) if word not in text] == []
-    keys = {name for section in sections(LiveSettings) for name in section.model_fields}
-    assert {"new_track_score", "max_viewers", "keep_hours", "points"} <= keys
+    keys = {name for section in sections(ServeSettings) for name in section.model_fields}
+    assert {"new_track_score", "max_viewers", "keep_hours", "points", "webhooks_private"} <= keys
     assert [key for key in sorted(keys) if key not in text] == []
     assert "<!--" not in text
+
+
+def commands(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The command and all below it."""
+    yield top
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from commands(below)
 
 
 def sections(kind: type[Section]) -> set[type[Section]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,12 @@ import pytest
 from core.pictures.planes import BgrImage
 from streamer.settings.live import LiveSettings
 from streamer.settings.loading import load
+from streamer.settings.service import ServeSettings
 from tests.rigs.camera.rtsp_camera import free_port
 from tests.rigs.faces import Clip, Grey, panned
 from tests.rigs.faces import write as write_clip
 from tests.rigs.leaks import visible_share
+from tests.rigs.service.running import running_service
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FRAMES = 25
@@ -34,9 +37,11 @@ def film(faces: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("examples") / "in.mp4", faces.pictures)
 
 
-def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run(
+    name: str, *arguments: object, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
 
 def pictures(path: Path) -> list[BgrImage]:
@@ -125,6 +130,33 @@ def test_cameras_yaml() -> None:
     assert [stream.name for stream in settings.live.streams] == ["door", "yard"]
     door, yard = (settings.engine(stream) for stream in settings.live.streams)
     assert (door.mask.style, yard.mask.style, len(yard.zones)) == ("blur", "solid", 1)
+
+
+def test_serve_yaml() -> None:
+    settings = load(str(EXAMPLES / "serve.yaml"), ServeSettings)
+    assert [stream.name for stream in settings.live.streams] == ["door", "yard"]
+    assert settings.service.checkpoints is not None and settings.of_files.mask.cover == "head"
+
+
+@pytest.mark.slow
+def test_mask_over_http(film: Path, faces: Clip, tmp_path: Path) -> None:
+    token = "a token of 16 characters or more"
+    with running_service(tmp_path / "data", token=token) as client:
+        server = {**os.environ, "VEILCAST_URL": str(client.base_url)}
+        done = run("mask_over_http.py", film, tmp_path / "out.mp4", environment={**server, "VEILCAST_TOKEN": token})
+        refused = run("mask_over_http.py", film, tmp_path / "no.mp4", environment={**server, "VEILCAST_TOKEN": "no"})
+        assert client.get("/v1/jobs").json()["jobs"] == []
+    assert done.returncode == 0 and done.stdout.startswith(f"{tmp_path / 'out.mp4'}: "), done.stderr
+    assert_masked(pictures(tmp_path / "out.mp4"), faces)
+    assert refused.returncode == 2 and refused.stderr.startswith("the server refuses: ")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.mp4"]
+
+
+def test_mask_over_http_says_in_one_line_what_is_wrong(film: Path, tmp_path: Path) -> None:
+    nobody = {**os.environ, "VEILCAST_URL": f"http://127.0.0.1:{free_port()}"}
+    for source, said in ((film, "refused"), (tmp_path / "gone.mp4", "gone.mp4")):
+        done = run("mask_over_http.py", source, tmp_path / "out.mp4", environment=nobody)
+        assert done.returncode == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_each_example_is_tested() -> None:

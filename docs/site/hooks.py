@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 import os
@@ -19,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from core.config import Section
 from streamer.cli.main import parser
-from streamer.settings.live import LiveSettings
+from streamer.settings.service import ServeSettings
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = {
@@ -48,7 +49,7 @@ def on_page_markdown(markdown: str, *, files: Files, **_: object) -> str:
     if _COMMANDS in markdown:
         markdown = markdown.replace(_COMMANDS, _command_line())
     if _SETTINGS in markdown:
-        markdown = markdown.replace(_SETTINGS, "\n".join(_sections(LiveSettings, set())))
+        markdown = markdown.replace(_SETTINGS, "\n".join(_sections(ServeSettings, set())))
     return markdown
 
 
@@ -69,13 +70,18 @@ def _link(found: re.Match[str], files: Files) -> str:
 def _command_line() -> str:
     """What `--help` says, command by command."""
     os.environ["COLUMNS"] = "100"  # not as wide as the terminal happens to be
-    top = parser()
-    (commands,) = (action for action in top._actions if action.dest == "command")
-    assert isinstance(commands.choices, dict)
-    shown = {"veilcast": top, **{f"veilcast {name}": command for name, command in commands.choices.items()}}
     return "\n".join(
-        f"### `{name}`\n\n```text\n{command.format_help().rstrip()}\n```\n" for name, command in shown.items()
+        f"### `{name}`\n\n```text\n{command.format_help().rstrip()}\n```\n" for name, command in _commands(parser())
     )
+
+
+def _commands(top: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """A command and all below it, each with what is typed for it."""
+    yield top.prog, top
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _commands(below)
 
 
 def _sections(kind: type[Section], seen: set[type[Section]], prefix: str = "", where: str = "") -> Iterator[str]:

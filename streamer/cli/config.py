@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +16,7 @@ from streamer.settings.file import Settings
 from streamer.settings.live import LiveSettings
 from streamer.settings.loading import load, read, settings_in
 from streamer.settings.overlay import overlaid
+from streamer.settings.service import ServeSettings
 from streamer.settings.shown import as_schema, as_yaml
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=argparse.ArgumentParser)
 
 CHECK_FAILED = 2
+_KINDS: Mapping[str, type[Settings]] = {"file": Settings, "live": LiveSettings, "serve": ServeSettings}
 
 
 def add_config_parser(commands: _SubParsersAction[P]) -> None:
@@ -38,12 +41,15 @@ def add_config_parser(commands: _SubParsersAction[P]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config(show)
-    show.add_argument("--live", action="store_true", help="settings of veilcast live, with those from the environment")
+    of = show.add_mutually_exclusive_group()
+    of.add_argument("--live", action="store_true", help="settings of veilcast live, with those from the environment")
+    of.add_argument("--serve", action="store_true", help="settings of veilcast serve")
     check = actions.add_parser(
         "check",
         help="check settings files",
         description="Check YAML files and print a line for each problem: file, line, key and what is wrong. A file with"
-        " a `live` section is checked for veilcast live, any other for veilcast file. Exits with 0 or 2.",
+        " a `service` section is checked for veilcast serve, one with a `live` section for veilcast live, any other for"
+        " veilcast file. Exits with 0 or 2.",
     )
     check.add_argument("files", nargs="+", metavar="FILE", help="YAML file (or a preset's name)")
     schema = actions.add_parser(
@@ -51,18 +57,20 @@ def add_config_parser(commands: _SubParsersAction[P]) -> None:
         help="print a JSON schema of settings files",
         description="Print a JSON schema of settings files, for editors and other tools.",
     )
-    schema.add_argument("--live", action="store_true", help="settings of veilcast live")
+    of = schema.add_mutually_exclusive_group()
+    of.add_argument("--live", action="store_true", help="settings of veilcast live")
+    of.add_argument("--serve", action="store_true", help="settings of veilcast serve")
 
 
 def run_config(options: argparse.Namespace) -> int:
     """Run the action; returns the exit code. Raises ConfigError, OutputError."""
-    kind = LiveSettings if getattr(options, "live", False) else Settings
+    named = next((name for name in ("serve", "live") if getattr(options, name, False)), "file")
     match options.action:
         case "show":
-            settings = load(options.config, kind)
+            settings = load(options.config, _KINDS[named])
             write_result(as_yaml(overlaid(settings, in_environment(os.environ)) if options.live else settings))
         case "schema":
-            write_result(as_schema(kind))
+            write_result(as_schema(_KINDS[named]))
         case "check":
             right = [_check(name) for name in options.files]
             return 0 if all(right) else CHECK_FAILED
@@ -73,10 +81,11 @@ def _check(name: str) -> bool:
     """Print the problems of one file; returns whether there are none."""
     try:
         document = read(name)
-        live = isinstance(document.data, dict) and "live" in document.data
-        settings_in(document, Path(name), LiveSettings if live else Settings)
+        sections = document.data if isinstance(document.data, dict) else {}
+        command = "serve" if "service" in sections else "live" if "live" in sections else "file"
+        settings_in(document, Path(name), _KINDS[command])
     except ConfigError as error:
         write_result("".join(f"{printable(line)}\n" for line in error.lines))
         return False
-    write_result(f"{printable(name)}: no problems (veilcast {'live' if live else 'file'})\n")
+    write_result(f"{printable(name)}: no problems (veilcast {command})\n")
     return True

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 from streamer.cli.live_options import live_settings
 from streamer.cli.main import parser
+from streamer.cli.service.options import serve_settings
 from streamer.errors import ConfigError
 from streamer.settings.listen import parse_listen
 
@@ -54,9 +55,11 @@ def address(command_line: bytes, environment: Mapping[str, str]) -> str | None:
     Raises UnknownServiceError if that is unclear, ConfigError when the settings cannot be read.
     """
     options = _options(words_of(command_line))
-    if options.command != "live":
-        return None
-    web = live_settings(options, environment).live.webrtc
+    web = None
+    if options.command == "live":
+        web = live_settings(options, environment).live.webrtc
+    elif options.command == "serve":
+        web = serve_settings(options).service.listen
     if web is None:
         return None
     listen = parse_listen(web)

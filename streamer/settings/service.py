@@ -28,9 +28,9 @@ class ServiceConfig(Section):
     keep_hours: Annotated[float, Field(gt=0, le=87_600)] = 24.0
     """Results, masked pictures and unfinished uploads are deleted after this many hours."""
     workers: Annotated[int, Field(ge=0, le=256)] = max(1, _CPUS // 2)
-    """Jobs at a time, each in a process of its own. 0: this server does no jobs."""
+    """Jobs at a time, each in a process of its own. Default: half as many as there are CPUs. 0: no jobs are done."""
     picture_workers: Annotated[int, Field(ge=1, le=256)] = max(1, _CPUS - 1)
-    """Processes that mask pictures while the client waits."""
+    """Processes that mask pictures while the client waits. Default: one fewer than there are CPUs."""
     picture_queue: Annotated[int, Field(ge=0, le=10_000)] = 64
     """Pictures that may wait for them; one more is answered 429."""
     picture_mb: Annotated[int, Field(ge=1, le=2000)] = 100

@@ -6,7 +6,9 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamer.cli.options import SettingOption, add_config, number, presets_help
+from streamer.cli.options import SettingOption, add_config, number, overrides, presets_help
+from streamer.settings.loading import load
+from streamer.settings.overlay import overlaid
 from streamer.settings.service import ServeSettings
 
 if TYPE_CHECKING:
@@ -85,6 +87,11 @@ def add_serve_parser(commands: _SubParsersAction[P]) -> None:
         option.add_to(serve, ServeSettings)
     serve.add_argument("--insecure", action="store_true", help="let everybody in who can reach the address")
     serve.add_argument("--duration", type=number(0.1, 1e9), metavar="SECONDS", help="stop after this time")
+
+
+def serve_settings(options: argparse.Namespace) -> ServeSettings:
+    """The preset or file with what was said on the command line on top. Raises ConfigError."""
+    return overlaid(load(options.config, ServeSettings), overrides(options, SERVE))
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

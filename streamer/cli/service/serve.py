@@ -9,8 +9,7 @@ import signal
 import sys
 import threading
 
-from streamer.cli.options import overrides
-from streamer.cli.service.options import SERVE
+from streamer.cli.service.options import serve_settings
 from streamer.errors import ConfigError
 from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
@@ -18,16 +17,13 @@ from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
 from streamer.service.store.database import BusyError
 from streamer.settings.listen import parse_listen
-from streamer.settings.loading import load
-from streamer.settings.overlay import overlaid
-from streamer.settings.service import ServeSettings
 
 _log = logging.getLogger("veilcast.service")
 
 
 def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     """Serve until `stop` is set; returns the exit code. Raises ConfigError for what makes no sense."""
-    settings = _wanted(options)
+    settings = serve_settings(options)
     few_heaps()
     one_opencv_thread()
     token = os.environ.pop(ENVIRONMENT_TOKEN, "") or None  # no child needs to know it
@@ -43,7 +39,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
                 if reload.is_set():
                     reload.clear()
                     try:
-                        server.apply(_wanted(options))
+                        server.apply(serve_settings(options))
                     except (ConfigError, BusyError) as error:
                         _log.error("not reloaded: %s", error)
 
@@ -52,7 +48,3 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     finally:
         signal.signal(signal.SIGHUP, before)
     return 0
-
-
-def _wanted(options: argparse.Namespace) -> ServeSettings:
-    return overlaid(load(options.config, ServeSettings), overrides(options, SERVE))

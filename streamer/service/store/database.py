@@ -103,7 +103,6 @@ def _errors_for_callers() -> Iterator[None]:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError("the database is locked by another process") from error
-        if code is not None and code & 0xFF in _DISK:
-            number = _DISK[code & 0xFF]
+        if code is not None and (number := _DISK.get(code & 0xFF)) is not None:
             raise StorageError(number, os.strerror(number)) from error
         raise

@@ -113,11 +113,22 @@ def test_check_of_what_is_no_settings_file(content: bytes, tmp_path: Path, capsy
 
 def test_the_schema_is_one_and_with_live_another(capsys: Capture) -> None:
     schemas = []
-    for options in ([], ["--live"]):
+    for options in ([], ["--live"], ["--serve"]):
         assert main(["config", "schema", *options]) == 0
         schemas.append(json.loads(capsys.readouterr().out))
         jsonschema.Draft202012Validator.check_schema(schemas[-1])
-    assert "live" not in schemas[0]["properties"] and "live" in schemas[1]["properties"]
+    found = [schema["properties"].keys() & {"live", "service"} for schema in schemas]
+    assert found == [set(), {"live"}, {"live", "service"}]
+
+
+def test_settings_of_the_http_service_are_shown_and_checked(tmp_path: Path, capsys: Capture) -> None:
+    own = write(tmp_path / "own.yaml", "service: {keep_hours: 48}\n")
+    assert main(["config", "check", own]) == 0
+    assert capsys.readouterr().out == f"{own}: no problems (veilcast serve)\n"
+    assert main(["config", "show", "--serve", "--config", own]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["service"]["keep_hours"] == 48
+    assert main(["config", "check", write(tmp_path / "bad.yaml", "service:\n  kep_hours: 1\n")]) == 2
+    assert "line 2: service.kep_hours" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["check"], ["show", "x"], ["schema", "x"]], ids=" ".join)

@@ -11,6 +11,7 @@ from streamer.cli import healthcheck
 from streamer.errors import ConfigError
 from tests.rigs.faces import carphone
 from tests.rigs.faces import write as write_clip
+from tests.rigs.service.running import running_service
 from tests.streamer.cli.test_live import Capture, read_until, running, write
 
 
@@ -30,6 +31,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (b"/opt/v/bin/python\0/opt/v/bin/veilcast\0live\0x\0--webrtc\x009000", "http://127.0.0.1:9000/healthz"),
         (b"veilcast live x --rtsp 8554", None),
         (b"veilcast live x --rtsp 8554 --name webrtc", None),
+        (b"veilcast serve --listen 0.0.0.0:8080", "http://127.0.0.1:8080/healthz"),
+        (b"/opt/v/bin/python\0/opt/v/bin/veilcast\0serve", "http://127.0.0.1:8080/healthz"),
+        (b"veilcast serve --listen 0", "unknown"),
+        (b"veilcast token list", None),
         (b"veilcast file x", None),
         (b"veilcast file live --report '--webrtc 9000'", None),
         (b"veilcast file live --webrtc.mp4 --webrtc 9000", "unknown"),
@@ -80,3 +85,10 @@ def test_health_of_a_running_service(clip: Path) -> None:
         _, found = read_until(job, r"watch (http://[^/]+)/camera")
         assert healthcheck.main([f"{found[1]}/healthz"]) == 0
     assert healthcheck.main([f"{found[1]}/healthz"]) == 1
+
+
+@pytest.mark.slow
+def test_the_health_of_the_http_service_needs_no_token(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data", token="a token of 16 characters or more", workers=0) as client:
+        assert healthcheck.main([f"{client.base_url}/healthz"]) == 0
+    assert healthcheck.main([f"{client.base_url}/healthz"]) == 1
