@@ -124,21 +124,14 @@ class _Receiver:
             with self._budget.share() as share:
                 await self._store(request, caller, made, 0, share)
             return await run_in_threadpool(self._uploads.finish, caller, made.id)
-        except Exception:
-            await run_in_threadpool(self._uploads.delete, caller, made.id)
-            raise
-        except BaseException:  # the server is being stopped: nothing can be awaited any more
-            self._uploads.delete(caller, made.id)
+        except BaseException:
+            await asyncio.shield(asyncio.create_task(self._drop(caller, made), name="veilcast-upload"))
             raise
 
     async def _drop(self, caller: Caller, upload: Upload) -> None:
         """Remove what was cut off; if that cannot be done now, the keeper does it later."""
         with suppress(BusyError, OSError, NotFoundError):
             await run_in_threadpool(self._uploads.delete, caller, upload.id)
-
-    async def found(self, caller: Caller, upload: str) -> Upload:
-        """An upload as it is now. If it has its length and the service died before it was finished, it is now."""
-        return await self._finished(caller, await run_in_threadpool(self._uploads.get, caller, upload))
 
     async def part(self, request: Request, caller: Caller, upload: Upload, offset: int) -> Upload:
         """A body that belongs at `offset`; the upload is finished once it has its length."""
