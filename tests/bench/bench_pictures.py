@@ -6,7 +6,7 @@ The others: the usual recipe (MediaPipe's full range model at 0.3, a Gaussian bl
 face's height, OpenCV's JPEG), and deface 1.5 with its defaults, in the environment of its own that PYTHON belongs to,
 which also needs onnx and onnxruntime: without them, deface is slower. HUMAN holds stills.json and stills/; METER is the
 judge's script. That judge sees most faces through the recipe's blur, so `usual-solid` fills the same boxes with black:
-it says which faces the recipe finds, and `usual` which it hides.
+what shows then was not found, or has too tight a box.
 
 Every way is a process on one core that has loaded its networks, from file to file; they take turns at every picture.
 CPU time is printed: on an idle core it is the same as the clock's, and others on the machine disturb it less.
