@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 
 PIECE: Final = 16 * 1024
-SLOW: Final = 0.05  # seconds from one piece to the next, so that uploads are cut off, too
+SLOW: Final = 0.15  # seconds from one piece to the next, so that uploads are cut off, too
 PAUSE: Final = 0.1  # seconds
 _AGAIN: Final = (429, 503, 507)  # statuses that ask to try again
 

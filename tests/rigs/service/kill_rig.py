@@ -63,8 +63,9 @@ class KillRig:
 
     def __init__(self, folder: Path, plan: KillPlan) -> None:
         self._plan, self._random = plan, random.Random(plan.seed)
-        self._data = folder / "data"
-        self._serve = ServeProcess(self._data, folder / "serve.log", "--workers", "2")
+        self._data, self._notes = folder / "data", folder / "checkpoints"
+        options = "--workers", "2", "--checkpoints", str(self._notes)
+        self._serve = ServeProcess(self._data, folder / "serve.log", *options)
         self._clients = Stubborn(lambda: self._serve.url, plan.patience)
         self._killed = threading.Condition()
         self._kills = self._while_starting = 0
@@ -175,7 +176,7 @@ class KillRig:
         code, seconds, left = self._serve.stop()
         if code != 0 or seconds > 10 or left:
             faults.append(f"SIGTERM: code {code} after {seconds:.1f} s, processes left: {left}")
-        verify = [str(PROGRAM), "audit", "verify", "--data", str(self._data)]
+        verify = [str(PROGRAM), "audit", "verify", "--data", str(self._data), "--checkpoint", str(self._notes)]
         if (told := subprocess.run(verify, capture_output=True, text=True, check=False)).returncode != 0:
             faults.append(f"audit verify: {told.stdout}{told.stderr}")
         return faults

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import cv2
 import pytest
+from sqlalchemy import select
 
 from streamer.service.jobs.job import Job, JobState
-from streamer.service.jobs.leases import LEASE
+from streamer.service.jobs.leases import LEASE, Claim, Leases, Output
 from streamer.service.jobs.settings import JobSettings
 from streamer.service.store.blobs import Blobs
+from streamer.service.store.database import StorageError
+from streamer.service.store.tables import JobRow
 from streamer.service.work import job_process, worker
 from streamer.service.work.worker import Doorbell, JobLimits, Worker
 from streamer.settings.file import Settings
@@ -192,6 +195,33 @@ def test_a_result_waits_for_the_disk(ledger: Ledger, start: Start, bad: None, mo
     until(ledger, job, lambda found: found.reason == "put off: no space left on device")
     full.clear()
     assert until(ledger, job, lambda found: not found.active).state is JobState.DONE
+
+
+def test_a_database_without_room_costs_a_wait_and_no_attempt(
+    ledger: Ledger, start: Start, bad: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(ledger, "well done")
+    full, tried = threading.Event(), threading.Event()
+    full.set()
+    publish = Leases.publish
+
+    def without_room(*_: object) -> bool:
+        raise StorageError(28, "No space left on device")
+
+    def limited(leases: Leases, claim: Claim, output: Output) -> bool:
+        tried.set()
+        return without_room() if full.is_set() else publish(leases, claim, output)
+
+    monkeypatch.setattr(worker, "LOOK", 0.0)
+    monkeypatch.setattr(worker, "PAUSE", 0.1)
+    monkeypatch.setattr(Leases, "held", without_room)
+    monkeypatch.setattr(Leases, "publish", limited)
+    start(LIMITS)
+    assert tried.wait(60)
+    full.clear()
+    assert until(ledger, job, lambda found: not found.active).state is JobState.DONE
+    with ledger.database.reading() as session:
+        assert session.scalar(select(JobRow.attempts)) == 1
 
 
 @pytest.mark.slow
