@@ -89,12 +89,14 @@ def job_routes(jobs: Jobs, blobs: Blobs, ring: Callable[[], None]) -> APIRouter:
             await run_in_threadpool(noted.note, caller, found)
         return answer
 
+    @router.api_route("/v1/jobs/{job}/report", methods=["HEAD"], include_in_schema=False)
     @router.get("/v1/jobs/{job}/report", responses=_FILE)
     async def report(request: Request, job: str, caller: CallerOf) -> Response:
         """What was done, as JSON (see `docs/report.schema.json`)."""
         found = await run_in_threadpool(jobs.own, caller, job)
         return await run_in_threadpool(_beside, request, blobs, found, found.report, "application/json", "report.json")
 
+    @router.api_route("/v1/jobs/{job}/masks", methods=["HEAD"], include_in_schema=False)
     @router.get("/v1/jobs/{job}/masks", responses=_FILE)
     async def masks(request: Request, job: str, caller: CallerOf) -> Response:
         """Which areas of which frames were masked, if `masks` was set: lines of JSON (`docs/masks.schema.json`)."""

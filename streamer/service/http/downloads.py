@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from streamer.service.http.problems import ProblemError
 from streamer.service.store.blobs import Blobs
 
-_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 _HEADERS: Final = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-store",
@@ -34,7 +34,8 @@ class Download:
 
 def send_file(request: Request, blobs: Blobs, file: Download, inline: bool) -> Response:
     """The file, or the one range that is asked for. Raises ProblemError 416 for a range that it does not have."""
-    start, end = _wanted(request, file)
+    wanted = _wanted(request, file)
+    start, end = wanted or (0, file.bytes)
     headers = {
         **_HEADERS,
         "ETag": f'"{file.tag}"',
@@ -42,31 +43,32 @@ def send_file(request: Request, blobs: Blobs, file: Download, inline: bool) -> R
         # Without a name, a page can give it the one that its reader knows it by.
         "Content-Disposition": "inline" if inline else f'attachment; filename="{file.name}"',
     }
-    partial = (start, end) != (0, file.bytes)
-    if partial:
+    status = 200 if wanted is None else 206
+    if wanted is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.bytes}"
     if request.method == "HEAD":
-        return Response(status_code=206 if partial else 200, headers=headers, media_type=file.media_type)
+        return Response(status_code=status, headers=headers, media_type=file.media_type)
     blobs.size(file.blob)  # a file that is gone must be an error, not half an answer
     content = blobs.read(file.blob, start, end)
-    return StreamingResponse(content, 206 if partial else 200, headers, file.media_type)
+    return StreamingResponse(content, status, headers, file.media_type)
 
 
-def _wanted(request: Request, file: Download) -> tuple[int, int]:
-    """First byte, and the one after the last. Several ranges, or nonsense: the whole file, as the RFC allows."""
-    whole = 0, file.bytes
+def _wanted(request: Request, file: Download) -> tuple[int, int] | None:
+    """First byte, and the one after the last; None: the whole file, as the RFC has it for HEAD, several ranges, and
+    nonsense.
+    """
     asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    if asked is None or request.headers.get("if-range", f'"{file.tag}"') != f'"{file.tag}"':
-        return whole
+    if request.method != "GET" or asked is None or request.headers.get("if-range", f'"{file.tag}"') != f'"{file.tag}"':
+        return None
     first, last = asked.groups()
     if first:
         start, end = int(first), min(int(last) + 1, file.bytes) if last else file.bytes
         if last and int(last) < start:
-            return whole
+            return None
     elif last:
         start, end = max(0, file.bytes - int(last)), file.bytes
     else:
-        return whole
+        return None
     if start >= end:
         headers = {"Content-Range": f"bytes */{file.bytes}"}
         raise ProblemError(416, f"the file has {file.bytes} bytes", headers=headers)
