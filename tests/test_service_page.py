@@ -56,7 +56,8 @@ def test_what_is_typed_works(tmp_path: Path) -> None:
     (tmp_path / "meeting.mp4").write_bytes(film(tmp_path, 25))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with running_service(tmp_path / "veilcast-data") as client:
-        script = "".join(blocks("bash", README) + blocks("bash")).replace("localhost:8080", client.base_url.netloc.decode())
+        server = client.base_url.netloc.decode()
+        script = "".join(blocks("bash", README) + blocks("bash")).replace("localhost:8080", server)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=tmp_path,
