@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -170,6 +171,11 @@ def digest(path: Path, interrupt: threading.Event | None = None) -> FileDigest:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide what the output looks like; of those that are not installed none."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:  # reading what is installed takes half as long as a small picture
     import cv2
 
     found = {}

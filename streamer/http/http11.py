@@ -88,6 +88,15 @@ class Http11(H11Protocol):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer; after a request that was not read to its end, the connection is closed."""
+        cycle = self.cycle
+
+        async def receive_all() -> Message:
+            """Also what came in shortly before the client was cut off, which uvicorn's own would forget."""
+            message = await receive()
+            if message["type"] == "http.disconnect" and cycle.body and not cycle.response_complete:
+                rest, cycle.body = bytes(cycle.body), bytearray()
+                return {"type": "http.request", "body": rest, "more_body": cycle.more_body}
+            return message
 
         async def send_or_close(message: Message) -> None:
             if message["type"] == "http.response.start" and self.conn.their_state is h11.SEND_BODY:
@@ -95,7 +104,7 @@ class Http11(H11Protocol):
             await send(message)
 
         application: ASGIApp = self._application if _is_sane(scope) else self._refuse
-        await application(scope, receive, send_or_close)
+        await application(scope, receive_all, send_or_close)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in (*self._clients.own_headers, _CLOSE)}

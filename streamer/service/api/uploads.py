@@ -71,14 +71,14 @@ def upload_routes(uploads: Uploads) -> APIRouter:
 
     @router.head("/v1/uploads/{upload}", include_in_schema=False)
     async def head(upload: str, caller: Submitter) -> Response:
-        found = await receiver.found(caller, upload)
+        found = await receiver.settled(caller, await run_in_threadpool(uploads.get, caller, upload))
         length = {"Upload-Defer-Length": "1"} if found.length is None else {"Upload-Length": str(found.length)}
         return Response(status_code=200, headers={**every, **length, "Upload-Offset": str(found.received)})
 
     @router.get("/v1/uploads/{upload}", response_model=UploadJson)
     async def get(upload: str, caller: Submitter) -> UploadJson:
         """How much of an upload has come in. What came in is never served again."""
-        return upload_json(await receiver.found(caller, upload))
+        return upload_json(await receiver.settled(caller, await run_in_threadpool(uploads.get, caller, upload)))
 
     @router.patch("/v1/uploads/{upload}", status_code=204, openapi_extra=_BODY)
     async def patch(request: Request, upload: str, caller: Submitter) -> Response:
@@ -133,10 +133,6 @@ class _Receiver:
         with suppress(BusyError, OSError, NotFoundError):
             await run_in_threadpool(self._uploads.delete, caller, upload.id)
 
-    async def found(self, caller: Caller, upload: str) -> Upload:
-        """An upload as it is now. If it has its length and the service died before it was finished, it is now."""
-        return await self._finished(caller, await run_in_threadpool(self._uploads.get, caller, upload))
-
     async def part(self, request: Request, caller: Caller, upload: Upload, offset: int) -> Upload:
         """A body that belongs at `offset`; the upload is finished once it has its length."""
         if upload.received != offset:
@@ -148,24 +144,26 @@ class _Receiver:
             else:
                 content = await self._checked(request, checksum, share)
                 found = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, content)
-        return await self._finished(caller, found)
+        return await self.settled(caller, found)
 
-    async def _finished(self, caller: Caller, upload: Upload) -> Upload:
+    async def settled(self, caller: Caller, upload: Upload) -> Upload:
+        """The upload, finished if all of it has come in: its last request may have been cut off just before that."""
         if upload.received == upload.length and upload.sha256 is None:
             return await run_in_threadpool(self._uploads.finish, caller, upload.id)
         return upload
 
     async def _store(self, request: Request, caller: Caller, upload: Upload, offset: int, share: BodyShare) -> Upload:
-        share.take(PIECE)
         held = bytearray()
         try:
             async for piece in body_pieces(request, self._uploads.max_bytes - offset):
+                share.take(len(piece))  # no more than there is: many slow bodies must not keep others out
                 held += piece
                 while len(held) >= PIECE:
                     part = bytes(held[:PIECE])
                     upload = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, part)
                     offset += len(part)
                     del held[:PIECE]
+                    share.give_back(PIECE)
         except (ClientDisconnect, ProblemError):
             if held:  # cut off: whoever resumes goes on from the last byte that came in
                 await run_in_threadpool(self._uploads.append, caller, upload.id, offset, bytes(held))

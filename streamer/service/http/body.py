@@ -60,6 +60,11 @@ class BodyShare:
         self.budget._take(count)
         self.held += count
 
+    def give_back(self, count: int) -> None:
+        """Hold `count` bytes less."""
+        self.budget._take(-count)
+        self.held -= count
+
 
 async def body_pieces(request: Request, cap: int, patience: float = 60.0) -> AsyncIterator[bytes]:
     """The body, piece by piece. Raises ProblemError: 413 once it has, or announces, more than `cap` bytes; 408 if the

@@ -103,6 +103,8 @@ class Uploads:
                 found.update(piece)
         with self._database.writing() as session:
             row = _row(session, caller, upload)
+            if row.sha256 is not None:  # somebody else finished it meanwhile
+                return _upload_of(row)
             if row.received != received:
                 raise ConflictError("more bytes came in meanwhile")
             row.sha256, row.length, row.touched = found.hexdigest(), received, self._clock()

@@ -134,8 +134,9 @@ def _secure(path: Path) -> None:
     """For its owner alone, and on disk, name included."""
     path.chmod(0o600)
     path.parent.chmod(0o700)
-    for each, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(each, flags | os.O_CLOEXEC)
+    # The folder of the file may be new itself, so its own name must be on disk, too.
+    for each, flags in ((path, 0), (path.parent, os.O_DIRECTORY), (path.parent.parent, os.O_DIRECTORY)):
+        descriptor = os.open(each, os.O_RDONLY | flags | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:

@@ -59,7 +59,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent view. Changes made in it are lost. Raises BusyError."""
+        """A consistent view. Changes made in it are lost. Raises BusyError, StorageError."""
         with _errors_for_callers(), Session(self._engine, expire_on_commit=False) as session:
             yield session
 

@@ -215,3 +215,20 @@ def test_a_face_in_two_views_is_one_face() -> None:
     assert in_both_views([], [a, b]) == [a, b], "two that overlap in one view are two"
     broken = Detection(Box(math.nan, 0, 1, 1), 0.9, "any")
     assert in_both_views([a], [broken])[1] is broken
+
+
+def test_one_detector_in_a_hurry_looks_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[tuple[int, int]] = []
+    run = still.Look.run
+
+    def counted(look: still.Look, detector: Detector) -> list[Detection]:
+        looked.append((max(look.image.shape[:2]), int(look.orientation.flip)))
+        return run(look, detector)
+
+    monkeypatch.setattr(still.Look, "run", counted)
+    alone = DetectConfig(second=SecondConfig(detector="none"), turned_interval=0)
+    assert len(StillDetector(EngineConfig(detect=alone)).detect(astronaut())) == 1
+    assert looked == [(320, 0), (640, 0)]
+    looked.clear()
+    StillDetector(EngineConfig(detect=alone.model_copy(update={"turned_interval": 1.0}))).detect(astronaut())
+    assert {flip for _, flip in looked} == {0, 1} and len(looked) > 4

@@ -31,6 +31,11 @@ class SmallDisk:
         if self._mounted:
             subprocess.run(["umount", "-l", str(self.path)], capture_output=True, check=True)
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a file system of its own, which others see to be full."""
+        return self._mounted
+
     def fill(self, pid: int) -> None:
         """Fill the disk: further writes fail."""
         if not self._mounted:

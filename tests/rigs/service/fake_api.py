@@ -79,6 +79,7 @@ class FakeApi:
     """Required to enter; None for none."""
     roles: tuple[str, ...] = ROLES
     cameras: tuple[str, ...] = ()
+    camera_state: str = "settled"
     busy: int = 0
     """Pictures still to be answered 429."""
     faces: int = 1
@@ -346,7 +347,7 @@ async def _events(api: FakeApi, job: str) -> AsyncIterator[str]:
 def _add_lists(app: FastAPI, api: FakeApi) -> None:
     @app.get("/v1/streams")
     async def streams() -> list[dict[str, str]]:
-        return [{"name": name} for name in api.cameras]
+        return [{"name": name, "state": api.camera_state} for name in api.cameras]
 
     @app.get("/v1/audit")
     async def audit(limit: int = 50, before: int | None = None) -> dict[str, object]:

@@ -119,7 +119,7 @@ def test_many_inputs_and_a_bad_one(many: Path, capsys: Capture, monkeypatch: pyt
     monkeypatch.setattr(file_command, "StillAnonymizer", counted)
     monkeypatch.chdir(many)
     assert main(["file", "in", "film.mp4", "--output-dir", "out", "--recursive"]) == 2
-    lines = said(capsys)
+    lines = [line for line in said(capsys) if not re.fullmatch(r"\d of 4 files", line)]  # on a slow machine
     assert lines[0] == f"veilcast: {lines[2].removeprefix('failed    ')}"
     assert [re.sub(r"\(.*\)", "(...)", line.replace("2 faces", "1 face")) for line in lines[1:]] == [
         "done      in/a.jpg -> out/a.jpg: 1 face",

@@ -2,14 +2,17 @@
 
 import { callJson, pause, tell, Trouble } from "./api.js";
 import { $, fromTemplate, part } from "./elements.js";
+import { poll } from "./poll.js";
 import { signedIn } from "./session.js";
-import { label, say } from "./texts.js";
+import { isKnown, label, say } from "./texts.js";
 import { play } from "./whep.js";
 
 const BACK_OFF = [1, 2, 4, 8, 15]; // seconds
 
-let names = [];
-const tiles = new Set();
+const PERIOD = 3000; // ms
+
+let streams = [];
+const tiles = new Map(); // by name
 
 class Tile {
   constructor(name) {
@@ -20,6 +23,14 @@ class Tile {
     label(part(this.card, "video"), "cameras.video", { name });
     part(this.card, "watch").addEventListener("click", () => (this.stop ? this.end() : this.watch()));
     this.button();
+  }
+
+  // How the camera is doing, as far as the server tells.
+  describe(state) {
+    if (!isKnown(`camera.${state}`) || this.card.dataset.state === state) return;
+    this.card.dataset.state = state;
+    say(part(this.card, "badge"), `camera.${state}`);
+    say(part(this.card, "state"), `camera.${state}.text`);
   }
 
   button() {
@@ -63,26 +74,39 @@ class Tile {
   }
 }
 
-// The names of the cameras that there are. Raises Trouble.
-export async function loadCameras() {
+// The cameras that there are. Raises Trouble.
+export async function loadCameras(signal) {
   try {
-    names = (await callJson("/v1/streams")).map((stream) => (typeof stream === "string" ? stream : stream.name));
+    streams = await callJson("/v1/streams", { signal });
   } catch (error) {
     if (error.status !== 404) throw error;
-    names = []; // a server without cameras need not have the list
+    streams = []; // a server without cameras need not have the list
   }
-  return names;
+  return streams;
+}
+
+async function look(signal) {
+  try {
+    await loadCameras(signal);
+    say($("cameras-note"), streams.length ? "" : "cameras.none");
+  } catch (error) {
+    signal.throwIfAborted();
+    tell($("cameras-note"), error);
+  }
+  for (const { name, state } of streams) tiles.get(name)?.describe(state);
 }
 
 export function enterCameras() {
-  for (const name of names) {
+  for (const { name, state } of streams) {
     const tile = new Tile(name);
-    tiles.add(tile);
+    tile.describe(state);
+    tiles.set(name, tile);
     $("camera-list").append(tile.card);
   }
-  say($("cameras-note"), names.length ? "" : "cameras.none");
+  const stop = poll(PERIOD, look);
   return () => {
-    for (const tile of tiles) tile.end();
+    stop();
+    for (const tile of tiles.values()) tile.end();
     tiles.clear();
     $("camera-list").replaceChildren();
   };

@@ -147,6 +147,17 @@ export const ENGLISH = {
   "cameras.connecting": "Connecting …",
   "cameras.again": "The connection was lost. Connecting again …",
 
+  "camera.starting": "Starting",
+  "camera.starting.text": "Waiting for the first picture.",
+  "camera.settled": "Settled",
+  "camera.settled.text": "Every picture is masked from what was found before and after it.",
+  "camera.held": "Held",
+  "camera.held.text": "The next search is late: masks go on as the last one had them.",
+  "camera.blanket": "All covered",
+  "camera.blanket.text": "The search is too late, so the whole picture is covered.",
+  "camera.offline": "Offline",
+  "camera.offline.text": "No pictures come from the camera.",
+
   "queue.title": "Queue",
   "queue.text": "The videos of everybody, newest first. Nobody sees here what they show.",
   "queue.none": "There are no videos.",

@@ -147,6 +147,17 @@ export const CHINESE = {
   "cameras.connecting": "正在连接……",
   "cameras.again": "连接已断开，正在重新连接……",
 
+  "camera.starting": "启动中",
+  "camera.starting.text": "正在等待第一帧画面。",
+  "camera.settled": "正常",
+  "camera.settled.text": "每一帧都根据其前后的检测结果打码。",
+  "camera.held": "延续中",
+  "camera.held.text": "下一次检测尚未完成，暂时沿用上一次的遮挡。",
+  "camera.blanket": "全部遮挡",
+  "camera.blanket.text": "检测过慢，整个画面已被遮住。",
+  "camera.offline": "离线",
+  "camera.offline.text": "摄像头没有画面。",
+
   "queue.title": "任务队列",
   "queue.text": "所有用户的视频任务，最新的在前。此处看不到视频内容。",
   "queue.none": "没有任务。",

@@ -106,7 +106,7 @@ export async function send(address, file, { onSent, onWait, signal }) {
       if (error.status === 401) {
         await signedIn();
       } else if (isForAnotherTry(error)) {
-        const seconds = error.wait ?? BACK_OFF[Math.min(tries, BACK_OFF.length - 1)];
+        const seconds = Math.max(error.wait ?? 0, BACK_OFF[Math.min(tries, BACK_OFF.length - 1)]);
         tries += 1;
         await pause(seconds * 1000, signal);
       } else {

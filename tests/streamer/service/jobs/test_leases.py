@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.leases import ATTEMPTS, LEASE, Claim
 from streamer.service.jobs.settings import JobSettings
-from tests.rigs.service.ledger import BEN, Ledger
+from tests.rigs.service.ledger import BEN, KEEP, Ledger
 
 
 def submitted(ledger: Ledger) -> str:
@@ -101,3 +101,21 @@ def test_a_clock_that_is_set_ahead_does_not_cost_a_living_worker_its_job(ledger:
     claim = ledger.claim()
     ledger.now += 3600
     assert ledger.leases.beat(claim, 0.1, None) and ledger.leases.claim("w2") is None
+
+
+def test_a_clock_that_is_set_back_loses_nothing_and_nothing_early(ledger: Ledger) -> None:
+    before, running, waiting = (submitted(ledger) for _ in range(3))
+    assert ledger.leases.publish(ledger.claim(), ledger.output(b"first"))
+    claim = ledger.claim()
+    ledger.now -= 3600
+    assert ledger.jobs.expire() == 0 and ledger.leases.held(claim)
+    assert ledger.leases.beat(claim, 0.5, None), "it is alive, and so it stays its worker's"
+    other = ledger.claim("w2")
+    assert other.job == waiting, "nobody takes a living worker's job away"
+    for each, content in ((claim, b"second"), (other, b"third")):
+        assert ledger.leases.publish(each, ledger.output(content)) and not ledger.leases.publish(each, ledger.output())
+    ledger.now += KEEP - 1
+    assert ledger.jobs.expire() == 0
+    assert [ledger.jobs.get(BEN, job).state for job in (before, running, waiting)] == [JobState.DONE] * 3
+    ledger.now += 3601
+    assert ledger.jobs.expire() == 3 and ledger.blob_count() == 0

@@ -101,3 +101,16 @@ def test_a_full_disk_leaves_the_upload_where_it_was(ledger: Ledger, tmp_path: Pa
         ledger.uploads.append(BEN, upload.id, 0, b"a film")
     ledger.uploads._blobs = ledger.blobs
     assert ledger.uploads.append(BEN, upload.id, 0, b"a film").received == 6
+
+
+def test_what_was_cut_off_goes_unless_its_sender_can_go_on_with_it(ledger: Ledger) -> None:
+    resumable, cut_off = ledger.uploads.begin(BEN, 9), ledger.uploads.begin(BEN, 9, resumable=False)
+    whole = ledger.uploads.begin(BEN, None, resumable=False)
+    for upload in (resumable, cut_off, whole):
+        ledger.uploads.append(BEN, upload.id, 0, b"half")
+    ledger.uploads.finish(BEN, whole.id)
+    assert ledger.uploads.abandon(ledger.now) == 0, "it may still be coming in"
+    assert ledger.uploads.abandon() == 1 and ledger.blob_count() == 2
+    with pytest.raises(NotFoundError):
+        ledger.uploads.get(BEN, cut_off.id)
+    assert ledger.uploads.get(BEN, resumable.id).received == ledger.uploads.get(BEN, whole.id).length == 4

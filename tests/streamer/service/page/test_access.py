@@ -40,7 +40,7 @@ def test_an_upload_waits_for_a_new_login(visit: Visit, api: FakeApi, video: byte
     page = visit()
     page.fill("#token", TOKEN)
     page.keyboard.press("Enter")
-    expect(page.locator("#drop")).to_be_visible()
+    expect(page.locator("#jobs-note")).to_have_text("No videos yet.")
     api.cookie = "another session"  # this one has expired
     drop(page, ("trip.mp4", "video/mp4", video))
     expect(page.locator("#login")).to_be_visible()

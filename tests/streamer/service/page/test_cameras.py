@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from playwright.sync_api import expect
 
+from streamer.live.status import StreamState
 from streamer.live.web.site import LiveSite
 from streamer.settings.web import WebConfig
 from tests.rigs.live.producing import Producer
@@ -42,6 +44,17 @@ def test_a_camera_is_watched_until_it_is_not(visit: Visit, api: FakeApi, cameras
     soon(page, lambda: cameras.viewers("door") == 1)
     page.click("text=Queue")
     soon(page, lambda: cameras.viewers("door") == 0)
+
+
+def test_every_state_has_its_word_and_says_what_it_means(visit: Visit, api: FakeApi) -> None:
+    api.cameras = ("door",)
+    page = visit("/#cameras")
+    seen = set()
+    for state in get_args(StreamState):
+        api.camera_state = state
+        expect(page.locator(f".camera[data-state={state}] .badge")).not_to_be_empty()
+        seen.add(page.inner_text(".camera [data-part=state]"))
+    assert len(seen) == len(get_args(StreamState))
 
 
 def test_a_camera_that_is_gone_is_said_to_be(visit: Visit, api: FakeApi) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.rigs.service.fake_api import FakeApi, masked
 from tests.streamer.service.page.conftest import Visit
-from tests.streamer.service.page.looking import drop, saved
+from tests.streamer.service.page.looking import choose, drop, saved
 
 DONE = ".picture a:not([hidden])"
 EDGE = "() => getComputedStyle(document.querySelector('.compare .before')).clipPath"
@@ -84,6 +85,18 @@ def test_what_goes_wrong_is_said_in_plain_words(visit: Visit, api: FakeApi, pict
         expect(page.locator("#drop-trouble")).to_have_text(words)
     page.click("text=Remove all")
     expect(page.locator("#pictures")).to_be_hidden()
+
+
+def test_a_file_that_has_changed_is_not_a_server_that_is_away(visit: Visit, picture: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(picture)
+    page = visit()
+    choose(page, path)
+    expect(page.locator(DONE)).to_have_count(1)
+    path.write_bytes(picture + b"more")
+    page.click("text=Mask again")
+    expect(page.locator(".picture .trouble")).to_contain_text("can no longer be read")
+    expect(page.locator(DONE)).to_have_count(0)
 
 
 def test_no_face_is_a_reason_to_look(visit: Visit, api: FakeApi, picture: bytes) -> None:

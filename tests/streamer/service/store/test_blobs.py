@@ -12,6 +12,7 @@ import pytest
 from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 
+from streamer.service.store import blobs as room
 from streamer.service.store.blobs import Blobs, new_id
 
 
@@ -76,3 +77,21 @@ def test_only_names_of_blobs_are_looked_up(blobs: Blobs, name: str) -> None:
 
 def test_ids_are_new_each_time() -> None:
     assert len({new_id() for _ in range(1000)}) == 1000
+
+
+def test_what_cannot_be_secured_is_not_kept(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "the disk fails")
+
+    monkeypatch.setattr(room, "_secure", fail)
+    with pytest.raises(OSError, match="the disk fails"):
+        blobs.put(b"content")
+    assert list(blobs.names()) == []
+
+
+def test_what_a_killed_process_has_half_written_is_removed(blobs: Blobs, tmp_path: Path) -> None:
+    whole = blobs.put(b"whole")
+    half = tmp_path / "blobs" / whole[:2] / f"{new_id()}#1"
+    half.write_bytes(b"hal")
+    assert list(blobs.names()) == [whole], "the store hides it"
+    assert blobs.remove_unfinished() == 1 and not half.exists() and list(blobs.names()) == [whole]

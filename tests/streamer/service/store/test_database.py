@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
 from streamer.service.store import database as room
-from streamer.service.store.database import BusyError, Database
+from streamer.service.store.database import BusyError, Database, StorageError
 from streamer.service.store.tables import AuditRow, Base
 
 
@@ -57,7 +57,7 @@ def test_a_transaction_counts_as_a_whole_or_not_at_all(database: Database) -> No
 
 
 def test_a_full_disk_is_an_error_of_the_system_and_nothing_counts(database: Database) -> None:
-    with pytest.raises(OSError, match="No space left") as caught, database.writing() as session:
+    with pytest.raises(StorageError, match="No space left") as caught, database.writing() as session:
         session.execute(text("PRAGMA max_page_count = 1"))  # SQLite takes it for a full disk
         session.add_all(AuditRow(number=number, entry="x" * 5000, sha256=b"") for number in range(1, 20))
     assert caught.value.errno == errno.ENOSPC and numbers(database) == []
