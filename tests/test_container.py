@@ -15,7 +15,7 @@ from streamer.settings.service import ServiceConfig
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
-PAGES = ("README.md", "docs/service.md", "Dockerfile")
+PAGES = ("README.md", "README.zh-CN.md", "docs/service.md", "Dockerfile")
 
 
 def _runs() -> list[tuple[str, list[str]]]:

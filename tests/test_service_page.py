@@ -1,4 +1,4 @@
-"""What docs/service.md shows must work as it stands."""
+"""What docs/service.md shows, and the README of the service, must work as it stands."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from streamer.settings.loading import parse
 from streamer.settings.service import ServeSettings, ServiceConfig
 from tests.rigs.service.running import film, photo, running_service
 
-PAGE = (Path(__file__).parent.parent / "docs" / "service.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "service.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.S | re.M)
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.S | re.M)
     return [text for named, text in fenced if named == language]
 
 
@@ -54,7 +56,8 @@ def test_what_is_typed_works(tmp_path: Path) -> None:
     (tmp_path / "meeting.mp4").write_bytes(film(tmp_path, 25))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with running_service(tmp_path / "veilcast-data") as client:
-        script = "".join(blocks("bash")).replace("localhost:8080", client.base_url.netloc.decode())
+        server = client.base_url.netloc.decode()
+        script = "".join(blocks("bash", README) + blocks("bash")).replace("localhost:8080", server)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=tmp_path,

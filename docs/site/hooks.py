@@ -25,6 +25,7 @@ from streamer.settings.service import ServeSettings
 ROOT = Path(__file__).parent.parent.parent
 PAGES = {
     "guide.md": "README.md",
+    "guide.zh-CN.md": "README.zh-CN.md",
     "BENCHMARKS.md": "BENCHMARKS.md",
     "CHANGELOG.md": "CHANGELOG.md",
     "CONTRIBUTING.md": "CONTRIBUTING.md",
