@@ -23,7 +23,9 @@ from streamer.cli.progress import LINE_EVERY, progress_view
 from streamer.errors import ConfigError, InterruptedJobError
 from streamer.file import report as reports
 from streamer.file.job import Progress, anonymize_file
+from streamer.file.masked_file import FORMATS
 from streamer.media.picture_limit import PictureLimit
+from streamer.pictures.animation import is_animation_file
 from streamer.pictures.job import anonymize_picture_file
 from streamer.pictures.kind import picture_kind
 from streamer.settings.file import Settings
@@ -41,7 +43,7 @@ def run_file(options: argparse.Namespace, console: Console, interrupt: threading
     if options.report is not None:
         videos = [Path(name) for name in (source, target, options.masks, options.from_masks) if name is not None]
         reports.check_report_target(Path(options.report), videos, options.overwrite)
-    if picture_kind(source) is not None:
+    if picture_kind(source) is not None and not _becomes_video(source, target):
         report = _mask_picture(source, target, settings, options, console, interrupt)
     else:
         report = _mask_video(
@@ -154,6 +156,11 @@ def _run_many(
 def _form(options: argparse.Namespace) -> str | None:
     """How progress is shown; None: as the terminal allows."""
     return options.progress or ("none" if options.quiet else None)
+
+
+def _becomes_video(source: Path, target: Path | None) -> bool:
+    """Whether an animated picture is to be written as a video."""
+    return target is not None and target.suffix.lower() in FORMATS and is_animation_file(source)
 
 
 def _video_job(options: argparse.Namespace) -> Callable[..., reports.Report]:

@@ -79,12 +79,24 @@ def _coded_deep(picture: MaskedPicture, options: SaveOptions) -> bytes:
 def write_picture(picture: MaskedPicture, target: Path, options: SaveOptions, overwrite: bool) -> None:
     """Write the copy under a hidden name and rename it when it is complete. Raises OutputError."""
     try:
-        write_atomically(target, coded(picture, options), overwrite)
+        content = coded(picture, options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(target, f"cannot be written ({_line(error)})") from error
+    write_coded(content, target, overwrite)
+
+
+def write_coded(content: bytes, target: Path, overwrite: bool) -> None:
+    """The same for a copy that is coded already."""
+    try:
+        write_atomically(target, content, overwrite)
     except FileExistsError as error:
         raise OutputError(target, "appeared in the meantime; --overwrite replaces it") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise OutputError(target, f"cannot be written ({reason.lower()})") from error
+    except OSError as error:
+        raise OutputError(target, f"cannot be written ({_line(error)})") from error
+
+
+def _line(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or " ".join(str(error).split())).lower()
 
 
 def _frame(samples: Channels) -> av.VideoFrame:

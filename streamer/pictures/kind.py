@@ -31,24 +31,25 @@ class PictureKind(StrEnum):
     TIFF = "TIFF"
     HEIC = "HEIC"
     AVIF = "AVIF"
+    GIF = "GIF"
 
 
 SUFFIXES: Final[dict[PictureKind, tuple[str, ...]]] = {
     PictureKind.JPEG: (".jpg", ".jpeg", ".jpe", ".jfif"),
-    PictureKind.PNG: (".png",),
+    PictureKind.PNG: (".png", ".apng"),
     PictureKind.WEBP: (".webp",),
     PictureKind.TIFF: (".tif", ".tiff"),
     PictureKind.HEIC: (".heic", ".heif", ".hif"),
     PictureKind.AVIF: (".avif",),
+    PictureKind.GIF: (".gif",),
 }
 """What a file of each kind may be called; new ones get the first."""
 
 
 def picture_kind(path: Path) -> PictureKind | None:
-    """The kind of still picture that the file holds; None for everything else, also if it cannot be read.
+    """The kind of picture that the file holds, animated or not; None for everything else, also if it cannot be read.
 
-    Motion JPEG and animated PNG are videos. An animated WebP or a TIFF of several pages is a picture here: the reader
-    refuses it.
+    Motion JPEG is a video. A TIFF of several pages is a picture here: the reader refuses it.
     """
     with contextlib.suppress(OSError, ValueError):  # of a name that is none; whoever opens it next says what is wrong
         if not stat.S_ISREG(path.stat().st_mode):
@@ -64,7 +65,9 @@ def kind_of(content: Content) -> PictureKind | None:
     if head.startswith(b"\xff\xd8\xff"):
         return None if _is_motion_jpeg(content) else PictureKind.JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return None if _is_animated_png(content) else PictureKind.PNG
+        return PictureKind.PNG
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return PictureKind.GIF
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return PictureKind.WEBP
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -138,7 +141,8 @@ def _segments(content: Content, begin: int) -> Iterator[tuple[int, int]]:
             at += int.from_bytes(content[at : at + 2], "big")
 
 
-def _is_animated_png(content: Content) -> bool:
+def is_animated_png(content: Content) -> bool:
+    """Whether a PNG file has more than one frame (APNG)."""
     at = 8
     while at + 8 <= len(content):
         name = content[at + 4 : at + 8]

@@ -43,7 +43,7 @@ _PLUGINS: dict[PictureKind, Callable[[io.BytesIO], Image.Image]] = {
     PictureKind.HEIC: opened_heic,
     PictureKind.AVIF: AvifImageFile,
 }
-_ANIMATED = "is an animated {}, which is not supported: convert it to a GIF or a video"
+_ANIMATED = "is an animated {}, which is not supported: convert it to a WebP or a video"
 _ORIENTATION = 0x0112
 _DARK = 0x4000  # of 65536
 _SUB_PICTURES, _RAW = 330, 50706  # TIFF tags: a raw photograph's real picture is elsewhere, this one is its preview
@@ -75,7 +75,6 @@ class SourcePicture:
     save: SaveOptions
     stripped: tuple[str, ...]
     """What the file contained besides the picture and its copy does not: names, never values."""
-    digest: FileDigest
     loss: str | None = None
     """What the copy has less of than the original, in one line."""
 
@@ -107,25 +106,27 @@ def _bgr(samples: npt.NDArray[np.uint8]) -> BgrImage:
     return np.asarray(cv2.cvtColor(samples, cv2.COLOR_RGB2BGR), np.uint8)
 
 
-def load_picture(path: Path, limit: PictureLimit) -> SourcePicture:
-    """Read and decode a picture. Raises InputError with one line that says why it cannot be."""
+def read_picture(path: Path) -> bytes:
+    """The content of a picture's file. Raises InputError."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(path, f"cannot be read ({(error.strerror or str(error)).lower()})") from error
-    return decoded_picture(content, path, limit)
+
+
+def digest_of(content: bytes, path: Path) -> FileDigest:
+    """Size and hash of a picture's file, for its report."""
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return FileDigest(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def decoded_picture(content: bytes, path: Path, limit: PictureLimit) -> SourcePicture:
-    """The same for the content of a file; `path` is what it is called in reports and errors."""
+    """Decode the content of a picture's file, called `path` in errors. Raises InputError with one line on why not."""
     kind = kind_of(content)
     if kind is None:
         raise InputError(path, "is not a still picture of a supported format")
     if kind is PictureKind.WEBP:  # Pillow would make room for the whole picture before it says how large it is
-        size, animated = webp_header(content)
-        limit.check(path, *size)
-        if animated:
-            raise InputError(path, _ANIMATED.format(kind))
+        limit.check(path, *webp_header(content)[0])
     loss = None
     if kind in (PictureKind.HEIC, PictureKind.AVIF):
         boxes = picture_boxes(content)
@@ -159,9 +160,7 @@ def decoded_picture(content: bytes, path: Path, limit: PictureLimit) -> SourcePi
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(path, f"is damaged: the {kind} picture cannot be decoded ({reason})") from error
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
-    digest = FileDigest(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-    return SourcePicture(path, kind, colour, alpha, save, stripped, digest, loss)
+    return SourcePicture(path, kind, colour, alpha, save, stripped, loss)
 
 
 def _check_supported(path: Path, kind: PictureKind, image: Image.Image, content: bytes) -> None:

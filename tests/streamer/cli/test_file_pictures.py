@@ -22,6 +22,7 @@ from streamer.cli import file as file_command
 from streamer.cli.main import main
 from streamer.file.report import Report
 from streamer.pictures.job import anonymize_picture_file
+from streamer.pictures.kind import picture_kind
 from streamer.settings.file import Settings
 from tests.rigs.faces import carphone, write
 from tests.streamer.pictures.files import face_change, opened, portrait, saved
@@ -91,11 +92,13 @@ def test_a_folder_alone_needs_a_place_for_its_copies(tmp_path: Path, capsys: Cap
     assert said(capsys) == [f"veilcast: {tmp_path}: is a directory: give --output-dir for the copies of its files"]
 
 
-def test_an_animation_is_still_a_video(tmp_path: Path) -> None:
+def test_an_animation_stays_one_or_becomes_a_video(tmp_path: Path) -> None:
     frames = [portrait(size=96), portrait(size=96).rotate(5)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
     assert main(["file", str(tmp_path / "a.png"), "--quiet"]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.masked.mkv"}
+    assert main(["file", str(tmp_path / "a.png"), str(tmp_path / "b.mkv"), "--quiet"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.masked.png", "b.mkv"}
+    assert picture_kind(tmp_path / "b.mkv") is None
 
 
 @pytest.fixture

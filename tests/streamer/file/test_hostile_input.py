@@ -131,7 +131,7 @@ def run_and_measure(*arguments: str) -> tuple[int, str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("make", "limit"), [(huge_gif, "8192x8192"), (huge_png, "10000x10000")])
+@pytest.mark.parametrize(("make", "limit"), [(huge_gif, "10000x10000"), (huge_png, "10000x10000")])
 def test_a_small_file_that_claims_a_huge_picture_is_refused(
     make: Callable[[Path, int], Path], limit: str, tmp_path: Path
 ) -> None:

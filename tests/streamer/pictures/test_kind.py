@@ -47,7 +47,7 @@ def test_brands(brands: bytes, kind: PictureKind | None) -> None:
     assert kind_of((8 + len(box)).to_bytes(4, "big") + b"ftyp" + box) is kind
 
 
-def test_what_is_no_still_picture(tmp_path: Path) -> None:
+def test_animations_are_pictures_and_films_are_not(tmp_path: Path) -> None:
     frames = [portrait(size=64), portrait(size=64).rotate(5)]
     animated = tmp_path / "a.png"
     frames[0].save(animated, save_all=True, append_images=frames[1:])
@@ -57,7 +57,8 @@ def test_what_is_no_still_picture(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello", "utf-8")
     os.mkfifo(tmp_path / "pipe.jpg")
     write(tmp_path / "film.mp4", carphone().pictures[:3]).rename(tmp_path / "film.jpg")
-    names = ("a.png", "a.gif", "empty.jpg", "a.txt", "pipe.jpg", "film.jpg", "gone.jpg", ".")
+    assert [picture_kind(tmp_path / name) for name in ("a.png", "a.gif")] == [PictureKind.PNG, PictureKind.GIF]
+    names = ("empty.jpg", "a.txt", "pipe.jpg", "film.jpg", "gone.jpg", ".")
     assert [name for name in names if picture_kind(tmp_path / name) is not None] == []
 
 
