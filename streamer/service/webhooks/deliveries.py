@@ -87,7 +87,9 @@ class Deliveries:
     def claim(self, most: int) -> list[Delivery]:
         """At most so many of those that are due, the longest due first. Nobody else gets them for a minute."""
         now = self._clock()
-        due = select(DeliveryRow).where(DeliveryRow.due <= now).order_by(DeliveryRow.due).limit(most)
+        # One that was never tried does not wait, even if the clock was set back since its job ended.
+        ripe = (DeliveryRow.due <= now) | (DeliveryRow.due.is_not(None) & (DeliveryRow.attempts == 0))
+        due = select(DeliveryRow).where(ripe).order_by(DeliveryRow.due).limit(most)
         with self._database.reading() as session:  # most looks find nothing, and need not lock others out
             if session.scalar(due.with_only_columns(DeliveryRow.number)) is None:
                 return []

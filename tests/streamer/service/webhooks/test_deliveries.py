@@ -175,3 +175,12 @@ def test_a_deleted_job_leaves_no_account_but_is_still_told_of(database: Database
     assert [row.job for row in rows(database)] == ["told"]
     assert deliveries.gone(claimed(deliveries)) == 1
     assert rows(database) == []
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_the_first_attempt(
+    database: Database, deliveries: Deliveries, clock: Clock
+) -> None:
+    ready(database, deliveries)
+    clock.now -= 3600
+    delivery = claimed(deliveries)
+    assert delivery.attempt == 1 and deliveries.claim(9) == [], "claimed, it is nobody else's"
