@@ -18,7 +18,7 @@ from streamer.service.jobs.ending import Ending, Farewell, released
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError
 from streamer.service.jobs.job import ACTIVE, Job, JobState, job_of
 from streamer.service.jobs.settings import JobSettings, WebhookRequest
-from streamer.service.jobs.uploads import GONE, Clock, needed, remove_upload
+from streamer.service.jobs.uploads import Clock, needed, own_upload, remove_upload
 from streamer.service.store.blobs import Blobs, new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import JobRow, UploadRow
@@ -83,9 +83,7 @@ class Jobs:
                 if before.idempotency_sha256 != request:
                     raise ConflictError("this Idempotency-Key came with another request before")
                 return Submitted(job_of(before, _place(session, before)))
-            file = session.get(UploadRow, upload)
-            if file is None or file.owner != caller.owner:
-                raise NotFoundError(GONE)
+            file = own_upload(session, caller, upload)
             if file.sha256 is None:
                 raise ConflictError("the upload is not complete")
             _check_quota(session, caller)
@@ -207,8 +205,11 @@ class Jobs:
 
 
 def _row(session: Session, caller: Caller, job: str) -> JobRow:
-    row = session.scalar(select(JobRow).where(JobRow.id == job))
-    if row is None or not (row.owner == caller.owner or caller.may(Role.OPERATE)):
+    query = select(JobRow).where(JobRow.id == job)
+    if not caller.may(Role.OPERATE):  # asked of the database, so that another's takes no longer than none
+        query = query.where(JobRow.owner == caller.owner)
+    row = session.scalar(query)
+    if row is None:
         raise NotFoundError(NO_JOB)
     return row
 

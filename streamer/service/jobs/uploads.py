@@ -66,13 +66,13 @@ class Uploads:
         QuotaError; OSError if it cannot be stored. In all these cases nothing was added.
         """
         with self._database.reading() as session:
-            self._check_piece(_row(session, caller, upload), offset, len(piece))
+            self._check_piece(own_upload(session, caller, upload), offset, len(piece))
         if not piece:
             return self.get(caller, upload)
         blob = self._blobs.put(piece)
         try:
             with self._database.writing() as session:
-                row = _row(session, caller, upload)
+                row = own_upload(session, caller, upload)
                 self._check_piece(row, offset, len(piece))
                 if row.length is None:
                     _check_room(session, caller, len(piece))
@@ -89,7 +89,7 @@ class Uploads:
         Raises NotFoundError; ConflictError if bytes are missing; InvalidError if it is empty.
         """
         with self._database.reading() as session:
-            row = _row(session, caller, upload)
+            row = own_upload(session, caller, upload)
             if row.sha256 is not None:
                 return _upload_of(row)
             if row.length is not None and row.received != row.length:
@@ -102,7 +102,7 @@ class Uploads:
             for piece in self._blobs.read(blob):
                 found.update(piece)
         with self._database.writing() as session:
-            row = _row(session, caller, upload)
+            row = own_upload(session, caller, upload)
             if row.sha256 is not None:  # somebody else finished it meanwhile
                 return _upload_of(row)
             if row.received != received:
@@ -117,7 +117,7 @@ class Uploads:
         if length > self.max_bytes:
             raise TooMuchError(f"an upload may have at most {self.max_bytes} bytes")
         with self._database.writing() as session:
-            row = _row(session, caller, upload)
+            row = own_upload(session, caller, upload)
             if row.length not in (None, length) or length < row.received:
                 raise ConflictError("its length was announced already, or is less than what came in")
             _check_room(session, caller, length - row.received)
@@ -127,12 +127,12 @@ class Uploads:
     def get(self, caller: Caller, upload: str) -> Upload:
         """An upload as it is now. Raises NotFoundError."""
         with self._database.reading() as session:
-            return _upload_of(_row(session, caller, upload))
+            return _upload_of(own_upload(session, caller, upload))
 
     def delete(self, caller: Caller, upload: str) -> None:
         """Remove an upload. Raises NotFoundError, and ConflictError while a job needs it."""
         with self._database.writing() as session:
-            row = _row(session, caller, upload)
+            row = own_upload(session, caller, upload)
             if needed(session, upload):
                 raise ConflictError("a job needs this upload: cancel the job first")
             blobs = remove_upload(session, row)
@@ -168,9 +168,10 @@ class Uploads:
             raise TooMuchError(f"more than the {self.max_bytes if row.length is None else row.length} bytes allowed")
 
 
-def _row(session: Session, caller: Caller, upload: str) -> UploadRow:
-    row = session.get(UploadRow, upload)
-    if row is None or row.owner != caller.owner:
+def own_upload(session: Session, caller: Caller, upload: str) -> UploadRow:
+    """The caller's row of an upload. Raises NotFoundError, after the same time whether it is another's or nobody's."""
+    row = session.scalar(select(UploadRow).where(UploadRow.id == upload, UploadRow.owner == caller.owner))
+    if row is None:
         raise NotFoundError(GONE)
     return row
 

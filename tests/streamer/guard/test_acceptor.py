@@ -241,3 +241,19 @@ def test_a_name_may_have_several_addresses() -> None:
         acceptor.close()
 
     asyncio.run(main())
+
+
+def test_small_pieces_are_sent_at_once() -> None:
+    """Otherwise the second piece of an answer waits for the client's system to confirm the first: 40 ms."""
+    set_to: list[int] = []
+
+    class Looks(Simple):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            set_to.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async def test(acceptor: Acceptor) -> None:
+        await ask(acceptor)
+
+    run(test, Caps(8, 8), Looks)
+    assert set_to and all(set_to)

@@ -69,7 +69,7 @@ ODD = (
 
 @pytest.mark.parametrize("body", ODD, ids=[str(number) for number in range(len(ODD))])
 def test_odd_json_is_a_problem_of_one_line(body: bytes, idle: httpx.Client) -> None:
-    content = body.replace(b"%s", INVENTED.encode())
+    content = body.replace(b"%s", uploaded(idle).encode())
     answer = idle.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json" and "\n" not in answer.json().get("detail", "")
