@@ -135,10 +135,10 @@ class ServiceServer:
                 tokens.adopt(self._token, ENVIRONMENT_TOKEN)
             except TokenError as error:
                 raise ConfigError(Path(ENVIRONMENT_TOKEN), str(error)) from error
-        if where.is_open and not self._insecure and not tokens.in_use():
+        if where.is_open and not self._insecure and not tokens.any_valid():
             raise ConfigError(
                 Path(config.listen),
-                "other machines can reach this address, so a token is needed: veilcast token create LABEL --role "
+                "other machines can reach this address, so a valid token is needed: veilcast token create LABEL --role "
                 f"submit --data {config.data}, or {ENVIRONMENT_TOKEN}; --insecure lets everybody in",
             )
         keep = config.keep_hours * 3600

@@ -63,8 +63,9 @@ _WRONG: Final = Refusal(
 class AccessRules:
     """Decides about requests. Thread-safe.
 
-    Open, without tokens: on a loopback address while no token is valid, and anywhere if `insecure`. A web page of
-    somebody else must not use what is open, nor a browser's session: so names of hosts and origins are checked.
+    Open, without tokens: on a loopback address until the first token is made, even if it is revoked later, and anywhere
+    if `insecure`. A web page of somebody else must not use what is open, nor a browser's session: so names of hosts and
+    origins are checked.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class AccessRules:
 
     def open(self) -> bool:
         """Whether everybody who reaches the service may do everything. Raises BusyError."""
-        return self._insecure or (self._loopback and not self._tokens.in_use())
+        return self._insecure or (self._loopback and not self._tokens.ever_made())
 
     def decide(self, asked: AskedRequest) -> Caller | Refusal | None:
         """Who it is, or the refusal; None for what everybody may have, such as the login. Raises BusyError."""

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 from streamer.errors import ConfigError
+from streamer.service.access.caller import Role
+from streamer.service.access.tokens import Tokens
 from streamer.service.server import ServiceServer
+from streamer.service.store.data_folder import DataFolder
 from streamer.settings.service import ServeSettings
 from tests.rigs.service.running import ended, film, photo, running_service, submitted
 
@@ -170,7 +173,13 @@ def test_only_one_server_has_a_folder(tmp_path: Path) -> None:
 
 def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     settings = ServeSettings.model_validate({"service": {"data": tmp_path / "data", "listen": "0.0.0.0:0"}})
-    with pytest.raises(ConfigError, match="a token is needed"), ServiceServer(settings):
+    with pytest.raises(ConfigError, match="a valid token is needed"), ServiceServer(settings):
+        pass
+    folder = DataFolder.open(tmp_path / "data")
+    tokens = Tokens(folder.database)
+    tokens.revoke(tokens.create("x", [Role.ADMIN])[0])
+    folder.close()
+    with pytest.raises(ConfigError, match="a valid token is needed"), ServiceServer(settings):
         pass
     with pytest.raises(ConfigError, match="at least 16"), ServiceServer(settings, token="short"):
         pass

@@ -63,6 +63,12 @@ def test_loopback_is_open_until_there_is_a_token(door: Door) -> None:
     assert not found.may(Role.SUBMIT)
 
 
+def test_revoking_the_last_token_lets_nobody_in(door: Door) -> None:
+    made, secret = door.tokens.create("x", [Role.ADMIN])
+    door.tokens.revoke(made)
+    assert door.status() == door.status(authorization=f"Bearer {secret}") == 401 and not door.rules.open()
+
+
 def test_elsewhere_a_token_is_needed_unless_told_otherwise(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
