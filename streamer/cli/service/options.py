@@ -68,7 +68,9 @@ SERVE: Final = (
         default="24h",
         metavar="TIME",
     ),
-    SettingOption("--checkpoints", "service.checkpoints", "folder for the audit log's checkpoints", metavar="DIR"),
+    SettingOption(
+        "--checkpoints", "service.checkpoints", "folder for checkpoints of the audit log; it must exist", metavar="DIR"
+    ),
 )
 """Options of `veilcast serve` that set one setting each."""
 

@@ -35,6 +35,7 @@ def data(tmp_path: Path) -> DataFolder:
     )
     with folder.database.writing() as session:
         record(session, entry, 0.0)
+    (tmp_path / "off").mkdir()
     Checkpoints(folder.database, AuditKey.in_file(folder.audit_key), tmp_path / "off").write()
     (tmp_path / "masked.jpg").write_bytes(MASKED)
     return folder
