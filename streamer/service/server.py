@@ -135,12 +135,13 @@ class ServiceServer:
                 tokens.adopt(self._token, ENVIRONMENT_TOKEN)
             except TokenError as error:
                 raise ConfigError(Path(ENVIRONMENT_TOKEN), str(error)) from error
-        if where.is_open and not self._insecure and not tokens.in_use():
+        if where.is_open and not self._insecure and not tokens.any_valid():
             raise ConfigError(
                 Path(config.listen),
-                "other machines can reach this address, so a token is needed: veilcast token create LABEL --role "
+                "other machines can reach this address, so a valid token is needed: veilcast token create LABEL --role "
                 f"submit --data {config.data}, or {ENVIRONMENT_TOKEN}; --insecure lets everybody in",
             )
+        self._start_checkpoints(folder)
         keep = config.keep_hours * 3600
         policy = WebhookPolicy(config.webhooks_http, config.webhooks_private)
         deliveries = Deliveries(folder.database, policy=policy)
@@ -197,6 +198,17 @@ class ServiceServer:
             parts = replace(parts, site=self._cameras.site)
         self._listen(parts, where.host, where.port)
 
+    def _start_checkpoints(self, folder: DataFolder) -> None:
+        """Before all that adds entries, so that it is closed after them and its last checkpoint covers them all."""
+        key, where = AuditKey.in_file(folder.audit_key), self._settings.service.checkpoints
+        if where is None:
+            return
+        checkpoints = Checkpoints(folder.database, key, where)
+        checkpoints.check()
+        thread = CheckpointThread(checkpoints)
+        thread.start()
+        self._stack.callback(thread.close)
+
     def _recover(self, folder: DataFolder, leases: Leases, uploads: Uploads) -> None:
         """Clean up after a server that was killed: this one alone has the folder, so nothing else is at work."""
         shutil.rmtree(folder.work, ignore_errors=True)  # a process that is just dying may still hold on to some of it
@@ -235,12 +247,6 @@ class ServiceServer:
         keeper = Keeper(chores, CHORES)
         keeper.start()
         self._stack.callback(keeper.close)
-        checkpoints = self._settings.service.checkpoints
-        key = AuditKey.in_file(folder.audit_key)
-        if checkpoints is not None:
-            thread = CheckpointThread(Checkpoints(folder.database, key, checkpoints))
-            thread.start()
-            self._stack.callback(thread.close)
 
     def _listen(self, parts: ServiceParts, host: str, port: int) -> None:
         config = self._settings.service

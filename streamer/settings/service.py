@@ -42,7 +42,7 @@ class ServiceConfig(Section):
     job_hours: Annotated[float, Field(gt=0, le=8760)] = 24.0
     """Hours that one attempt at a job may take."""
     checkpoints: Path | None = None
-    """Folder for signed checkpoints of the audit log: on another machine, they show if its end was cut off."""
+    """Existing folder for signed checkpoints of the audit log: on another machine, they show if its end was cut off."""
     webhooks_private: bool = False
     """Webhooks may go to addresses inside the network."""
     webhooks_http: bool = False

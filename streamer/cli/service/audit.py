@@ -52,14 +52,16 @@ def _verify(options: argparse.Namespace, folder: DataFolder, console: Console) -
                 lines.append(f"{path}: {error}")
     verdict = verify_log(folder.database, checkpoints)
     lines += [finding.text for finding in verdict.findings]
-    for path, digest in hashes.items():
-        found = publications(folder.database, digest)
-        write_result("".join(f"{printable(str(path))}: {_published(each)}\n" for each in found))
-        if not found:
-            lines.append(f"{path}: no entry tells of this file, sha256 {digest}")
+    told = {path: publications(folder.database, digest) for path, digest in hashes.items()}
+    lines += [
+        f"{path}: no entry tells of this file, sha256 {hashes[path]}" for path, found in told.items() if not found
+    ]
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], f"and {len(lines) - _MOST_LINES} more"]
+    # What is wrong comes first: whoever reads what a forged entry says of a file should know that it is one.
     write_result("".join(f"{printable(line)}\n" for line in lines))
+    for path, found in told.items():
+        write_result("".join(f"{printable(f'{path}: {_published(each)}')}\n" for each in found))
     entries = f"{verdict.entries} {'entry' if verdict.entries == 1 else 'entries'}"
     fitting = f"{len(checkpoints)} {'checkpoint fits' if len(checkpoints) == 1 else 'checkpoints fit'}"
     if not notes:

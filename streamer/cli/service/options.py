@@ -40,8 +40,8 @@ _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 SERVE_EPILOG: Final = """\
-Open to everybody at this machine. On any other address clients need a token: see `veilcast token`, or set
-VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's token.
+Open to everybody at this machine until the first token is made. On any other address clients need a token: see
+`veilcast token`, or set VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's token.
 
 """
 
@@ -68,7 +68,9 @@ SERVE: Final = (
         default="24h",
         metavar="TIME",
     ),
-    SettingOption("--checkpoints", "service.checkpoints", "folder for the audit log's checkpoints", metavar="DIR"),
+    SettingOption(
+        "--checkpoints", "service.checkpoints", "folder for checkpoints of the audit log; it must exist", metavar="DIR"
+    ),
 )
 """Options of `veilcast serve` that set one setting each."""
 

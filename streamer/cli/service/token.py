@@ -41,8 +41,11 @@ def run_token(options: argparse.Namespace, console: Console) -> int:
 
 
 def moment(seconds: float) -> str:
-    """UTC, to the second, as RFC 3339 has it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """UTC, to the second, as RFC 3339 has it; the number itself if it is no date, as in a log that was forged."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
 
 
 def _listed(tokens: list[TokenInfo]) -> list[str]:

@@ -63,8 +63,9 @@ _WRONG: Final = Refusal(
 class AccessRules:
     """Decides about requests. Thread-safe.
 
-    Open, without tokens: on a loopback address while no token is valid, and anywhere if `insecure`. A web page of
-    somebody else must not use what is open, nor a browser's session: so names of hosts and origins are checked.
+    Open, without tokens: on a loopback address until the first token is made, even if it is revoked later, and anywhere
+    if `insecure`. A web page of somebody else must not use what is open, nor a browser's session: so names of hosts and
+    origins are checked.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class AccessRules:
 
     def open(self) -> bool:
         """Whether everybody who reaches the service may do everything. Raises BusyError."""
-        return self._insecure or (self._loopback and not self._tokens.in_use())
+        return self._insecure or (self._loopback and not self._tokens.ever_made())
 
     def decide(self, asked: AskedRequest) -> Caller | Refusal | None:
         """Who it is, or the refusal; None for what everybody may have, such as the login. Raises BusyError."""
@@ -99,26 +100,28 @@ class AccessRules:
         found = self._by_token(asked) if by_token else self._without_token(asked)
         if isinstance(found, Refusal):
             return found
-        with self._lock:
-            wait = self._rates.wait(found.owner, found.requests_per_minute, self._clock())
-        if wait:
-            return Refusal(429, "more requests than this token may send in a minute", _after(wait))
-        return at(found, asked.address)
+        return self._too_many(found) or at(found, asked.address)
 
     def login(self, secret: str, address: str | None, agent: str | None) -> str | Refusal:
         """A new session's cookie for a token. Raises BusyError."""
-        traded = self._throttled(secret, address, agent, lambda: self._sessions.trade(secret))
-        if isinstance(traded, Refusal):
-            return traded
-        cookie, caller = traded
+        caller = self._throttled(secret, address, agent, lambda: self._tokens.find(secret))
+        if isinstance(caller, Refusal):
+            return caller
+        if (refused := self._too_many(caller)) is not None:  # each login ends an older session and fills the audit log
+            return refused
         self._tokens.note_login(caller.owner, address)
-        return cookie
+        return self._sessions.begin(caller)
 
     def logout(self, cookies: str | None) -> None:
         """End the session of a Cookie header, if it has one."""
         cookie = session_cookie(cookies)
         if cookie is not None:
             self._sessions.end(cookie)
+
+    def _too_many(self, caller: Caller) -> Refusal | None:
+        with self._lock:
+            wait = self._rates.wait(caller.owner, caller.requests_per_minute, self._clock())
+        return Refusal(429, "more requests than this token may send in a minute", _after(wait)) if wait else None
 
     def _foreign_name(self, asked: AskedRequest) -> Refusal | None:
         """A cookie is bound to its name and a token is a secret; only what is open can be had by another name."""

@@ -37,11 +37,8 @@ class LoginSessions:
         self._lock = threading.Lock()
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()  # the one idle for longest comes first
 
-    def trade(self, secret: str) -> tuple[str, Caller] | None:
-        """The value of a new cookie, and who it stands for; None for a wrong secret. Raises BusyError."""
-        caller = self._tokens.find(secret)
-        if caller is None:
-            return None
+    def begin(self, caller: Caller) -> str:
+        """The value of a new cookie, which stands for this holder of a token."""
         cookie, now = secrets.token_urlsafe(32), self._clock()
         with self._lock:
             self._forget(now)
@@ -51,7 +48,7 @@ class LoginSessions:
             if len(self._sessions) >= _IN_ALL:
                 self._sessions.popitem(last=False)
             self._sessions[_key(cookie)] = _Session(caller.owner, now)
-        return cookie, caller
+        return cookie
 
     def caller(self, cookie: str) -> Caller | None:
         """Who a cookie stands for; None if its session has ended or its token was revoked. Raises BusyError."""

@@ -147,8 +147,13 @@ class Tokens:
             rows = session.scalars(select(TokenRow).order_by(TokenRow.created, TokenRow.id)).all()
         return [TokenInfo(row.id, row.label, _roles(row), row.created, row.revoked, _limits(row)) for row in rows]
 
-    def in_use(self) -> bool:
-        """Whether any token is valid."""
+    def ever_made(self) -> bool:
+        """Whether there has ever been a token, valid or revoked: revoking the last one must not let everybody in."""
+        with self._database.reading() as session:
+            return session.scalar(select(TokenRow.id).limit(1)) is not None
+
+    def any_valid(self) -> bool:
+        """Whether there is a token that lets somebody in."""
         with self._database.reading() as session:
             return session.scalar(select(TokenRow.id).where(TokenRow.revoked.is_(None)).limit(1)) is not None
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from sqlalchemy.exc import DatabaseError
 
 from core.owned_thread import POLL, OwnedThread
 from streamer.atomic_file import write_atomically
+from streamer.errors import ConfigError
 from streamer.service.audit.keys import AuditKey, PublicKey
 from streamer.service.audit.log import FIRST
 from streamer.service.store.database import BusyError, Database, StorageError
@@ -91,6 +93,7 @@ class Checkpoints:
     """Writes a checkpoint into a folder whenever there is enough to say. Not thread-safe.
 
     The folder belongs on another machine or medium: whoever can change the log must not be able to change it, too.
+    It is never created: while its medium is not mounted, checkpoints would go to the disk that has the log.
     """
 
     def __init__(
@@ -98,16 +101,27 @@ class Checkpoints:
         database: Database,
         key: AuditKey,
         folder: Path,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         *,
         entries: int = 1000,
         seconds: float = 600.0,
     ) -> None:
-        """One is due after so many new entries, or any new ones after so many seconds."""
+        """One is due after so many new entries, or any new ones after so many seconds of `clock`, any monotonic one."""
         self._database, self._key, self._folder, self._clock = database, key, folder, clock
         self._entries, self._seconds = entries, seconds
         self._since = clock()
         self._written: Checkpoint | None = None  # the folder may be emptied, as when it is archived
+
+    def check(self) -> None:
+        """Raises ConfigError if its folder does not exist or cannot be written to."""
+        try:
+            there = self._folder.is_dir()
+        except OSError as error:
+            raise ConfigError(self._folder, f"cannot be used for checkpoints ({error.strerror or error})") from error
+        if not there:
+            raise ConfigError(self._folder, "there is no such folder for checkpoints: is its medium mounted?")
+        if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(self._folder, "checkpoints cannot be written to this folder")
 
     def write_if_due(self) -> Path | None:
         """Write one if it is due; its path. Raises CheckpointError, BusyError."""
@@ -133,7 +147,6 @@ class Checkpoints:
         path = self._folder / f"audit-{size:012}{SUFFIX}"
         made = Checkpoint(self._key.public.name, size, head)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path, signed_note(made, self._key), overwrite=False)
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -155,14 +156,21 @@ def _publication(said: Mapping[str, object]) -> Publication:
         value = said.get(name)
         return value if isinstance(value, str) else None
 
-    number, time, settings = said.get("number"), said.get("time"), said.get("settings")
+    number, settings = said.get("number"), said.get("settings")
     return Publication(
         number if isinstance(number, int) else 0,
         word("action") or "",
         word("actor") or "",
-        float(time) if isinstance(time, int | float) else 0.0,
+        _seconds(said.get("time")),
         word("input_sha256"),
         settings if isinstance(settings, dict) else None,
         word("engine"),
         word("job"),
     )
+
+
+def _seconds(time: object) -> float:
+    try:
+        return float(time) if isinstance(time, int | float) else 0.0
+    except OverflowError:  # a forged entry may hold a whole number of any length
+        return math.inf

@@ -1,4 +1,4 @@
-"""A thread that does the service's chores from time to time: what has expired goes, checkpoints are written."""
+"""A thread that does the service's chores from time to time: what has expired and what belongs to nobody goes."""
 
 from __future__ import annotations
 

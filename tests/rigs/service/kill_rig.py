@@ -64,6 +64,7 @@ class KillRig:
     def __init__(self, folder: Path, plan: KillPlan) -> None:
         self._plan, self._random = plan, random.Random(plan.seed)
         self._data, self._notes = folder / "data", folder / "checkpoints"
+        self._notes.mkdir()
         options = "--workers", "2", "--checkpoints", str(self._notes)
         self._serve = ServeProcess(self._data, folder / "serve.log", *options)
         self._clients = Stubborn(lambda: self._serve.url, plan.patience)

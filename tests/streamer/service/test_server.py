@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 
 from streamer.errors import ConfigError
+from streamer.service.access.caller import Role
+from streamer.service.access.tokens import Tokens
+from streamer.service.audit.checkpoint import checkpoint_files, opened_note
+from streamer.service.audit.entry import AuditAction, AuditEntry
+from streamer.service.audit.keys import AuditKey
+from streamer.service.audit.log import record
+from streamer.service.audit.reading import newest_entries
 from streamer.service.server import ServiceServer
+from streamer.service.store.data_folder import DataFolder
+from streamer.service.work.keeper import Keeper
+from streamer.service.work.worker import Worker
 from streamer.settings.service import ServeSettings
 from tests.rigs.service.running import ended, film, photo, running_service, submitted
 
@@ -162,6 +172,35 @@ def test_a_restart_keeps_jobs_and_results(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, f"{path} can be read by others"
 
 
+def test_the_last_checkpoint_covers_what_others_add_while_they_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, notes = DataFolder.open(tmp_path / "data"), tmp_path / "notes"
+    missing = running_service(tmp_path / "data", checkpoints=notes)
+    with pytest.raises(ConfigError, match="no such folder for checkpoints"):
+        missing.__enter__()
+    notes.mkdir()
+
+    def closing(close: Callable[..., object]) -> Callable[..., object]:
+        def noted(self: object, *others: object) -> object:
+            with folder.database.writing() as session:
+                record(session, AuditEntry(AuditAction.RESULT, "system"), 0.0)
+            return close(self, *others)
+
+        return noted
+
+    for part in (Worker, Keeper):
+        monkeypatch.setattr(part, "close", closing(part.close))
+    with running_service(tmp_path / "data", checkpoints=notes):
+        pass
+    last = max(checkpoint_files(notes), key=lambda path: path.name)
+    key = AuditKey.in_file(folder.audit_key).public
+    [newest] = newest_entries(folder.database, 1)
+    assert json.loads(newest.text)["action"] == "result"
+    assert opened_note(last.read_bytes(), key).size == json.loads(newest.text)["number"]
+    folder.close()
+
+
 def test_only_one_server_has_a_folder(tmp_path: Path) -> None:
     second = running_service(tmp_path / "data")
     with running_service(tmp_path / "data"), pytest.raises(ConfigError, match="another veilcast serve"):
@@ -170,7 +209,13 @@ def test_only_one_server_has_a_folder(tmp_path: Path) -> None:
 
 def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     settings = ServeSettings.model_validate({"service": {"data": tmp_path / "data", "listen": "0.0.0.0:0"}})
-    with pytest.raises(ConfigError, match="a token is needed"), ServiceServer(settings):
+    with pytest.raises(ConfigError, match="a valid token is needed"), ServiceServer(settings):
+        pass
+    folder = DataFolder.open(tmp_path / "data")
+    tokens = Tokens(folder.database)
+    tokens.revoke(tokens.create("x", [Role.ADMIN])[0])
+    folder.close()
+    with pytest.raises(ConfigError, match="a valid token is needed"), ServiceServer(settings):
         pass
     with pytest.raises(ConfigError, match="at least 16"), ServiceServer(settings, token="short"):
         pass

@@ -35,6 +35,7 @@ def data(tmp_path: Path) -> DataFolder:
     )
     with folder.database.writing() as session:
         record(session, entry, 0.0)
+    (tmp_path / "off").mkdir()
     Checkpoints(folder.database, AuditKey.in_file(folder.audit_key), tmp_path / "off").write()
     (tmp_path / "masked.jpg").write_bytes(MASKED)
     return folder
@@ -74,6 +75,23 @@ def test_what_does_not_hold_is_exit_code_4(data: DataFolder, tmp_path: Path, cap
     assert verify(data) == 0
     assert verify(data, "--checkpoint", tmp_path / "off") == 4
     assert "it was rewritten" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"), [("1e300", "1e+300"), ("-1e12", "-1000000000000"), ("NaN", "nan"), ("9" * 400, "9" * 400)]
+)
+def test_a_forged_time_is_shown_after_what_is_wrong(
+    time: str, shown: str, data: DataFolder, tmp_path: Path, capsys: Capture
+) -> None:
+    forging = "UPDATE audit SET entry = replace(entry, :true, :forged) WHERE number = 4"
+    change(data.database, forging, true='"time":0', forged=f'"time":{time}')
+    masked = tmp_path / "masked.jpg"
+    assert verify(data, "--file", masked) == 4
+    finding, told = capsys.readouterr().out.splitlines()
+    assert finding == "entry 4 was changed: its text does not have its hash"
+    assert told.startswith(f"{masked}: entry 4, ") and ": picture by t0; input" in told
+    assert main(["audit", "show", "--limit", "1", "--data", str(data.path)]) == 0
+    assert capsys.readouterr().out.startswith(f"4  {shown}")
 
 
 def test_a_forged_checkpoint_or_a_new_key_is_found(data: DataFolder, tmp_path: Path, capsys: Capture) -> None:

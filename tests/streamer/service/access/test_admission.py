@@ -66,7 +66,7 @@ async def test_a_busy_database_is_said_so(tokens: Tokens, monkeypatch: pytest.Mo
     def busy(_: Tokens) -> bool:
         raise BusyError("locked")
 
-    monkeypatch.setattr(Tokens, "in_use", busy)
+    monkeypatch.setattr(Tokens, "ever_made", busy)
     async with client(tokens) as http:
         answer = await http.get("/v1/jobs")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")

@@ -63,6 +63,12 @@ def test_loopback_is_open_until_there_is_a_token(door: Door) -> None:
     assert not found.may(Role.SUBMIT)
 
 
+def test_revoking_the_last_token_lets_nobody_in(door: Door) -> None:
+    made, secret = door.tokens.create("x", [Role.ADMIN])
+    door.tokens.revoke(made)
+    assert door.status() == door.status(authorization=f"Bearer {secret}") == 401 and not door.rules.open()
+
+
 def test_elsewhere_a_token_is_needed_unless_told_otherwise(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -175,12 +181,15 @@ def test_guessing_is_slowed_down_for_the_guesser_alone(door: Door) -> None:
     assert door.status(authorization=right, agent="bot") == 200
 
 
-def test_a_token_has_its_requests_a_minute_by_header_and_cookie_alike(door: Door) -> None:
-    _, secret = door.tokens.create("x", [Role.SUBMIT], TokenLimits(requests_per_minute=2))
+def test_a_token_has_its_requests_a_minute_by_header_cookie_and_login_alike(door: Door) -> None:
+    _, secret = door.tokens.create("x", [Role.SUBMIT], TokenLimits(requests_per_minute=3))
     cookie = door.rules.login(secret, None, None)
     assert door.status(authorization=f"Bearer {secret}") == 200
     assert door.status(cookie=f"veilcast_session={cookie}") == 200
     found = door.ask(authorization=f"Bearer {secret}")
-    assert isinstance(found, Refusal) and (found.status, dict(found.headers)) == (429, {"Retry-After": "30"})
-    door.now += 30
+    assert isinstance(found, Refusal) and (found.status, dict(found.headers)) == (429, {"Retry-After": "20"})
+    refused = door.rules.login(secret, None, None)
+    assert isinstance(refused, Refusal) and (refused.status, dict(refused.headers)) == (429, {"Retry-After": "20"})
+    assert len(door.logins()) == 1, "what is refused writes nothing"
+    door.now += 20
     assert door.status(authorization=f"Bearer {secret}") == 200

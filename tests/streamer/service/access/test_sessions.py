@@ -31,11 +31,10 @@ def test_a_session_lasts_while_it_is_used(tokens: Tokens) -> None:
     clock = Clock()
     sessions = LoginSessions(tokens, clock)
     made, secret = tokens.create("x", [Role.VIEW])
-    assert sessions.trade("vc_wrong") is None
-    traded = sessions.trade(secret)
-    assert traded is not None
-    cookie, caller = traded
-    assert caller.owner == made and secret not in cookie
+    caller = tokens.holder(made)
+    assert caller is not None
+    cookie = sessions.begin(caller)
+    assert secret not in cookie
     for _ in range(3):
         clock.now += IDLE
         assert sessions.caller(cookie) == caller
@@ -46,22 +45,25 @@ def test_a_session_lasts_while_it_is_used(tokens: Tokens) -> None:
 
 def test_ending_it_or_its_token_ends_it(tokens: Tokens) -> None:
     sessions = LoginSessions(tokens, Clock())
-    made, secret = tokens.create("x", [Role.VIEW])
-    first, second = (traded[0] for _ in range(2) if (traded := sessions.trade(secret)))
+    made, _ = tokens.create("x", [Role.VIEW])
+    caller = tokens.holder(made)
+    assert caller is not None
+    first, second = sessions.begin(caller), sessions.begin(caller)
     sessions.end(first)
     sessions.end(first)
     assert sessions.caller(first) is None and sessions.caller(second) is not None
     tokens.revoke(made)
-    assert sessions.caller(second) is None and len(sessions) == 0 and sessions.trade(secret) is None
+    assert sessions.caller(second) is None and len(sessions) == 0
 
 
 def test_one_token_cannot_end_the_sessions_of_others(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_PER_TOKEN", 3)
     sessions = LoginSessions(tokens, Clock())
-    (_, mine), (_, greedy) = tokens.create("x", [Role.VIEW]), tokens.create("y", [Role.VIEW])
-    kept = sessions.trade(mine)
-    many = [traded[0] for _ in range(8) if (traded := sessions.trade(greedy))]
-    assert kept is not None and sessions.caller(kept[0]) is not None
+    mine, greedy = (tokens.holder(tokens.create(name, [Role.VIEW])[0]) for name in "xy")
+    assert mine is not None and greedy is not None
+    kept = sessions.begin(mine)
+    many = [sessions.begin(greedy) for _ in range(8)]
+    assert sessions.caller(kept) is not None
     assert [cookie for cookie in many if sessions.caller(cookie)] == many[-3:]
 
 

@@ -29,7 +29,7 @@ def audited(database: Database) -> list[dict[str, object]]:
 
 def test_a_token_is_found_by_its_secret_until_it_is_revoked(database: Database) -> None:
     tokens = Tokens(database, lambda: 50.0)
-    assert not tokens.in_use()
+    assert not tokens.ever_made() and not tokens.any_valid()
     one, secret = tokens.create("press", {Role.VIEW, Role.SUBMIT}, TokenLimits(2, 10**12, 60))
     other, _ = tokens.create("radio", [Role.ADMIN])
     expected = Caller(one, frozenset({Role.SUBMIT, Role.VIEW}), None, 2, 10**12, 60)
@@ -37,9 +37,9 @@ def test_a_token_is_found_by_its_secret_until_it_is_revoked(database: Database) 
     assert [tokens.find(wrong) for wrong in ("", secret[:-1], f"{secret} ", "vc_", one, "\udcff")] == [None] * 6
     tokens.revoke(one)
     tokens.revoke(one)
-    assert tokens.find(secret) is None and tokens.holder(one) is None and tokens.in_use()
+    assert tokens.find(secret) is None and tokens.holder(one) is None and tokens.any_valid()
     tokens.revoke(other)
-    assert not tokens.in_use()
+    assert tokens.ever_made() and not tokens.any_valid()
     listed = {info.id: info for info in tokens.list()}
     assert listed[one].revoked == 50.0 and listed[one].limits.max_jobs == 2 and listed[one].label == "press"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from streamer.errors import ConfigError
 from streamer.service.audit.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -71,7 +73,8 @@ class Clock:
 
 
 def test_one_is_due_after_so_many_entries_or_so_much_time(tmp_path: Path) -> None:
-    database, clock, folder = log_of(tmp_path, 0), Clock(), tmp_path / "off" / "site"
+    database, clock, folder = log_of(tmp_path, 0), Clock(), tmp_path / "off"
+    folder.mkdir()
     checkpoints = Checkpoints(database, KEY, folder, clock, entries=3, seconds=60)
     clock.now = 100
     assert checkpoints.write_if_due() is None, "nothing to say"
@@ -94,6 +97,7 @@ def test_one_is_due_after_so_many_entries_or_so_much_time(tmp_path: Path) -> Non
 @pytest.mark.parametrize("emptied", [False, True])
 def test_a_log_that_was_rewritten_or_cut_is_not_signed(emptied: bool, tmp_path: Path) -> None:
     database, folder = log_of(tmp_path, 4), tmp_path / "c"
+    folder.mkdir()
     checkpoints = Checkpoints(database, KEY, folder)
     written = checkpoints.write()
     assert written is not None
@@ -119,13 +123,32 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         Checkpoints(database, KEY, tmp_path / "empty").write()
     foreign = tmp_path / "foreign"
+    foreign.mkdir()
     assert Checkpoints(database, OTHER, foreign).write() is not None
     with pytest.raises(CheckpointError, match=r"audit-0*1\.checkpoint: not signed with the log's key"):
         Checkpoints(database, KEY, foreign).write()
 
 
+def test_a_medium_that_is_not_mounted_is_said_and_nothing_goes_to_the_local_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "medium" / "veilcast"
+    checkpoints = Checkpoints(log_of(tmp_path, 1), KEY, folder)
+    with pytest.raises(ConfigError, match="no such folder for checkpoints"):
+        checkpoints.check()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        checkpoints.write()
+    assert not folder.parent.exists()
+    folder.mkdir(parents=True)
+    checkpoints.check()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # nothing is closed to root
+    with pytest.raises(ConfigError, match="cannot be written to this folder"):
+        checkpoints.check()
+
+
 def test_the_thread_says_trouble_once_and_writes_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     database, calls = log_of(tmp_path, 2), threading.Semaphore(0)
+    (tmp_path / "c").mkdir()
 
     class Failing(Checkpoints):
         def write_if_due(self) -> Path | None:

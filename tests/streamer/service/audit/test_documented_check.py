@@ -29,6 +29,7 @@ PAGE = Path(__file__).parents[4] / "docs" / "audit.md"
 )
 def test_it_finds_what_was_done(harm: str | None, said: str, tmp_path: Path) -> None:
     database, key = log_of(tmp_path, 5), AuditKey(b"k" * 32)
+    (tmp_path / "c").mkdir()
     checkpoint = Checkpoints(database, key, tmp_path / "c").write()
     assert checkpoint is not None
     add(database, 2)
