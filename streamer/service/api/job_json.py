@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+import json
+
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from streamer.service.http.times import rfc3339
 from streamer.service.jobs.job import Job, JobState
@@ -49,7 +51,7 @@ class JobJson(BaseModel):
     ended: str | None
     expires: str | None
     reason: str | None
-    settings: JobSettings
+    settings: dict[str, JsonValue]
     result: ResultJson | None
     report: bool
     masks: bool
@@ -83,7 +85,7 @@ def job_json(job: Job, webhook_secret: str | None = None) -> JobJson:
         ended=_time(job.ended),
         expires=_time(job.expires),
         reason=job.reason,
-        settings=JobSettings.model_validate_json(job.settings),
+        settings=_settings(job.settings),
         result=None if result is None else ResultJson(type=result.media_type, bytes=result.bytes, sha256=result.sha256),
         report=job.report is not None,
         masks=job.masks is not None,
@@ -93,3 +95,12 @@ def job_json(job: Job, webhook_secret: str | None = None) -> JobJson:
 
 def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
+
+
+def _settings(text: str) -> dict[str, JsonValue]:
+    """All that could be chosen; for a job of another version, what was."""
+    chosen: dict[str, JsonValue] = json.loads(text)
+    try:
+        return JobSettings.model_validate(chosen).model_dump(mode="json")
+    except ValidationError:
+        return chosen

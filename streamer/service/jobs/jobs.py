@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from streamer.service.access.caller import Caller, Role
 from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
-from streamer.service.jobs.ending import Ending, Farewell, released
+from streamer.service.jobs.ending import Ending, Farewell
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError
 from streamer.service.jobs.job import ACTIVE, Job, JobState, job_of
 from streamer.service.jobs.settings import JobSettings, WebhookRequest
-from streamer.service.jobs.uploads import Clock, needed, own_upload, remove_upload
+from streamer.service.jobs.uploads import Clock, own_upload, remove_upload
 from streamer.service.store.blobs import Blobs, new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import JobRow, UploadRow
@@ -90,7 +90,7 @@ class Jobs:
             row = JobRow(id=new_id(), owner=caller.owner, state=JobState.QUEUED, upload=upload)
             row.input_sha256, row.input_bytes = file.sha256, file.received
             row.settings, row.engine = asked, self._engine(settings)
-            row.attempts, row.progress, row.created = 0, 0.0, now
+            row.attempts, row.setbacks, row.progress, row.created = 0, 0, 0.0, now
             row.idempotency_key, row.idempotency_sha256 = key, None if key is None else request
             session.add(row)
             session.flush()
@@ -116,7 +116,7 @@ class Jobs:
                     setattr(row, name, getattr(same, name))
                 blobs = self._farewell.end(session, row, Ending(JobState.DONE), now)
             job = job_of(row, _place(session, row))
-        self._blobs.delete(*blobs)
+        self._blobs.discard(*blobs)
         return Submitted(job, secret)
 
     def get(self, caller: Caller, job: str) -> Job:
@@ -161,7 +161,7 @@ class Jobs:
                 left = job_of(row, None)
             else:
                 blobs, left = self._farewell.remove(session, row), None
-        self._blobs.delete(*blobs)
+        self._blobs.discard(*blobs)
         return left
 
     def note_download(self, caller: Caller, job: Job) -> None:
@@ -187,13 +187,13 @@ class Jobs:
                 record(session, AuditEntry(AuditAction.DELETE, SYSTEM, job=row.id, outcome="expired"), now)
                 blobs += self._farewell.remove(session, row)
                 count += 1
-            for stale in session.scalars(select(UploadRow).where(UploadRow.touched <= now - self._keep).limit(500)):
-                if not needed(session, stale.id):
-                    record(session, AuditEntry(AuditAction.DELETE, SYSTEM, upload=stale.id, outcome="expired"), now)
-                    blobs += remove_upload(session, stale)
-                    count += 1
-            blobs = released(session, blobs)
-        self._blobs.delete(*blobs)
+            unneeded = ~exists().where(JobRow.upload == UploadRow.id, JobRow.state.in_(ACTIVE))
+            old = select(UploadRow).where(UploadRow.touched <= now - self._keep, unneeded).limit(20)
+            for stale in session.scalars(old):
+                record(session, AuditEntry(AuditAction.DELETE, SYSTEM, upload=stale.id, outcome="expired"), now)
+                blobs += remove_upload(session, stale)
+                count += 1
+        self._blobs.discard(*blobs)
         return count
 
     def counts(self) -> dict[str, int]:
@@ -244,10 +244,11 @@ def _check_quota(session: Session, caller: Caller) -> None:
 def _place(session: Session, row: JobRow) -> int | None:
     if row.state != JobState.QUEUED:
         return None
-    ahead = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.QUEUED, JobRow.number < row.number)
+    earlier = tuple_(JobRow.setbacks, JobRow.number) < (row.setbacks, row.number)
+    ahead = select(func.count()).select_from(JobRow).where(JobRow.state == JobState.QUEUED, earlier)
     return 1 + (session.scalar(ahead) or 0)
 
 
 def _places(session: Session) -> dict[str, int]:
-    queued = select(JobRow.id).where(JobRow.state == JobState.QUEUED).order_by(JobRow.number)
+    queued = select(JobRow.id).where(JobRow.state == JobState.QUEUED).order_by(JobRow.setbacks, JobRow.number)
     return {name: place for place, name in enumerate(session.scalars(queued), 1)}

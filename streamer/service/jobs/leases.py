@@ -23,6 +23,9 @@ from streamer.service.store.tables import JobRow
 LEASE: Final = 60.0
 """Seconds that a claim lasts without a sign of life."""
 ATTEMPTS: Final = 3
+SETBACKS: Final = 40
+"""A job that is put off or interrupted more often fails: it may be what ends the server, or fills the disk."""
+_LONGEST_PAUSE: Final = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Output:
     """`report` and `masks`, if there are any."""
     checked: str | None = None
     """What the check of the masked file found, in one line; None if it was not checked."""
+    engine: str | None = None
+    """Version, weights and settings that made it; None: as the job says."""
 
 
 class Leases:
@@ -61,15 +66,24 @@ class Leases:
     def claim(self, worker: str) -> Claim | None:
         """Claim the oldest job that waits, or whose worker gives no sign of life; None if there is none.
 
-        A job that was claimed `ATTEMPTS` times without an end fails: it would only take more workers with it.
+        Those with setbacks come after all others. A job that was claimed `ATTEMPTS` times without an end fails: it
+        would only take more workers with it.
         """
         now, blobs = self._clock(), list[str]()
         found: Claim | None = None
         with self._database.writing() as session:
             # A lease that ends later than any can: the clock was set back, and says nothing about this one.
             dead = or_(JobRow.lease_until < now, JobRow.lease_until > now + 2 * LEASE)
-            free = or_(JobRow.state == JobState.QUEUED, (JobRow.state == JobState.RUNNING) & dead)
-            for row in session.scalars(select(JobRow).where(free).order_by(JobRow.number).limit(20)):
+            due = or_(
+                JobRow.not_before.is_(None), JobRow.not_before <= now, JobRow.not_before > now + 2 * _LONGEST_PAUSE
+            )
+            free = or_((JobRow.state == JobState.QUEUED) & due, (JobRow.state == JobState.RUNNING) & dead)
+            first = select(JobRow).where(free).order_by(JobRow.setbacks, JobRow.number)
+            for row in session.scalars(first.limit(20)):
+                if row.setbacks >= SETBACKS:
+                    reason = row.reason or f"interrupted {SETBACKS} times"
+                    blobs += self._farewell.end(session, row, Ending(JobState.FAILED, reason), now)
+                    continue
                 if row.attempts >= ATTEMPTS:
                     reason = row.reason or f"its process died {ATTEMPTS} times"
                     blobs += self._farewell.end(session, row, Ending(JobState.FAILED, reason), now)
@@ -81,7 +95,7 @@ class Leases:
                 parts = () if row.upload is None else tuple(part_blobs(session, row.upload))
                 found = Claim(row.id, row.lease, row.attempts, parts, row.input_sha256, row.input_bytes, row.settings)
                 break
-        self._blobs.delete(*blobs)
+        self._blobs.discard(*blobs)
         return found
 
     def beat(self, claim: Claim, progress: float, seconds_left: float | None) -> bool:
@@ -110,6 +124,7 @@ class Leases:
             def finish(row: JobRow, session: Session, now: float) -> list[str]:
                 row.result, row.report, row.masks = stored["result"], stored.get("report"), stored.get("masks")
                 row.result_type, row.result_bytes, row.result_sha256 = output.media_type, output.bytes, output.sha256
+                row.engine = output.engine or row.engine
                 if output.checked is not None:
                     said = AuditEntry(AuditAction.VERIFY, SYSTEM, job=row.id, outcome=output.checked)
                     record(session, replace(said, output_sha256=output.sha256), now)
@@ -119,7 +134,7 @@ class Leases:
             return done
         finally:
             if not done:
-                self._blobs.delete(*stored.values())
+                self._blobs.discard(*stored.values())
 
     def fail(self, claim: Claim, reason: str, again: bool) -> bool:
         """Note that an attempt failed; `again`: it may go better next time. False: no longer this worker's."""
@@ -133,13 +148,24 @@ class Leases:
 
         return self._change(claim, finish)
 
-    def give_back(self, claim: Claim, reason: str | None = None) -> bool:
-        """Let another worker have the job: this one stops, or lacks something. It does not count as an attempt."""
+    def give_back(self, claim: Claim) -> bool:
+        """Let another worker have the job: this one stops. It does not count as an attempt."""
 
         def finish(row: JobRow, _session: Session, _now: float) -> list[str]:
             _requeue(row)
             row.attempts -= 1
+            return []
+
+        return self._change(claim, finish)
+
+    def put_off(self, claim: Claim, reason: str) -> bool:
+        """Try again later: the machine lacks something. Not an attempt, but others come first from now on."""
+
+        def finish(row: JobRow, _session: Session, now: float) -> list[str]:
+            _requeue(row)
+            row.attempts -= 1
             row.reason = reason
+            _set_back(row, now)
             return []
 
         return self._change(claim, finish)
@@ -147,13 +173,16 @@ class Leases:
     def recover(self) -> int:
         """Queue every job that runs again; returns how many. Only for whoever knows that no worker is alive.
 
-        That does not count as an attempt: it was the server that died, not the job's own process.
+        That does not count as an attempt: it was the server that died, not the job's own process. But it may have died
+        of this job, so others come first from now on.
         """
+        now = self._clock()
         with self._database.writing() as session:
             rows = list(session.scalars(select(JobRow).where(JobRow.state == JobState.RUNNING)))
             for row in rows:
                 _requeue(row)
                 row.attempts -= 1
+                _set_back(row, now)
         return len(rows)
 
     def _change(self, claim: Claim, finish: Callable[[JobRow, Session, float], list[str]]) -> bool:
@@ -163,10 +192,17 @@ class Leases:
             if row is None:
                 return False
             blobs = finish(row, session, self._clock())
-        self._blobs.delete(*blobs)
+        self._blobs.discard(*blobs)
         return True
 
 
 def _requeue(row: JobRow) -> None:
     row.state, row.progress = JobState.QUEUED, 0.0
     row.lease = row.lease_until = row.worker = row.seconds_left = None
+
+
+def _set_back(row: JobRow, now: float) -> None:
+    """The first two times it may go on at once, then after ever longer pauses."""
+    row.setbacks += 1
+    pause = 10.0 * 2 ** min(row.setbacks - 3, 10)
+    row.not_before = now + min(pause, _LONGEST_PAUSE) if row.setbacks > 2 else None

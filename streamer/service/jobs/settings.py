@@ -58,7 +58,11 @@ class WebhookRequest(Section):
 
 
 def engine_name(settings: Settings) -> str:
-    """Version and weights of what would mask with these settings; results of another engine are no answer."""
+    """Version, weights and a hash of all settings: what was made by another engine is no answer to the same question.
+
+    The server's own settings are in it, such as zones that it always hides.
+    """
     detect = settings.detect
     names = [detect.detector, *([] if detect.second_detector is None else [detect.second_detector])]
-    return " ".join([VERSION, *(f"{name}:{find(name).weights.sha256[:12]}" for name in names)])[:100]
+    weights = [f"{name}:{find(name).weights.sha256[:12]}" for name in names]
+    return " ".join([VERSION[:30], *weights, settings.fingerprint()[:16]])

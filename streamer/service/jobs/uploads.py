@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from streamer.service.access.caller import Caller
@@ -80,7 +80,7 @@ class Uploads:
                 row.received, row.touched = offset + len(piece), self._clock()
                 return _upload_of(row)
         except BaseException:
-            self._blobs.delete(blob)
+            self._blobs.discard(blob)
             raise
 
     def finish(self, caller: Caller, upload: str) -> Upload:
@@ -138,7 +138,7 @@ class Uploads:
             blobs = remove_upload(session, row)
             entry = AuditEntry(AuditAction.DELETE, caller.owner, caller.address, upload=upload)
             record(session, entry, self._clock())
-        self._blobs.delete(*blobs)
+        self._blobs.discard(*blobs)
 
     def abandon(self, before: float = math.inf) -> int:
         """Remove what was cut off and cannot be gone on with, if nothing was added since `before`; returns how many.
@@ -156,7 +156,7 @@ class Uploads:
                 record(session, entry, self._clock())
                 blobs += remove_upload(session, row)
                 count += 1
-        self._blobs.delete(*blobs)
+        self._blobs.discard(*blobs)
         return count
 
     def _check_piece(self, row: UploadRow, offset: int, length: int) -> None:
@@ -194,8 +194,7 @@ def needed(session: Session, upload: str) -> bool:
 def remove_upload(session: Session, row: UploadRow) -> list[str]:
     """Remove an upload's rows; returns the blobs that are to be deleted once the transaction counts."""
     blobs = part_blobs(session, row.id)
-    for part in session.scalars(select(PartRow).where(PartRow.upload == row.id)):
-        session.delete(part)
+    session.execute(delete(PartRow).where(PartRow.upload == row.id))
     session.execute(update(JobRow).where(JobRow.upload == row.id).values(upload=None))
     session.delete(row)
     return blobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
 import re
@@ -17,6 +18,8 @@ from obstore.store import LocalStore, ObjectStore
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
+
+_log = logging.getLogger("veilcast.store")
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _CHUNK: Final = 1 << 20  # bytes read at a time
@@ -82,6 +85,17 @@ class Blobs:
             if name is not None:
                 with suppress(FileNotFoundError), _os_errors():
                     self._store.delete(_key(name))
+
+    def discard(self, *names: str | None) -> None:
+        """The same after the transaction that let go of them counts: what cannot be deleted now is an orphan.
+
+        Does not raise: nothing that has been done may look as if it had failed.
+        """
+        for name in names:
+            try:
+                self.delete(name)
+            except OSError as error:
+                _log.warning("a file could not be deleted yet: %s", error.strerror or type(error).__name__)
 
     def names(self, before: float = math.inf) -> Iterator[str]:
         """All blobs there are, or only those that were stored `before` a time in seconds since 1970."""

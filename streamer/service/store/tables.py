@@ -99,6 +99,10 @@ class JobRow(Base):
     engine: Mapped[str] = mapped_column(String(100))
     """Version and weights of the program that took the job in."""
     attempts: Mapped[int]
+    setbacks: Mapped[int]
+    """How often it was put off, or interrupted by the server's end: through no fault of its own, but not for ever."""
+    not_before: Mapped[float | None]
+    """When it may be claimed again after a setback; None: at once."""
     lease: Mapped[str | None] = mapped_column(String(32))
     """The token of the worker's claim. Whoever does not hold it may not write to this row."""
     lease_until: Mapped[float | None]

@@ -1,6 +1,6 @@
 """What a job's process is told, and what it answers: lines of JSON on its standard input and output.
 
-Only the standard library is imported here: a process reads this before it has confined itself.
+Hardly anything is imported here: a process reads this before it has confined itself.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
+from streamer.errors import printable
+
+_LONGEST: Final = 500  # characters of a reason
 LINE: Final = 1 << 16
 """No line is longer."""
 
@@ -76,12 +79,19 @@ class Said:
     @classmethod
     def read(cls, line: bytes) -> Said:
         """What `line` made; whoever sends it is not trusted. Raises ValueError."""
-        found = json.loads(line)
+        try:
+            found = json.loads(line)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         if not isinstance(found, dict):
             raise ValueError("not an object")
         progress, left, suffix, failed, blame = (found.get(name) for name in cls.__dataclass_fields__)
-        numbers = all(value is None or isinstance(value, int | float) for value in (progress, left))
         texts = all(value is None or isinstance(value, str) for value in (suffix, failed))
-        if not (numbers and texts and blame in ("file", "disk", "unknown")):
+        if not (_is_number(progress, 1.0) and _is_number(left, 1e9) and texts and blame in ("file", "disk", "unknown")):
             raise ValueError("not what a job says")
-        return cls(progress, left, suffix, failed, blame)
+        return cls(progress, left, suffix, None if failed is None else printable(failed[:_LONGEST]), blame)
+
+
+def _is_number(value: object, most: float) -> bool:
+    """None, or a number from 0 to `most`; of any other, such as NaN, a database would make something else."""
+    return value is None or (type(value) in (int, float) and 0 <= value <= most)  # type: ignore[operator]

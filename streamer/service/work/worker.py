@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -11,7 +12,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.owned_thread import OwnedThread
 from streamer.file.report import Report
 from streamer.service.jobs.leases import Claim, Leases, Output
-from streamer.service.jobs.settings import JobSettings
+from streamer.service.jobs.settings import JobSettings, engine_name
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import BusyError, StorageError
+from streamer.service.work.heartbeat import Heartbeat
 from streamer.service.work.job_process import JobProcess
 from streamer.service.work.task import MASKS, MEDIA_TYPES, REPORT, RESULT, Said, Task
 from streamer.settings.file import Settings
@@ -32,9 +34,10 @@ _log = logging.getLogger("veilcast.work")
 
 LISTEN: Final = 0.2  # seconds
 LOOK: Final = 0.5  # seconds between two looks whether the job was cancelled
-BEAT: Final = 5.0  # seconds between two signs of life
 PAUSE: Final = 2.0  # seconds between two looks for a job when nobody rings
 TROUBLE: Final = 10.0  # seconds to wait after a full disk or a database that does not answer
+_ROOM: Final = 256 << 20  # bytes
+_FILES: Final = 100
 _MOST_REPORT: Final = 64 << 20  # bytes
 ADDRESS_FACTOR: Final = 6
 """How much more address space than memory a process gets: most of it is never used."""
@@ -112,29 +115,40 @@ class Worker:
                     heard = self._bell.wait(heard, PAUSE)
                 else:
                     self._do(claim)
-            except (BusyError, SQLAlchemyError, OSError) as error:
-                _log.error("no job can be taken at the moment: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a worker that ends would leave all other jobs waiting
+                _log.error("no job can be done at the moment: %s", type(error).__name__)
                 self._thread.stopping.wait(TROUBLE)
 
     def _do(self, claim: Claim) -> None:
+        """One attempt. Whatever comes of it is noted, and its files are removed."""
         folder = self._scratch / claim.lease
-        try:
-            folder.mkdir(mode=0o700)
-            self._blobs.fetch(claim.parts, folder / "original")
-            self._attempt(claim, folder)
-        except OSError as error:  # nothing that the job could be blamed for
-            reason = (error.strerror or str(error)).lower()
-            _log.error("a job is put off: %s", reason)
-            self._insist(lambda: self._leases.give_back(claim, f"put off: {reason}"))
-            self._thread.stopping.wait(TROUBLE)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with Heartbeat(self._leases, claim) as heart:
+            try:
+                folder.mkdir(mode=0o700)
+                self._blobs.fetch(claim.parts, folder / "original")
+                self._attempt(claim, folder, heart)
+            except FileNotFoundError:
+                self._insist(lambda: self._leases.fail(claim, "its original is gone", again=False))
+            except OSError as error:  # nothing that the job could be blamed for
+                reason = (error.strerror or str(error)).lower()
+                _log.error("a job is put off: %s", reason)
+                self._insist(lambda: self._leases.put_off(claim, f"put off: {reason}"))
+                self._thread.stopping.wait(TROUBLE)
+            except (BusyError, SQLAlchemyError):
+                raise
+            except Exception as error:  # noqa: BLE001 - settings of an older version, say: the next job is another one
+                reason = f"unexpected error ({type(error).__name__})"
+                _log.error("a job failed: %s", reason)
+                self._insist(lambda: self._leases.fail(claim, reason, again=True))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    def _attempt(self, claim: Claim, folder: Path) -> None:
+    def _attempt(self, claim: Claim, folder: Path, heart: Heartbeat) -> None:
         chosen = JobSettings.model_validate_json(claim.settings)
+        settings = chosen.whole(self._base)
         task = Task(
             folder=str(folder),
-            settings=chosen.whole(self._base).model_dump_json(),
+            settings=settings.model_dump_json(),
             verify=chosen.verify,
             masks=chosen.masks,
             file_bytes=self._limits.file_bytes,
@@ -142,33 +156,33 @@ class Worker:
             parent=os.getpid(),
         )
         with JobProcess(task) as process:
-            verdict = self._watch(claim, process)
+            verdict = self._watch(claim, process, heart)
         if verdict is None:
             return
         if verdict.suffix is not None:
             try:
-                output = collect(folder, verdict.suffix)
+                output = replace(collect(folder, verdict.suffix), engine=engine_name(settings))
             except ValueError as error:
                 wrong = str(error)
                 self._insist(lambda: self._leases.fail(claim, wrong, again=True))
                 return
             self._insist(lambda: self._leases.publish(claim, output))
-        elif verdict.blame == "disk":
-            raise OSError(None, verdict.failed)
+        elif verdict.blame == "disk" and is_full(folder):  # its word alone does not count
+            raise OSError(errno.ENOSPC, verdict.failed)
         else:
             reason = verdict.failed or "ended without a word"
             _log.info("a job failed (attempt %d): %s", claim.attempt, reason)
-            self._insist(lambda: self._leases.fail(claim, reason[:500], again=verdict.blame == "unknown"))
+            self._insist(lambda: self._leases.fail(claim, reason, again=verdict.blame != "file"))
 
-    def _watch(self, claim: Claim, process: JobProcess) -> Said | None:
+    def _watch(self, claim: Claim, process: JobProcess, heart: Heartbeat) -> Said | None:
         """How the process ended; None if the job is no longer this worker's, or was given back."""
-        begun = looked = beaten = time.monotonic()
-        last = Said(progress=0.0)
+        begun = looked = time.monotonic()
         while process.exit_code is None:
             try:
-                for last in process.listen(LISTEN):
-                    if last.suffix is not None or last.failed is not None:
-                        return last
+                for said in process.listen(LISTEN):
+                    if said.suffix is not None or said.failed is not None:
+                        return said
+                    heart.progress, heart.seconds_left = said.progress or 0.0, said.seconds_left
             except ValueError:
                 return Said(failed="its process said what makes no sense")
             if self._thread.stopping.is_set():
@@ -179,14 +193,11 @@ class Worker:
                 return Said(failed=f"took longer than {self._limits.seconds / 3600:g} hours", blame="file")
             if process.memory() > self._limits.memory:
                 return Said(failed=f"needed more than {self._limits.memory >> 20} MB of memory", blame="file")
-            with contextlib.suppress(BusyError, StorageError):  # another look comes soon
-                if now - looked >= LOOK:
-                    looked = now
+            if now - looked >= LOOK:
+                looked = now
+                with contextlib.suppress(BusyError, StorageError):  # another look comes soon
                     if not self._leases.held(claim):
                         return None
-                if now - beaten >= BEAT:
-                    beaten = now
-                    self._leases.beat(claim, last.progress or 0.0, last.seconds_left)
         code = process.exit_code
         return Said(failed=f"crashed (signal {-code})" if code < 0 else f"ended without a result (code {code})")
 
@@ -200,6 +211,12 @@ class Worker:
             except (BusyError, StorageError):
                 if self._thread.stopping.wait(PAUSE):
                     return
+
+
+def is_full(folder: Path) -> bool:
+    """Whether there is hardly any room where the folder is."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and found.f_favail < _FILES)
 
 
 def collect(folder: Path, suffix: str) -> Output:

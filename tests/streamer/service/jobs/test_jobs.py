@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import func, insert, select
 
+from core.config import ZoneConfig
 from streamer.service.jobs.errors import ConflictError, NotFoundError, QuotaError
 from streamer.service.jobs.job import JobState
-from streamer.service.jobs.settings import JobSettings
+from streamer.service.jobs.settings import JobSettings, engine_name
+from streamer.service.store.tables import PartRow, UploadRow
+from streamer.settings.file import Settings
 from tests.rigs.service.ledger import ANNA, BEN, BOSS, KEEP, Ledger
 
 PLAIN = JobSettings()
@@ -128,3 +132,22 @@ def test_pages_of_jobs(ledger: Ledger) -> None:
     assert [job.id for job in newest] == ids[:2:-1]
     assert [job.id for job in ledger.jobs.list(BEN, 10, before=newest[-1].id)] == ids[2::-1]
     assert ledger.jobs.counts()["queued"] == 5
+
+
+def test_an_upload_of_very_many_pieces_expires_like_any_other(ledger: Ledger) -> None:
+    with ledger.database.writing() as session:
+        session.add(UploadRow(id="e" * 32, owner=BEN.owner, received=40_000, resumable=True, created=0.0, touched=0.0))
+        session.execute(
+            insert(PartRow), [{"upload": "e" * 32, "offset": i, "bytes": 1, "blob": f"{i:032x}"} for i in range(40_000)]
+        )
+    assert ledger.jobs.expire() == 1
+    with ledger.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(PartRow)) == 0
+
+
+def test_other_settings_of_the_server_are_another_question() -> None:
+    plain = Settings()
+    zone = ZoneConfig(points=((0, 0), (1, 0), (1, 1)))
+    zoned = plain.model_copy(update={"zones": (zone,)})
+    assert engine_name(plain) == engine_name(Settings()) != engine_name(zoned)
+    assert len(engine_name(zoned)) <= 100 and JobSettings(config="fast").whole(zoned).zones == (zone,)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from obstore.store import LocalStore
+
 from streamer.service.jobs.job import JobState
-from streamer.service.jobs.leases import ATTEMPTS, LEASE, Claim
+from streamer.service.jobs.leases import ATTEMPTS, LEASE, SETBACKS, Claim
+from streamer.service.jobs.orphans import remove_orphans
 from streamer.service.jobs.settings import JobSettings
+from streamer.service.store.blobs import Blobs
 from tests.rigs.service.ledger import BEN, KEEP, Ledger
 
 
@@ -79,14 +83,50 @@ def test_a_job_whose_workers_vanish_fails_in_the_end(ledger: Ledger) -> None:
 def test_what_is_given_back_does_not_count(ledger: Ledger) -> None:
     job = submitted(ledger)
     for _ in range(2 * ATTEMPTS):
-        assert ledger.leases.give_back(ledger.claim(), "the disk is full")
-    waiting = ledger.jobs.get(BEN, job)
-    assert (waiting.state, waiting.reason) == (JobState.QUEUED, "the disk is full")
-    for _ in range(2 * ATTEMPTS):
-        ledger.claim()
-        assert ledger.leases.recover() == 1
+        claim = ledger.claim()
+        assert claim.attempt == 1 and ledger.leases.give_back(claim)
+    assert ledger.jobs.get(BEN, job).state is JobState.QUEUED
+
+
+def test_what_is_put_off_lets_others_pass_and_does_not_count_as_an_attempt(ledger: Ledger) -> None:
+    stuck, other = submitted(ledger), submitted(ledger)
+    assert ledger.leases.put_off(ledger.claim(), "put off: the disk is full")
+    waiting = ledger.jobs.get(BEN, stuck)
+    assert (waiting.state, waiting.reason, waiting.place) == (JobState.QUEUED, "put off: the disk is full", 2)
+    claim = ledger.claim()
+    assert claim.job == other and ledger.leases.publish(claim, ledger.output())
+    claim = ledger.claim()
+    assert (claim.job, claim.attempt) == (stuck, 1) and ledger.leases.publish(claim, ledger.output())
+    assert ledger.jobs.get(BEN, stuck).reason is None
+
+
+def test_interruptions_come_at_ever_longer_distances_and_end_at_last(ledger: Ledger) -> None:
+    job = submitted(ledger)
+    for setback in range(SETBACKS):
+        if setback > 2:
+            assert ledger.leases.claim("w") is None, "not at once"
+            ledger.now += 601
+        assert ledger.claim().attempt == 1 and ledger.leases.recover() == 1
+    ledger.now += 601
+    assert ledger.leases.claim("w") is None
+    failed = ledger.jobs.get(BEN, job)
+    assert (failed.state, failed.reason) == (JobState.FAILED, f"interrupted {SETBACKS} times")
+
+
+class Stuck(Blobs):
+    """A store that deletes nothing."""
+
+    def delete(self, *names: str | None) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_what_cannot_be_deleted_does_not_undo_what_was_published(ledger: Ledger) -> None:
+    job = submitted(ledger)
+    ledger.leases._blobs = Stuck(LocalStore(prefix=ledger.folder / "blobs"), ledger.folder / "blobs")
     assert ledger.leases.publish(ledger.claim(), ledger.output())
-    assert ledger.jobs.get(BEN, job).reason is None
+    done = ledger.jobs.get(BEN, job)
+    assert done.result is not None and b"".join(ledger.blobs.read(done.result.blob)) == b"masked"
+    assert remove_orphans(ledger.database, ledger.blobs) == 1, "the original goes later"
 
 
 def test_a_clock_that_is_set_back_does_not_hold_a_dead_worker_s_job(ledger: Ledger) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from streamer.service.jobs.job import Job, JobState
 from streamer.service.jobs.leases import LEASE, Claim, Leases, Output
@@ -18,7 +19,8 @@ from streamer.service.jobs.settings import JobSettings
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import StorageError
 from streamer.service.store.tables import JobRow
-from streamer.service.work import job_process, worker
+from streamer.service.work import heartbeat, job_process, worker
+from streamer.service.work.task import Said
 from streamer.service.work.worker import Doorbell, JobLimits, Worker
 from streamer.settings.file import Settings
 from tests.rigs import faces
@@ -172,11 +174,93 @@ def test_a_worker_that_lost_its_job_stops_working_on_it(ledger: Ledger, start: S
     assert ledger.leases.publish(other, ledger.output())
 
 
-def test_a_full_disk_puts_a_job_off(ledger: Ledger, start: Start, bad: None) -> None:
-    job = submit(ledger, "full")
+def test_a_full_disk_puts_a_job_off(ledger: Ledger, start: Start, bad: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "is_full", lambda folder: True)
+    job, other = submit(ledger, "full"), submit(ledger, "well done")
     start(LIMITS)
+    assert until(ledger, other, lambda found: not found.active).state is JobState.DONE, "others go on"
     put_off = until(ledger, job, lambda found: found.reason is not None)
     assert put_off.reason == "put off: the disk is full" and put_off.active
+
+
+def test_that_the_disk_is_full_must_be_true(ledger: Ledger, start: Start, bad: None) -> None:
+    job = submit(ledger, "full")
+    start(LIMITS)
+    failed = until(ledger, job, lambda found: not found.active)
+    assert (failed.state, failed.reason) == (JobState.FAILED, "the disk is full")
+
+
+def test_a_job_whose_original_is_gone_fails(ledger: Ledger, start: Start, bad: None) -> None:
+    job, other = submit(ledger, "well done"), submit(ledger, "well again")
+    [first, *_] = sorted(ledger.blobs.names())
+    ledger.blobs.delete(first)
+    start(LIMITS)
+    states = {until(ledger, each, lambda found: not found.active).reason for each in (job, other)}
+    assert states == {None, "its original is gone"}
+
+
+def test_settings_that_make_no_sense_any_more_fail_their_job_alone(ledger: Ledger, start: Start, bad: None) -> None:
+    job, other = submit(ledger, "well done"), submit(ledger, "well again")
+    with ledger.database.writing() as session:
+        session.execute(update(JobRow).where(JobRow.id == job).values(settings='{"gone": 1}'))
+    start(LIMITS)
+    assert until(ledger, other, lambda found: not found.active).state is JobState.DONE
+    with ledger.database.reading() as session:
+        reason = session.scalar(select(JobRow.reason).where(JobRow.id == job))
+    assert reason is None or "unexpected error" in reason
+
+
+def test_a_copy_that_takes_longer_than_a_lease_does_not_cost_the_job(
+    ledger: Ledger, start: Start, bad: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT", 0.2)
+    job = submit(ledger, "well done")
+    going, fetch = threading.Event(), Blobs.fetch
+
+    def slow(blobs: Blobs, names: Sequence[str], target: Path) -> None:
+        assert going.wait(60)
+        fetch(blobs, names, target)
+
+    monkeypatch.setattr(Blobs, "fetch", slow)
+    start(LIMITS)
+    until(ledger, job, lambda found: found.state is JobState.RUNNING)
+    for _ in range(3):
+        ledger.now += LEASE - 1
+        end = time.monotonic() + 30
+        while leased_until(ledger) < ledger.now + LEASE and time.monotonic() < end:
+            time.sleep(0.02)
+        assert ledger.leases.claim("another") is None
+    going.set()
+    assert until(ledger, job, lambda found: not found.active).state is JobState.DONE
+
+
+def leased_until(ledger: Ledger) -> float:
+    with ledger.database.reading() as session:
+        return session.scalar(select(JobRow.lease_until)) or 0.0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 60_000,
+        b'{"progress": 1e400, "blame": "file"}',
+        b'{"progress": NaN, "blame": "file"}',
+        b'{"progress": -1, "blame": "file"}',
+        b'{"progress": true, "blame": "file"}',
+        b'{"progress": ' + b"9" * 400 + b', "blame": "file"}',
+        b'{"failed": 1, "blame": "file"}',
+        b'{"blame": "you"}',
+        b"7",
+    ],
+)
+def test_what_a_process_says_is_not_trusted(line: bytes) -> None:
+    with pytest.raises(ValueError):
+        Said.read(line)
+
+
+def test_a_reason_is_one_short_line_of_text() -> None:
+    said = Said.read(json.dumps({"failed": "\ud800\n" * 1000, "blame": "file"}).encode())
+    assert said.failed is not None and said.failed.isprintable() and said.failed.encode()
 
 
 def test_a_result_waits_for_the_disk(ledger: Ledger, start: Start, bad: None, monkeypatch: pytest.MonkeyPatch) -> None:

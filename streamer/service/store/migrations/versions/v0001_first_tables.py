@@ -63,6 +63,8 @@ def upgrade() -> None:
         sa.Column("settings", sa.Text(), nullable=False),
         sa.Column("engine", sa.String(length=100), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("setbacks", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.Double(), nullable=True),
         sa.Column("lease", sa.String(length=32), nullable=True),
         sa.Column("lease_until", sa.Double(), nullable=True),
         sa.Column("worker", sa.String(length=64), nullable=True),
