@@ -19,15 +19,16 @@ class Partial:
     """A new hidden file next to `target`, locked for the lifetime of this object.
 
     The lock distinguishes a file that is being written from a leftover of a killed run: the system releases it however
-    the process ends. Leftovers for the same target are removed. Raises OSError if no file can be created there.
+    the process ends. Leftovers for the same target are removed. `mode`: its permissions at most, less what the umask
+    takes. Raises OSError if no file can be created there.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, mode: int = 0o666) -> None:
         self.target = target
         clear_leftovers(target, "part", _remove_if_dead)
         for _ in range(_ATTEMPTS):
             self.path = hidden_name(target, "part")
-            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
             _lock(self._file)
             if _is_at(self.path, self._file):
                 return
@@ -68,12 +69,10 @@ class Partial:
         os.close(file)
 
 
-def write_atomically(target: Path, data: bytes, overwrite: bool, mode: int | None = None) -> None:
-    """Write a whole file, with these permissions if given. Raises OSError; FileExistsError as `publish` does."""
-    partial = Partial(target)
+def write_atomically(target: Path, data: bytes, overwrite: bool, mode: int = 0o666) -> None:
+    """Write a whole file, with `mode` as of a `Partial`. Raises OSError; FileExistsError as `publish` does."""
+    partial = Partial(target, mode)
     try:
-        if mode is not None:
-            partial.path.chmod(mode)  # before there is anything in it
         partial.path.write_bytes(data)
         partial.publish(overwrite)
     finally:

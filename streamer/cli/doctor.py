@@ -17,6 +17,7 @@ from core.detect.model_files import WeightsError
 from core.detect.registry import DETECTORS, DetectorEntry, create
 from streamer.file.report import versions
 from streamer.runtime.native_stderr import without_chatter
+from streamer.service.work.sandbox import lacking
 from streamer.version import VERSION
 
 ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "aac": "AAC, for disguised audio"}
@@ -36,6 +37,8 @@ def run_doctor(console: Console) -> int:
         table.add_row(f"encoder {library}", "there" if there else "MISSING", purpose)
         if not there:
             problems.append(f"encoder {library} is missing")
+    gap = lacking()
+    table.add_row("confinement", "complete" if gap is None else "INCOMPLETE", gap or "of jobs of the service")
     for name, entry in DETECTORS.items():
         weights = entry.weights
         if not weights.installed:

@@ -14,6 +14,8 @@ _HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF: Final = frozenset({b"avif", b"avis"})
 _EITHER: Final = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})  # says nothing about the coding
 _MOST: Final = 20_000  # boxes: a picture of 100 megapixels has some hundreds
+_DEEPEST: Final = 8  # boxes in boxes: decoders look four deep
+_LONGEST: Final = 64  # bytes of a box of which anything is read
 
 _LEFT_OUT: Final = {b"thmb": "thumbnail", b"tmap": "gain map", b"Exif": "EXIF data", b"mpvd": "video"}
 _ALPHA, _DEPTH = (b"auxiliary:alpha", b"auxid:1"), (b"auxiliary:depth", b"auxid:2")
@@ -52,7 +54,7 @@ def picture_boxes(content: bytes) -> PictureBoxes:
     """Everything of interest in the file. Boxes that are cut off or wrong are passed over."""
     found = PictureBoxes()
     for name, begin, end in _walk(content, 0, len(content), [_MOST]):
-        data = content[begin:end]
+        data = content[begin : min(end, begin + _LONGEST)]
         if name == b"moov":
             found.sequence = True
         elif name == b"ispe" and len(data) >= 12:
@@ -63,10 +65,10 @@ def picture_boxes(content: bytes) -> PictureBoxes:
             _note(found, ("4:0:0", "4:2:0", "4:2:2", "4:4:4")[data[16] & 3], 8 + (data[17] & 7))
         elif name == b"colr" and data[:4] == b"nclx" and len(data) >= 10 and found.colours is None:
             found.colours, found.matrix = data[4:8], int.from_bytes(data[8:10], "big")
-        elif name == b"auxC" and not any(word in data for word in _ALPHA):
-            found.besides.append("depth picture" if any(word in data for word in _DEPTH) else "auxiliary picture")
+        elif name == b"auxC" and not _holds(content, begin, end, _ALPHA):
+            found.besides.append("depth picture" if _holds(content, begin, end, _DEPTH) else "auxiliary picture")
         elif name == b"infe" and len(data) >= 12:
-            _item(found, data)
+            _item(found, data, _holds(content, begin, end, (b"rdf+xml",)))
         elif name in _LEFT_OUT:
             found.besides.append(_LEFT_OUT[name])
     return found
@@ -92,12 +94,16 @@ def _av1(flags: int) -> tuple[str, int]:
     return subsampling, 12 if twelve else 10 if high else 8
 
 
-def _item(found: PictureBoxes, data: bytes) -> None:
+def _holds(content: bytes, begin: int, end: int, words: tuple[bytes, ...]) -> bool:
+    return any(content.find(word, begin, end) >= 0 for word in words)
+
+
+def _item(found: PictureBoxes, data: bytes, is_xmp: bool) -> None:
     """An entry of the list of items: what it is, four letters, follows its number."""
     at = 10 if data[0] == 3 else 8
     if (kind := data[at : at + 4]) in _LEFT_OUT:
         found.besides.append(_LEFT_OUT[kind])
-    elif kind == b"mime" and b"rdf+xml" in data:
+    elif kind == b"mime" and is_xmp:
         found.besides.append("XMP data")
 
 
@@ -105,7 +111,7 @@ _INSIDE: Final = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"iinf": 6, b"iref": 4}
 """Boxes that hold boxes, and the bytes before the first of them."""
 
 
-def _walk(content: bytes, begin: int, end: int, left: list[int]) -> Iterator[tuple[bytes, int, int]]:
+def _walk(content: bytes, begin: int, end: int, left: list[int], depth: int = 0) -> Iterator[tuple[bytes, int, int]]:
     """Names of boxes, and where the data of each begins and ends; those inside follow the one that holds them."""
     while begin + 8 <= end and left[0] > 0:
         left[0] -= 1
@@ -117,8 +123,8 @@ def _walk(content: bytes, begin: int, end: int, left: list[int]) -> Iterator[tup
         if stop < data or stop > end:
             return
         yield name, data, stop
-        if name in _INSIDE:
+        if name in _INSIDE and depth < _DEEPEST:
             # `iinf` counts its entries in two bytes, or in four from its version 1 on.
             wide = name == b"iinf" and content[data : data + 1] not in (b"\0", b"")
-            yield from _walk(content, data + _INSIDE[name] + 2 * wide, stop, left)
+            yield from _walk(content, data + _INSIDE[name] + 2 * wide, stop, left, depth + 1)
         begin = stop

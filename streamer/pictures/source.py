@@ -125,18 +125,21 @@ def decoded_picture(content: bytes, path: Path, limit: PictureLimit) -> SourcePi
     kind = kind_of(content)
     if kind is None:
         raise InputError(path, "is not a still picture of a supported format")
-    if kind is PictureKind.WEBP:  # Pillow would make room for the whole picture before it says how large it is
-        limit.check(path, *webp_header(content)[0])
     loss = None
-    if kind in (PictureKind.HEIC, PictureKind.AVIF):
-        boxes = picture_boxes(content)
-        for size in boxes.sizes:
-            limit.check(path, *size)
-        if boxes.sequence:
-            raise InputError(path, _ANIMATED.format(kind))
-        if boxes.depth > 8 and kind is PictureKind.AVIF:
-            loss = f"the copy has 8 bits a channel, the original {boxes.depth}"
     try:
+        if kind is PictureKind.WEBP:  # Pillow would make room for the whole picture before it says how large it is
+            size, animated = webp_header(content)
+            limit.check(path, *size)
+            if animated:
+                raise InputError(path, _ANIMATED.format(kind))
+        if kind in (PictureKind.HEIC, PictureKind.AVIF):
+            boxes = picture_boxes(content)
+            for size in boxes.sizes:
+                limit.check(path, *size)
+            if boxes.sequence:
+                raise InputError(path, _ANIMATED.format(kind))
+            if boxes.depth > 8 and kind is PictureKind.AVIF:
+                loss = f"the copy has 8 bits a channel, the original {boxes.depth}"
         # The plugins themselves, not Image.open: that has a limit of its own, and would try other formats.
         with _PLUGINS[kind](io.BytesIO(content)) as image:
             limit.check(path, *image.size)

@@ -46,6 +46,7 @@ from streamer.service.webhooks.deliveries import Deliveries
 from streamer.service.webhooks.sender import WebhookSender
 from streamer.service.webhooks.target import WebhookPolicy
 from streamer.service.work.keeper import Keeper
+from streamer.service.work.sandbox import lacking
 from streamer.service.work.worker import Doorbell, JobLimits, Worker
 from streamer.settings.listen import parse_listen
 from streamer.settings.service import ServeSettings
@@ -125,6 +126,8 @@ class ServiceServer:
         config, stack = self._settings.service, self._stack
         where = parse_listen(config.listen)
         raise_limit()
+        if (gap := lacking()) is not None:
+            _log.warning("%s", gap)
         folder = DataFolder.open(config.data)
         stack.callback(folder.close)
         stack.callback(FolderLock(folder.path).close)

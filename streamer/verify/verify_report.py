@@ -70,8 +70,8 @@ def verify_schema() -> str:
     return json.dumps(VerifyReport.model_json_schema(by_alias=True), indent=2) + "\n"
 
 
-def write_new(path: Path, data: bytes, overwrite: bool, mode: int | None = None) -> None:
-    """Write a file atomically, with these permissions if given. Raises OutputError."""
+def write_new(path: Path, data: bytes, overwrite: bool, mode: int = 0o666) -> None:
+    """Write a file atomically, with `mode` less what the umask takes. Raises OutputError."""
     try:
         write_atomically(path, data, overwrite, mode)
     except FileExistsError as error:

@@ -42,7 +42,10 @@ class Answer:
     @classmethod
     def read(cls, text: bytes) -> Answer:
         """What a process said; it is not trusted. Raises ValueError."""
-        found = json.loads(text)
+        try:
+            found = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("not an answer") from error
         if not isinstance(found, dict) or found.keys() != cls.__dataclass_fields__.keys():
             raise ValueError("not an answer")
         answer = cls(**found)

@@ -175,31 +175,41 @@ class PicturePool:
             request.answer.set_exception(PoolFullError(why, 1))
 
     async def _serve(self) -> None:
-        """One place for a process, which is replaced when need be."""
+        """One place for a process, which is replaced when need be. Whatever happens, the place stays."""
         backoff = Backoff()
         while True:
             try:
                 process = await PictureProcess.start(self._limits, self._command)
             except ProcessLostError as error:
                 _log.error("a picture process %s", error)
-                await asyncio.sleep(backoff.next())
-                continue
-            self._processes.add(process)
-            try:
-                while not process.lost and process.answered < _TURNS:
-                    request = await self._next(process)
-                    if request is None:
-                        break
-                    spent = await self._do(request, process)
-                    backoff.reset()
-                    if spent:
-                        break
-            except ProcessLostError as error:
-                self._lost += 1
-                _log.warning("a picture process was lost: %s", error)
-            finally:
-                self._processes.discard(process)
-                await process.end()
+            except Exception as error:  # noqa: BLE001 - the place would be gone for good
+                _log.error("a picture process cannot be started (%s)", type(error).__name__)
+            else:
+                try:
+                    await self._use(process, backoff)
+                    continue
+                except Exception as error:  # noqa: BLE001 - likewise
+                    _log.error("a picture process was given up (%s)", type(error).__name__)
+            await asyncio.sleep(backoff.next())
+
+    async def _use(self, process: PictureProcess, backoff: Backoff) -> None:
+        """Have a process mask pictures for as long as it is good for it."""
+        self._processes.add(process)
+        try:
+            while not process.lost and process.answered < _TURNS:
+                request = await self._next(process)
+                if request is None:
+                    break
+                spent = await self._do(request, process)
+                backoff.reset()
+                if spent:
+                    break
+        except ProcessLostError as error:
+            self._lost += 1
+            _log.warning("a picture process was lost: %s", error)
+        finally:
+            self._processes.discard(process)
+            await process.end()
 
     async def _next(self, process: PictureProcess) -> _Request | None:
         """The next picture for a process; None if it died while it was idle, for which no picture is to blame."""
@@ -223,6 +233,9 @@ class PicturePool:
                 raise ProcessLostError("it talked nonsense")
         except ProcessLostError as error:
             self._refuse(request, PictureRefusedError(f"the picture cannot be masked: {error}"))
+            raise
+        except Exception as error:
+            self._refuse(request, PictureRefusedError(f"the picture cannot be masked ({type(error).__name__})"))
             raise
         except asyncio.CancelledError:
             self._turn_away(request, "the service is being stopped")

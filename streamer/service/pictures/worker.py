@@ -48,7 +48,10 @@ class PictureProcess:
     @classmethod
     async def start(cls, limits: ProcessLimits, command: Sequence[str] = COMMAND) -> PictureProcess:
         """Start one, ready to take pictures. Raises ProcessLostError."""
-        ours, its = socket.socketpair()
+        try:
+            ours, its = socket.socketpair()
+        except OSError as error:  # no descriptor is free
+            raise ProcessLostError(f"cannot be started ({error.strerror})") from error
         numbers = (os.getpid(), limits.memory, math.ceil(limits.seconds))
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}  # no tokens or keys
         try:
@@ -66,7 +69,15 @@ class PictureProcess:
             raise ProcessLostError(f"cannot be started ({error.strerror})") from error
         finally:
             its.close()
-        reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+        except BaseException as error:
+            ours.close()
+            process.kill()
+            process.wait(_END)
+            if isinstance(error, OSError):
+                raise ProcessLostError(f"cannot be reached ({error.strerror})") from error
+            raise
         started = cls(process, reader, writer)
         try:
             async with asyncio.timeout(_START):

@@ -13,10 +13,11 @@ import signal
 import struct
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+
+from streamer.service.work.system_calls import LIMITED, REFUSED
 
 NICENESS: Final = 19
 """Of jobs: cameras and the API come first."""
@@ -32,32 +33,10 @@ _ALLOW, _REFUSE, _UNKNOWN, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x8000000
 _LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF: load a word, ==, >=, &, return
 _X32: Final = 0x40000000  # the x32 system calls would otherwise be a way around
 _THREAD: Final = 0x10000  # CLONE_THREAD
-_CLONE3: Final = 435  # its flags are in memory, where a filter cannot look; libraries then use clone
 
 
-@dataclass(frozen=True, slots=True)
-class _Calls:
-    """Numbers of system calls on one architecture, whose AUDIT_ARCH value is `arch`."""
-
-    arch: int
-    clone: int
-    refused: tuple[int, ...]
-
-
-_CALLS: Final = {
-    # socket, execve, execveat, ptrace, process_vm_readv and writev, io_uring (3), kill, tkill, pidfd_send_signal, bpf,
-    # perf_event_open, mount, unshare, add_key, keyctl, open_by_handle_at; x86-64 also has fork and vfork.
-    "x86_64": _Calls(
-        0xC000003E,
-        56,
-        (41, 59, 322, 101, 310, 311, 425, 426, 427, 62, 200, 424, 321, 298, 165, 272, 248, 250, 304, 57, 58),
-    ),
-    "aarch64": _Calls(
-        0xC00000B7,
-        220,
-        (198, 221, 281, 117, 270, 271, 425, 426, 427, 129, 130, 424, 280, 241, 40, 97, 217, 219, 265),
-    ),
-}
+_ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH; ordered as numbers are
+_ENOUGH: Final = 3  # of Landlock: older ones let files be moved or cut off
 
 
 class SandboxError(RuntimeError):
@@ -95,20 +74,41 @@ def landlock_version() -> int:
     return int(ctypes.CDLL(None, use_errno=True).syscall(_LANDLOCK_CREATE, None, 0, 1))
 
 
+def lacking() -> str | None:
+    """One line on what this system lacks to confine jobs; None if it has everything."""
+    if platform.system() != "Linux" or platform.machine() not in _ARCHITECTURES:
+        return f"jobs cannot be confined on {platform.system()} {platform.machine()}, so none will be done"
+    version = landlock_version()
+    if version >= _ENOUGH:
+        return None
+    found = f"only version {version} of Landlock, not {_ENOUGH}" if version > 0 else "no Landlock"
+    could = "move files or cut them off" if version > 0 else "read and write all files that the server can"
+    return f"this kernel has {found}: a job that a damaged file has taken over could {could}"
+
+
 def _seccomp(libc: ctypes.CDLL) -> None:
     """Refuse the network, programs, and whatever could reach other processes; threads can still be started."""
     machine = platform.machine()
-    if machine not in _CALLS:
+    if machine not in _ARCHITECTURES:
         raise SandboxError(f"jobs cannot be confined on {machine}")
-    calls = _CALLS[machine]
+    here = list(_ARCHITECTURES).index(machine)
     # Each line: code, lines to skip if true, if false, operand. First the architecture, then the call's number.
-    program = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, calls.arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
+    program = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, _ARCHITECTURES[machine]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     program += [(_ABOVE, 0, 1, _X32), (_RETURN, 0, 0, _REFUSE)]
-    for call in calls.refused:
+    for call in filter(None, (numbers[here] for numbers in REFUSED.values())):
         program += [(_EQUAL, 0, 1, call), (_RETURN, 0, 0, _REFUSE)]
-    program += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _UNKNOWN)]
-    program += [(_EQUAL, 0, 4, calls.clone), (_LOAD, 0, 0, 16), (_ANY_BIT, 0, 1, _THREAD), (_RETURN, 0, 0, _ALLOW)]
-    program += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
+    for name, test, operand, if_so, otherwise in (
+        ("clone", _ANY_BIT, _THREAD, _ALLOW, _REFUSE),
+        ("clone3", _EQUAL, 0, _UNKNOWN, _UNKNOWN),  # its flags are in memory, where no filter looks; then clone is used
+        ("prctl", _EQUAL, _PDEATHSIG, _REFUSE, _ALLOW),
+        ("prlimit64", _EQUAL, 0, _ALLOW, _REFUSE),  # 0: itself
+        ("sched_setaffinity", _EQUAL, 0, _ALLOW, _REFUSE),
+        ("tgkill", _EQUAL, os.getpid(), _ALLOW, _REFUSE),  # `abort`
+    ):
+        # 16: the first argument. All of these are 32 bits wide to the kernel, or compared by their lower half.
+        program += [(_EQUAL, 0, 4, LIMITED[name][here]), (_LOAD, 0, 0, 16), (test, 0, 1, operand)]
+        program += [(_RETURN, 0, 0, if_so), (_RETURN, 0, 0, otherwise)]
+    program += [(_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
 
     class Program(ctypes.Structure):

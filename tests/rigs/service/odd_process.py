@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from streamer.service.pictures import process
-from streamer.service.pictures.link import Answer
+from streamer.service.pictures.link import HEAD, Answer
 from streamer.service.pictures.process import MaskPicture
 
 COMMAND = (sys.executable, "-m", "tests.rigs.service.odd_process")
@@ -41,6 +41,9 @@ def mask(settings: str, content: bytes) -> tuple[Answer, bytes]:
             raise RuntimeError("a secret")
         case [b"nonsense"]:
             return Answer("script", 0, 7), b"<b></b>"
+        case [b"nest"]:
+            said = b"[" * 500_000
+            os.write(_link(), HEAD.pack(len(said)) + said)
         case [b"refuse"]:
             return Answer(refused="is\nodd\x1b[0m", unsupported=True), b""
         case [b"whole"]:
@@ -52,6 +55,12 @@ def mask(settings: str, content: bytes) -> tuple[Answer, bytes]:
             os.write(1, b"noise")
             os.write(2, b"noise")
     return Answer("PNG", 1, len(content)), content
+
+
+def _link() -> int:
+    """The descriptor of the socket to the service."""
+    names = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    return next(number for number in names if Path(f"/proc/self/fd/{number}").is_socket())
 
 
 def _escape(path: str) -> tuple[Answer, bytes]:

@@ -14,7 +14,7 @@ def test_the_doctor_says_nothing_but_its_own() -> None:
     command = [sys.executable, "-m", "streamer.cli.entry", "doctor"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and "everything is there" in done.stdout
-    assert "mediapipe-short" in done.stdout and done.stderr == ""
+    assert "confinement" in done.stdout and "mediapipe-short" in done.stdout and done.stderr == ""
 
 
 def test_what_is_no_chatter_is_written(capfd: pytest.CaptureFixture[str]) -> None:

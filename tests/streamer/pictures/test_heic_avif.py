@@ -143,6 +143,20 @@ def test_a_header_that_lies_about_the_size(suffix: str, tmp_path: Path) -> None:
         assert opened(Path(report.output.path)).size == (64, 64)
 
 
+@pytest.mark.parametrize("brand", [b"heic", b"avif"])
+def test_boxes_in_boxes_have_an_end(brand: bytes, tmp_path: Path) -> None:
+    size, nests = struct.pack(">I4s4xII", 20, b"ispe", 64, 48), []
+    for depth in range(2001):
+        nests.append(struct.pack(">I4s4s4x", 16, b"ftyp", brand) + size)
+        size = struct.pack(">I4s4x", 12 + len(size), b"meta") + size
+        assert depth > 20 or picture_boxes(nests[-1]).sizes == ([(64, 48)] if depth <= 8 else [])
+    path = tmp_path / "nest"
+    path.write_bytes(nests[-1])
+    with pytest.raises(InputError, match="cannot be decoded") as error:
+        anonymize_picture_file(path)
+    assert len(nests[-1]) > 24_000 and not any(word in str(error.value) for word in ("\n", "recursion"))
+
+
 def test_ten_bits_become_eight_and_that_is_said(tmp_path: Path) -> None:
     path = tmp_path / "in.avif"
     with av.open(str(path), "w", format="avif") as container:

@@ -207,6 +207,17 @@ def test_only_one_server_has_a_folder(tmp_path: Path) -> None:
         second.__enter__()
 
 
+def test_what_the_kernel_lacks_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamer.service.server.lacking", lambda: "this kernel has no Landlock")
+    settings = ServeSettings.model_validate({"service": {"data": tmp_path / "data", "listen": "0.0.0.0:0"}})
+    with pytest.raises(ConfigError), ServiceServer(settings):
+        pass
+    said = [(line.levelname, line.message) for line in caplog.records if "Landlock" in line.message]
+    assert said == [("WARNING", "this kernel has no Landlock")]
+
+
 def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     settings = ServeSettings.model_validate({"service": {"data": tmp_path / "data", "listen": "0.0.0.0:0"}})
     with pytest.raises(ConfigError, match="a valid token is needed"), ServiceServer(settings):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,9 +21,11 @@ import pytest
 from PIL import Image
 
 from core.config import MaskConfig
+from streamer.runtime.backoff import Backoff
 from streamer.service.pictures import pool as room
+from streamer.service.pictures.link import Answer
 from streamer.service.pictures.pool import PicturePool, PictureRefusedError, PoolFullError
-from streamer.service.pictures.worker import ProcessLimits
+from streamer.service.pictures.worker import PictureProcess, ProcessLimits
 from streamer.service.work.sandbox import landlock_version
 from streamer.settings.file import Settings
 from tests.rigs.service.odd_process import COMMAND
@@ -99,6 +103,7 @@ def test_a_picture_is_masked() -> None:
         (b"bomb", "the picture does not fit into memory"),
         (b"raise", "the picture cannot be masked (RuntimeError)"),
         (b"nonsense", "the picture cannot be masked: it talked nonsense"),
+        (b"nest", "the picture cannot be masked: its process ended with signal 9"),
     ],
 )
 def test_it_dies_alone(content: bytes, said: str) -> None:
@@ -211,6 +216,46 @@ def test_what_cannot_start_is_no_endless_wait() -> None:
         await pool.close()
 
     run(work)
+
+
+def test_a_place_is_never_lost(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong in the service itself: the picture is refused, and the next one is masked."""
+    monkeypatch.setattr(room, "Backoff", lambda: Backoff(0.01, 0.02))
+    real_pair, real_ask, real_connection = socket.socketpair, PictureProcess.ask, asyncio.open_connection
+    unconnected: list[socket.socket] = []
+    failures = [OSError(errno.EMFILE, "Too many open files"), RuntimeError("a secret")]
+
+    def pair() -> tuple[socket.socket, socket.socket]:
+        if failures:
+            raise failures.pop(0)
+        return real_pair()
+
+    async def connection(*, sock: socket.socket, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if not unconnected:
+            unconnected.append(sock)
+            raise OSError(errno.ENOMEM, "Out of memory")
+        return await real_connection(sock=sock, limit=limit)
+
+    async def ask(process: PictureProcess, settings: str, content: bytes, seconds: float) -> tuple[Answer, bytes]:
+        if content == b"bad":
+            raise RecursionError("a secret")
+        return await real_ask(process, settings, content, seconds)
+
+    async def work() -> None:
+        monkeypatch.setattr("streamer.service.pictures.worker.socket.socketpair", pair)
+        monkeypatch.setattr("streamer.service.pictures.worker.asyncio.open_connection", connection)
+        monkeypatch.setattr(PictureProcess, "ask", ask)
+        async with odd_pool() as pool:
+            assert not pool.ready
+            assert (await pool.mask(b"x", SETTINGS)).content == b"x"
+            assert await reason(pool.mask(b"bad", SETTINGS)) == "the picture cannot be masked (RecursionError)"
+            assert (await pool.mask(b"y", SETTINGS)).content == b"y"
+            assert pool.counts().processes == 1
+
+    run(work)
+    assert not failures and unconnected[0].fileno() == -1 and "a secret" not in caplog.text
+    for said in ("(Too many open files)", "(Out of memory)", "(RuntimeError)", "(RecursionError)"):
+        assert said in caplog.text
 
 
 _DOOMED = """

@@ -9,12 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from streamer.service.work.sandbox import landlock_version
+from streamer.service.work import sandbox
+from streamer.service.work.sandbox import lacking, landlock_version
+from streamer.service.work.system_calls import REFUSED
 
 CONFINED = """
-import os, socket, sys
+import ctypes, os, platform, resource, signal, socket, sys
 from pathlib import Path
 from streamer.service.work.sandbox import confine
+from streamer.service.work.system_calls import LIMITED, REFUSED
+
+libc = ctypes.CDLL(None, use_errno=True)
+other = os.getppid()
+
+def call(number, *arguments):
+    if libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments)) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+def numbered(names):
+    return {{name: number for name, numbers in names.items() if (number := numbers[platform.machine() == "aarch64"])}}
+
+kept = open({folder!r} + "/kept", "w+b", buffering=0)
 confine(Path({folder!r}), 1000, 1 << 32, os.getppid())
 """
 
@@ -43,6 +58,28 @@ def confined(folder: Path, code: str) -> str:
         ("list(Path.home().iterdir())", "PermissionError"),
         ("bytearray(1 << 33)", "MemoryError"),
         ("open('/dev/zero')", "PermissionError"),
+        # Errno 1 is the filter's answer; Landlock's would be 13. Each deed would change nothing.
+        ("socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)", "[Errno 1]"),
+        ("resource.prlimit(other, resource.RLIMIT_NOFILE)", "PermissionError"),
+        ("os.setpriority(os.PRIO_PROCESS, other, os.getpriority(os.PRIO_PROCESS, other))", "[Errno 1]"),
+        ("os.sched_setscheduler(other, os.SCHED_OTHER, os.sched_param(0))", "[Errno 1]"),
+        ("os.sched_setparam(other, os.sched_param(0))", "[Errno 1]"),
+        ("os.sched_setaffinity(other, os.sched_getaffinity(other))", "[Errno 1]"),
+        ("call(numbered(LIMITED)['tgkill'], other, os.getpid(), 0)", "[Errno 1]"),
+        ("call(numbered(REFUSED)['rt_sigqueueinfo'], other, 0, 0)", "[Errno 1]"),
+        ("call(numbered(REFUSED)['pidfd_getfd'], kept.fileno(), 0, 0)", "[Errno 1]"),
+        ("os.pidfd_open(other)", "[Errno 1]"),
+        ("call(numbered(LIMITED)['prctl'], 1, 0)", "[Errno 1]"),
+        ("os.chmod(SECRET, 0o644)", "[Errno 1]"),
+        ("os.chmod(FOLDER + '/kept', 0o644)", "[Errno 1]"),
+        ("os.fchmod(os.open(sys.prefix, os.O_RDONLY), 0o755)", "[Errno 1]"),
+        ("os.chown(SECRET, -1, -1)", "[Errno 1]"),
+        ("os.lchown(SECRET, -1, -1)", "[Errno 1]"),
+        ("os.fchown(kept.fileno(), -1, -1)", "[Errno 1]"),
+        ("os.setxattr(SECRET, 'user.veilcast', b'x')", "[Errno 1]"),
+        ("os.removexattr(SECRET, 'user.veilcast')", "[Errno 1]"),
+        ("os.utime(SECRET)", "[Errno 1]"),
+        ("os.truncate(SECRET, 0)", "[Errno 1]"),
     ],
 )
 def test_what_it_cannot(tmp_path: Path, deed: str, ends: str) -> None:
@@ -56,14 +93,44 @@ def test_what_it_cannot(tmp_path: Path, deed: str, ends: str) -> None:
     assert secret.read_text() == "somebody else's"
 
 
+def test_every_call_of_the_list(tmp_path: Path) -> None:
+    """With arguments that make no sense: whatever comes through would be refused for another reason."""
+    code = """
+for name, number in numbered(REFUSED).items():
+    try:
+        call(number, -1, -1, -1, -1, -1, -1)
+    except OSError as error:
+        if error.errno == 1:
+            continue
+    print(name, end=" ")
+print("done")
+"""
+    assert confined(tmp_path, code) == "done"
+
+
+def test_what_is_on_the_list() -> None:
+    """What no deed tells apart, as the system refuses it anyway unless the server runs as root, or is too old."""
+    words = """
+        accept bind connect listen kcmp ioprio_set sched_setattr shmget semget msgget mq_open process_vm_readv ptrace
+        request_key rt_tgsigqueueinfo userfaultfd tkill fchmodat fchmodat2 setxattrat setns unshare mount bpf
+        chroot pivot_root acct reboot swapon kexec_load kexec_file_load init_module finit_module quotactl
+    """
+    assert set(words.split()) <= REFUSED.keys()
+
+
 def test_what_it_can(tmp_path: Path) -> None:
     code = f"""
 import threading
+kept.write(b"abc")
+kept.truncate(1)
+os.sched_setaffinity(0, os.sched_getaffinity(0))
+resource.setrlimit(resource.RLIMIT_CPU, resource.getrlimit(resource.RLIMIT_CPU))
+signal.pthread_kill(threading.get_ident(), 0)
 path = Path({str(tmp_path)!r}) / "sub"
 path.mkdir()
 (path / "a").write_bytes(bytes(1000))
 (path / "a").rename(path / "b")
-thread = threading.Thread(target=lambda: print((path / "b").stat().st_size, os.nice(0)))
+thread = threading.Thread(target=lambda: print((path / "b").stat().st_size, os.getpriority(os.PRIO_PROCESS, 0)))
 thread.start()
 thread.join()
 """
@@ -95,3 +162,14 @@ os.kill(os.getpid(), 9)
         os.sched_yield()
         subprocess.run(["sleep", "0.05"], check=True)
     raise AssertionError("it lives on")
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(-1, "no Landlock"), (0, "no Landlock"), (2, "only version 2 of Landlock, not 3"), (3, None)]
+)
+def test_what_is_lacking(monkeypatch: pytest.MonkeyPatch, version: int, said: str | None) -> None:
+    monkeypatch.setattr(sandbox, "landlock_version", lambda: version)
+    line = lacking()
+    assert line is None if said is None else line is not None and said in line and "\n" not in line
+    monkeypatch.setattr("platform.machine", lambda: "sparc")
+    assert "cannot be confined on Linux sparc" in str(lacking())
