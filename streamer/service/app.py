@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from streamer.http.body_cap import BodyCap
-from streamer.http.protection import SecurityHeaders, security_headers
+from streamer.http.protection import SecurityHeaders
 from streamer.live.web.site import LiveSite
 from streamer.service.access.admission import AccessGate
 from streamer.service.access.decision import AccessRules
@@ -29,7 +29,7 @@ from streamer.service.api.tokens import token_routes
 from streamer.service.api.uploads import upload_routes
 from streamer.service.cameras import camera_routes
 from streamer.service.http.body import BodyBudget
-from streamer.service.http.problems import PROBLEMS, errors_are_problems, phrase, problem
+from streamer.service.http.problems import PROBLEMS, errors_are_problems, http_problem, phrase, problem
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.jobs import Jobs
 from streamer.service.jobs.uploads import Uploads
@@ -96,11 +96,13 @@ def service_app(parts: ServiceParts) -> ASGIApp:
     ):
         app.include_router(router)
     guarded = AccessGate(BodyCap(app, SMALL_BODY, LARGE_BODIES), parts.rules)
-    return SecurityHeaders(guarded, {**security_headers(), **PAGE_HEADERS})
+    return SecurityHeaders(guarded, PAGE_HEADERS)
 
 
-async def _no_storage(_: Request, error: Exception) -> Response:
+async def _no_storage(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
+    if isinstance(error, FileNotFoundError) and request.method in ("GET", "HEAD"):  # it expired a moment ago
+        return problem(404, phrase(404), "it is gone: it has expired or was deleted")
     why = (error.strerror or "no storage").lower()
     return problem(507, phrase(507), f"it cannot be stored at the moment: {why}; nothing was kept of it")
 
@@ -111,5 +113,4 @@ async def _page_or_problem(request: Request, error: Exception) -> Response:
     asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
     if error.status_code == 404 and asks_for_page and request.method in ("GET", "HEAD"):
         return Response(not_found_page(), 404, headers=PAGE_HEADERS, media_type="text/html; charset=utf-8")
-    detail = error.detail if error.detail != phrase(error.status_code) else ""
-    return problem(error.status_code, phrase(error.status_code), detail, headers=error.headers)
+    return await http_problem(request, error)

@@ -173,6 +173,7 @@ class ServiceServer:
             insecure=self._insecure,
         )
         pool = PicturePool(config.picture_workers, config.picture_queue)
+        sender = WebhookSender(deliveries, Courier(policy))
         parts = ServiceParts(
             database=folder.database,
             blobs=folder.blobs,
@@ -189,11 +190,11 @@ class ServiceServer:
                 "database": lambda: _answers(folder),
                 "disk": lambda: shutil.disk_usage(folder.path).free > SPARE,
                 "pictures": lambda: pool.ready,
+                "webhooks": lambda: sender.alive,
             },
         )
         if self._settings.live.streams:
             self._cameras = stack.enter_context(Cameras(self._settings))
-        sender = WebhookSender(deliveries, Courier(policy))
         sender.start()
         stack.callback(sender.close)
         self._start_chores(folder, jobs, cache, uploads)

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from streamer.http.protection import PAGE_POLICY
 from streamer.service.http.problems import ProblemError
 from streamer.version import VERSION
 
@@ -21,10 +22,6 @@ _TYPES: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
 }
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _SCHEMES: Final = {
     "token": {"type": "http", "scheme": "bearer"},
     "session": {"type": "apiKey", "in": "cookie", "name": "veilcast_session"},
@@ -42,7 +39,7 @@ def docs_routes() -> APIRouter:
 
     @router.get("/docs")
     async def page() -> Response:
-        return Response(read("docs.html"), media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+        return Response(read("docs.html"), media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
     @router.get("/docs/{name}")
     async def file(name: str) -> Response:

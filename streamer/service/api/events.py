@@ -16,6 +16,8 @@ from streamer.service.jobs.job import Job
 
 LOOK: Final = 0.5  # seconds between two looks at the job
 QUIET: Final = 15.0  # seconds after which a comment is sent, so that nobody in between closes the connection
+LONGEST: Final = 600.0
+"""Seconds that a stream lasts. Whoever listens connects again, and must still be let in then."""
 LISTENERS: Final = 200
 """Most event streams at a time."""
 
@@ -27,7 +29,10 @@ class JobEvents:
         self._open = 0
 
     async def stream(self, look: Callable[[], Job]) -> AsyncIterator[str]:
-        """Events of the job that `look` returns, until it has ended or is gone. Raises ProblemError 429."""
+        """Events of the job that `look` returns, until it has ended or is gone, or for `LONGEST`.
+
+        Raises ProblemError 429.
+        """
         if self._open >= LISTENERS:
             raise ProblemError(429, "too many event streams; ask for the job instead", headers={"Retry-After": "5"})
         return self._events(look)
@@ -36,6 +41,7 @@ class JobEvents:
         self._open += 1
         try:
             said, spoke = "", time.monotonic()
+            end = spoke + LONGEST
             while True:
                 try:
                     job = await run_in_threadpool(look)
@@ -49,7 +55,7 @@ class JobEvents:
                 elif time.monotonic() - spoke > QUIET:
                     spoke = time.monotonic()
                     yield ": still here\n\n"
-                if not job.active:
+                if not job.active or time.monotonic() >= end:
                     return
                 await asyncio.sleep(LOOK)
         finally:

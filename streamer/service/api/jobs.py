@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Final
@@ -27,6 +28,8 @@ _ENDINGS: Final = {media_type: suffix for suffix, media_type in MEDIA_TYPES.item
 _NOTE_EVERY: Final = 600.0  # seconds in which a player's many ranges are one download
 _NOTED: Final = 1000
 
+Blob = Callable[[Job], str | None]
+"""Which of a job's files."""
 Submitter = Annotated[Caller, Depends(needs(Role.SUBMIT))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern="^[ -~]+$")]
 
@@ -86,23 +89,28 @@ def job_routes(jobs: Jobs, blobs: Blobs, ring: Callable[[], None]) -> APIRouter:
         file = Download(found.result.blob, found.result.bytes, found.result.media_type, name, found.result.sha256[:32])
         answer = await run_in_threadpool(send_file, request, blobs, file, inline)
         if request.method == "GET":
-            await run_in_threadpool(noted.note, caller, found)
+            await run_in_threadpool(noted.note, caller, found, "result")
+        return answer
+
+    async def beside(request: Request, caller: Caller, job: str, blob: Blob, kind: str, name: str) -> Response:
+        """A file besides the result. Its entry has no hash of a result: that one was not fetched."""
+        found = await run_in_threadpool(jobs.own, caller, job)
+        answer = await run_in_threadpool(_beside, request, blobs, found, blob(found), kind, name)
+        if request.method == "GET":
+            await run_in_threadpool(noted.note, caller, replace(found, result=None), name)
         return answer
 
     @router.api_route("/v1/jobs/{job}/report", methods=["HEAD"], include_in_schema=False)
     @router.get("/v1/jobs/{job}/report", responses=_FILE)
     async def report(request: Request, job: str, caller: CallerOf) -> Response:
         """What was done, as JSON (see `docs/report.schema.json`)."""
-        found = await run_in_threadpool(jobs.own, caller, job)
-        return await run_in_threadpool(_beside, request, blobs, found, found.report, "application/json", "report.json")
+        return await beside(request, caller, job, lambda found: found.report, "application/json", "report.json")
 
     @router.api_route("/v1/jobs/{job}/masks", methods=["HEAD"], include_in_schema=False)
     @router.get("/v1/jobs/{job}/masks", responses=_FILE)
     async def masks(request: Request, job: str, caller: CallerOf) -> Response:
         """Which areas of which frames were masked, if `masks` was set: lines of JSON (`docs/masks.schema.json`)."""
-        found = await run_in_threadpool(jobs.own, caller, job)
-        kind = "application/x-ndjson"
-        return await run_in_threadpool(_beside, request, blobs, found, found.masks, kind, "masks.jsonl")
+        return await beside(request, caller, job, lambda found: found.masks, "application/x-ndjson", "masks.jsonl")
 
     @router.delete("/v1/jobs/{job}", status_code=204)
     async def delete(job: str, caller: CallerOf) -> Response:
@@ -137,10 +145,10 @@ class _Noted:
     """Notes downloads in the audit log, once for all ranges that a player fetches within a while."""
 
     def __init__(self, jobs: Jobs) -> None:
-        self._jobs, self._last = jobs, dict[tuple[str, str, str | None], float]()
+        self._jobs, self._last = jobs, dict[tuple[str, str, str | None, str], float]()
 
-    def note(self, caller: Caller, job: Job) -> None:
-        now, key = time.monotonic(), (caller.owner, job.id, caller.address)
+    def note(self, caller: Caller, job: Job, file: str) -> None:
+        now, key = time.monotonic(), (caller.owner, job.id, caller.address, file)
         if now - self._last.get(key, float("-inf")) < _NOTE_EVERY:
             return
         self._jobs.note_download(caller, job)

@@ -89,7 +89,7 @@ def errors_are_problems(app: FastAPI, statuses: Mapping[type[Exception], int] | 
     `statuses`: exceptions whose text is meant for the caller, and the status of each.
     """
     app.add_exception_handler(ProblemError, _told)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(BusyError, _busy)
     for error, status in (statuses or {}).items():
@@ -102,7 +102,8 @@ async def _told(_: Request, error: Exception) -> Response:
     return problem(error.status, error.title, error.detail, headers=error.headers, **error.extra)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def http_problem(_: Request, error: Exception) -> Response:
+    """The answer to an HTTPException, such as for a path that does not exist."""
     assert isinstance(error, HTTPException)
     title = phrase(error.status_code)
     detail = error.detail if isinstance(error.detail, str) and error.detail != title else ""

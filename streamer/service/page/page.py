@@ -7,15 +7,9 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Cache-Control": "no-store",
-}
+from streamer.http.protection import page_policy, security_headers
+
+PAGE_HEADERS: Final = security_headers(page_policy("blob:"))
 """What every answer that holds a part of the page is sent with, the 404 page included."""
 
 _TYPES: Final = {

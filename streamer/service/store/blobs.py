@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def _os_errors() -> Iterator[None]:
         yield
     except BaseError as error:
         found = _NUMBER.search(str(error))
-        number = errno.EIO if found is None else int(found[1])
+        other = errno.ENOENT if isinstance(error, NotFoundError) else errno.EIO
+        number = other if found is None else int(found[1])
         raise OSError(number, os.strerror(number)) from error
 
 

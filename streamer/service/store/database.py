@@ -15,9 +15,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-_PATIENCE: Final = 10.0  # s to wait for another writer
+_PATIENCE: Final = 10.0  # s to wait for another writer, and for a connection
+_KEPT: Final = 20  # connections that stay open
+_MORE: Final = 40  # further ones: every thread that serves requests, and the workers, may need one at a time
 _WRITES: Final = "veilcast_writes"
 _DISK: Final = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
@@ -27,7 +30,7 @@ _DISK: Final = {
 
 
 class BusyError(Exception):
-    """Another process kept the database locked for longer than `_PATIENCE`. Nothing was changed; try again later."""
+    """For `_PATIENCE` another process kept the database locked, or all connections were in use. Nothing was changed."""
 
 
 class StorageError(OSError):
@@ -39,7 +42,13 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """`url` as SQLAlchemy has it: `sqlite:////var/lib/veilcast/jobs.db`. Connects when it is first used."""
-        self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        self._engine = create_engine(
+            url,
+            pool_pre_ping=not url.startswith("sqlite"),
+            pool_size=_KEPT,
+            max_overflow=_MORE,
+            pool_timeout=_PATIENCE,
+        )
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
 
@@ -99,6 +108,8 @@ def _prepare_sqlite(engine: Engine) -> None:
 def _errors_for_callers() -> Iterator[None]:
     try:
         yield
+    except PoolTimeoutError as error:
+        raise BusyError("too much is asked of the database at once") from error
     except OperationalError as error:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

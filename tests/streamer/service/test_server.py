@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import httpx
@@ -147,6 +148,8 @@ def test_people_who_mistype_get_a_page_of_the_site(client: httpx.Client) -> None
 def test_health_and_what_can_be_chosen(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"ready": True, "failed": []}
+    with patch("streamer.service.webhooks.sender.WebhookSender.alive", False):
+        assert client.get("/readyz").json() == {"ready": False, "failed": ["webhooks"]}
     choices = client.get("/v1/settings").json()
     assert "veil" in choices["styles"] and {"name": "default", "default": True} in choices["configs"]
     assert "veilcast_jobs" in client.get("/metrics").text

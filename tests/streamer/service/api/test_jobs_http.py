@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.rigs.service.raw_http import cut_off, head, soon
-from tests.rigs.service.running import ended, photo, running_service, submitted
+from tests.rigs.service.running import ended, film, photo, running_service, submitted
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +129,44 @@ def test_listeners_are_a_bounded_number_that_comes_back(idle: httpx.Client, monk
         assert (full.status_code, full.headers["retry-after"]) == (429, "5")
     assert idle.delete(f"/v1/jobs/{job}").status_code == 204
     assert soon(lambda: idle.get(path).status_code == 200)
+
+
+def test_a_long_stream_ends_so_that_its_listener_must_be_let_in_again(
+    idle: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.service.api.events.LONGEST", 0.0)
+    job = submitted(idle, b"wait for long")["id"]
+    assert news(idle, job) == ["event: job"]
+    assert idle.get(f"/v1/jobs/{job}").json()["state"] == "queued"
+    assert idle.delete(f"/v1/jobs/{job}").status_code == 204
+
+
+def test_every_file_that_is_fetched_is_in_the_audit_log(client: httpx.Client, tmp_path: Path) -> None:
+    job = ended(client, submitted(client, film(tmp_path, 5), settings={"masks": True})["id"])
+    place = f"/v1/jobs/{job['id']}"
+    for file in ("report", "report", "masks"):
+        client.head(f"{place}/{file}")
+        assert client.get(f"{place}/{file}").status_code == 200, file
+
+    def hashes() -> list[object]:
+        entries = client.get("/v1/audit").json()["entries"]
+        found = [each for each in entries if each.get("job") == job["id"] and each["action"] == "download"]
+        return [each.get("output_sha256") for each in found]
+
+    assert hashes() == [None, None], "what was fetched is not the result"
+    assert client.get(f"{place}/result").status_code == 200
+    assert isinstance(job["result"], dict) and hashes() == [job["result"]["sha256"], None, None]
+
+
+def test_a_file_that_has_just_expired_is_gone(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data") as other:
+        job = ended(other, submitted(other, photo(0.25))["id"])["id"]
+        for blob in (tmp_path / "data" / "blobs").rglob("*"):
+            if blob.is_file():
+                blob.unlink()
+        for file in ("result", "report"):
+            answer = other.get(f"/v1/jobs/{job}/{file}")
+            assert (answer.status_code, answer.json()["detail"][:10]) == (404, "it is gone"), answer.text
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,19 @@ def test_reading_and_then_writing_waits_for_another_writer(database: Database) -
     assert numbers(database) == list(range(1, 81))
 
 
+def test_more_transactions_than_connections_are_put_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_KEPT", 1), ("_MORE", 0), ("_PATIENCE", 0.05)):
+        monkeypatch.setattr(room, name, value)
+    database = Database.in_file(tmp_path / "jobs.db")
+    with database.reading() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+        for block in (database.reading, database.writing):
+            with pytest.raises(BusyError, match="at once"), block() as other:
+                other.execute(text("SELECT 1"))
+    with database.reading() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+
+
 def test_a_locked_database_is_busy_and_nothing_else(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
