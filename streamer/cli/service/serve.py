@@ -15,7 +15,6 @@ from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
-from streamer.service.store.database import BusyError
 from streamer.settings.listen import parse_listen
 
 _log = logging.getLogger("veilcast.service")
@@ -40,7 +39,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
                     reload.clear()
                     try:
                         server.apply(serve_settings(options))
-                    except (ConfigError, BusyError) as error:
+                    except ConfigError as error:
                         _log.error("not reloaded: %s", error)
 
             server.run(stop, options.duration, reload_if_asked)
