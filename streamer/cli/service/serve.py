@@ -22,7 +22,7 @@ _log = logging.getLogger("veilcast.service")
 
 def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     """Serve until `stop` is set; returns the exit code. Raises ConfigError for what makes no sense."""
-    settings = serve_settings(options)
+    settings = serve_settings(options, os.environ)
     few_heaps()
     one_opencv_thread()
     token = os.environ.pop(ENVIRONMENT_TOKEN, "") or None  # no child needs to know it
@@ -38,7 +38,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
                 if reload.is_set():
                     reload.clear()
                     try:
-                        server.apply(serve_settings(options))
+                        server.apply(serve_settings(options, os.environ))
                     except ConfigError as error:
                         _log.error("not reloaded: %s", error)
 
