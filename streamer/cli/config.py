@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from streamer.cli.console import write_result
-from streamer.cli.live_options import in_environment
+from streamer.cli.live_options import in_environment, rtsp_login_in
 from streamer.cli.options import add_config, presets_help
 from streamer.errors import ConfigError, printable
 from streamer.settings.file import Settings
@@ -43,7 +43,7 @@ def add_config_parser(commands: _SubParsersAction[P]) -> None:
     add_config(show)
     of = show.add_mutually_exclusive_group()
     of.add_argument("--live", action="store_true", help="settings of veilcast live, with those from the environment")
-    of.add_argument("--serve", action="store_true", help="settings of veilcast serve")
+    of.add_argument("--serve", action="store_true", help="settings of veilcast serve, likewise")
     check = actions.add_parser(
         "check",
         help="check settings files",
@@ -67,8 +67,9 @@ def run_config(options: argparse.Namespace) -> int:
     named = next((name for name in ("serve", "live") if getattr(options, name, False)), "file")
     match options.action:
         case "show":
+            said = in_environment(os.environ) if options.live else rtsp_login_in(os.environ) if options.serve else []
             settings = load(options.config, _KINDS[named])
-            write_result(as_yaml(overlaid(settings, in_environment(os.environ)) if options.live else settings))
+            write_result(as_yaml(overlaid(settings, said) if said else settings))
         case "schema":
             write_result(as_schema(_KINDS[named]))
         case "check":

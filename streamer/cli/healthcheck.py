@@ -59,7 +59,7 @@ def address(command_line: bytes, environment: Mapping[str, str]) -> str | None:
     if options.command == "live":
         web = live_settings(options, environment).live.webrtc
     elif options.command == "serve":
-        web = serve_settings(options).service.listen
+        web = serve_settings(options, environment).service.listen
     if web is None:
         return None
     listen = parse_listen(web)

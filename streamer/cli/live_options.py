@@ -87,9 +87,14 @@ def live_settings(options: argparse.Namespace, environment: Mapping[str, str]) -
 
 def in_environment(environment: Mapping[str, str]) -> list[Override]:
     """Settings from environment variables. A user comes with a password from there or is refused."""
-    names = ["VEILCAST_TOKEN"] if environment.get("VEILCAST_TOKEN") else []
-    if environment.get("VEILCAST_RTSP_USER"):
-        names += ["VEILCAST_RTSP_USER", "VEILCAST_RTSP_PASSWORD"]
+    token = environment.get("VEILCAST_TOKEN")
+    said = [Override(ENVIRONMENT["VEILCAST_TOKEN"], token, "VEILCAST_TOKEN")] if token else []
+    return said + rtsp_login_in(environment)
+
+
+def rtsp_login_in(environment: Mapping[str, str]) -> list[Override]:
+    """The part of `in_environment` that RTSP clients need."""
+    names = ("VEILCAST_RTSP_USER", "VEILCAST_RTSP_PASSWORD") if environment.get("VEILCAST_RTSP_USER") else ()
     return [Override(ENVIRONMENT[name], environment.get(name), name) for name in names]
 
 

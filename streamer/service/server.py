@@ -39,7 +39,7 @@ from streamer.service.jobs.uploads import Uploads
 from streamer.service.pictures.cache import PictureCache
 from streamer.service.pictures.pool import PicturePool
 from streamer.service.store.data_folder import DataFolder
-from streamer.service.store.database import BusyError, Database
+from streamer.service.store.database import BusyError, Database, StorageError
 from streamer.service.store.folder_lock import FolderLock
 from streamer.service.webhooks.courier import Courier
 from streamer.service.webhooks.deliveries import Deliveries
@@ -114,13 +114,17 @@ class ServiceServer:
                 reload()
 
     def apply(self, settings: ServeSettings) -> None:
-        """Apply the masks and zones of other settings to the cameras. Raises BusyError if it cannot be logged."""
+        """Apply the masks and zones of other settings to the cameras, if there are any; then the audit log says so."""
         if self._cameras is None or self._database is None:
+            _log.warning("there is nothing to reload: only masks and zones of cameras are, and there are no cameras")
             return
-        with self._database.writing() as session:
-            said = {"config_sha256": settings.fingerprint()}
-            record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), time.time())
         self._cameras.apply(settings)
+        said = {"masks_sha256": settings.masks_fingerprint()}
+        try:
+            with self._database.writing() as session:
+                record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), time.time())
+        except (BusyError, StorageError) as error:
+            _log.error("masks and zones were reloaded, but the audit log does not say so: %s", error)
 
     def _start(self) -> None:
         config, stack = self._settings.service, self._stack

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -135,6 +137,12 @@ class LiveSettings(Settings):
         """Engine settings for one stream: those of all streams, with its own mask and zones."""
         own = {"mask": stream.mask, "zones": stream.zones}
         return self.shared_engine.model_copy(update={key: value for key, value in own.items() if value is not None})
+
+    def masks_fingerprint(self) -> str:
+        """SHA-256 over what a reload changes: the masks and zones of every stream, by its name."""
+        parts = {"mask", "zones"}
+        said = {one.name: self.engine(one).model_dump(mode="json", include=parts) for one in self.live.streams}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _counts(live: LiveConfig, key: str, common: Section) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from streamer.cli.live_options import rtsp_login_in
 from streamer.cli.options import SettingOption, add_config, number, overrides, presets_help
 from streamer.settings.loading import load
 from streamer.settings.overlay import overlaid
@@ -42,6 +44,8 @@ _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SERVE_EPILOG: Final = """\
 Open to everybody at this machine until the first token is made. On any other address clients need a token: see
 `veilcast token`, or set VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's token.
+VEILCAST_RTSP_USER and VEILCAST_RTSP_PASSWORD are asked of RTSP clients of cameras. SIGHUP reloads the cameras' masks
+and zones from --config.
 
 """
 
@@ -91,9 +95,13 @@ def add_serve_parser(commands: _SubParsersAction[P]) -> None:
     serve.add_argument("--duration", type=number(0.1, 1e9), metavar="SECONDS", help="stop after this time")
 
 
-def serve_settings(options: argparse.Namespace) -> ServeSettings:
-    """The preset or file with what was said on the command line on top. Raises ConfigError."""
-    return overlaid(load(options.config, ServeSettings), overrides(options, SERVE))
+def serve_settings(options: argparse.Namespace, environment: Mapping[str, str]) -> ServeSettings:
+    """The preset or file with what was said on the command line and in the environment on top. Raises ConfigError.
+
+    VEILCAST_TOKEN is no setting here: it is a token of the service itself.
+    """
+    said = [*overrides(options, SERVE), *rtsp_login_in(environment)]
+    return overlaid(load(options.config, ServeSettings), said)
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,6 @@ from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
-from streamer.service.store.database import BusyError
 from streamer.settings.listen import parse_listen
 
 _log = logging.getLogger("veilcast.service")
@@ -23,7 +22,7 @@ _log = logging.getLogger("veilcast.service")
 
 def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     """Serve until `stop` is set; returns the exit code. Raises ConfigError for what makes no sense."""
-    settings = serve_settings(options)
+    settings = serve_settings(options, os.environ)
     few_heaps()
     one_opencv_thread()
     token = os.environ.pop(ENVIRONMENT_TOKEN, "") or None  # no child needs to know it
@@ -39,8 +38,8 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
                 if reload.is_set():
                     reload.clear()
                     try:
-                        server.apply(serve_settings(options))
-                    except (ConfigError, BusyError) as error:
+                        server.apply(serve_settings(options, os.environ))
+                    except ConfigError as error:
                         _log.error("not reloaded: %s", error)
 
             server.run(stop, options.duration, reload_if_asked)

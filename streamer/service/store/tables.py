@@ -85,7 +85,8 @@ class JobRow(Base):
     __table_args__ = (Index("ix_jobs_state_number", "state", "number"),)
 
     number: Mapped[int] = mapped_column(_NUMBER, primary_key=True, autoincrement=True)
-    """The order in which jobs came in. Never shown: it would tell how much others submit."""
+    """The order in which jobs came in. Not shown itself: it would tell how many jobs there have ever been. A queued
+    job's `place`, which is shown, does tell how many jobs of all owners are queued before it."""
     id: Mapped[str] = mapped_column(String(32), unique=True)
     owner: Mapped[str] = mapped_column(String(32), index=True)
     state: Mapped[str] = mapped_column(String(12))

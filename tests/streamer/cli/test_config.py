@@ -63,7 +63,13 @@ def test_show_of_a_live_service_with_its_environment(
     monkeypatch.setenv("VEILCAST_TOKEN", "short")
     assert main(["config", "show", "--live"]) == 2
     assert capsys.readouterr() == ("", "veilcast: options: VEILCAST_TOKEN: must have at least 8 characters\n")
-    assert main(["config", "show"]) == 0
+    assert main(["config", "show"]) == main(["config", "show", "--serve"]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("VEILCAST_RTSP_USER", "nvr")
+    monkeypatch.setenv("VEILCAST_RTSP_PASSWORD", "topsecret")
+    assert main(["config", "show", "--serve"]) == 0
+    access = yaml.safe_load(capsys.readouterr().out)["live"]["rtsp_access"]
+    assert (access["user"], access["password"]) == ("nvr", "***")
 
 
 def test_show_says_all_that_is_wrong(tmp_path: Path, capsys: Capture) -> None:

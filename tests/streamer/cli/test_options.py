@@ -13,6 +13,7 @@ from core.config import DetectConfig, EngineConfig
 from streamer.cli.file_options import FILE, file_settings
 from streamer.cli.live_options import LIVE, live_settings
 from streamer.cli.main import main, parser
+from streamer.cli.service.options import serve_settings
 from streamer.errors import ConfigError
 from streamer.settings.file import Settings
 from streamer.settings.live import LiveSettings
@@ -144,6 +145,16 @@ def test_a_user_comes_with_a_password_from_the_same_place(tmp_path: Path) -> Non
     access = live_settings(options, {"VEILCAST_RTSP_USER": "you", "VEILCAST_RTSP_PASSWORD": "b"}).live.rtsp_access
     assert access.user == "you" and access.password is not None and access.password.get_secret_value() == "b"
     assert live_settings(options, {"VEILCAST_RTSP_USER": "", "VEILCAST_TOKEN": ""}).live.rtsp_access.user == "me"
+
+
+def test_the_service_takes_the_rtsp_login_and_keeps_its_token_out_of_the_settings() -> None:
+    options = parser().parse_args(["serve"])
+    given = {"VEILCAST_RTSP_USER": "you", "VEILCAST_RTSP_PASSWORD": "b", "VEILCAST_TOKEN": "an admin's long secret"}
+    live = serve_settings(options, given).live
+    assert live.rtsp_access.user == "you" and live.rtsp_access.password is not None and live.web.token is None
+    with pytest.raises(ConfigError, match="user and password come together"):
+        serve_settings(options, {"VEILCAST_RTSP_USER": "you"})
+    assert serve_settings(options, {"VEILCAST_TOKEN": "short"}) == serve_settings(options, {})
 
 
 def test_a_name_is_refused_by_the_option_that_gave_it() -> None:

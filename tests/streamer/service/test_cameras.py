@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from streamer.errors import ConfigError
+from streamer.service.cameras import Cameras
 from streamer.service.server import ServiceServer
+from streamer.service.store.database import BusyError
 from streamer.settings.service import ServeSettings
 from tests.rigs import faces
 from tests.rigs.live.web_rig import WhepClient
@@ -69,12 +71,37 @@ async def watched(server: ServiceServer, secret: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def test_a_reload_changes_masks_and_is_in_the_audit_log(server: ServiceServer, settings: ServeSettings) -> None:
+def test_a_reload_changes_masks_and_is_then_in_the_audit_log(
+    server: ServiceServer, settings: ServeSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reloads() -> list[object]:
+        with client(server, SECRET) as admin:
+            entries = admin.get("/v1/audit").json()["entries"]
+        return [entry["settings"] for entry in entries if entry["action"] == "reload"]
+
     changed = settings.model_copy(update={"mask": settings.mask.model_copy(update={"style": "solid"})})
+    other = settings.model_copy(update={"service": settings.service.model_copy(update={"keep_hours": 1.0})})
+    assert other.masks_fingerprint() == settings.masks_fingerprint() != changed.masks_fingerprint()
     server.apply(changed)
-    with client(server, SECRET) as admin:
-        entries = admin.get("/v1/audit").json()["entries"]
-    assert [entry for entry in entries if entry["action"] == "reload"]
+    assert reloads() == [{"masks_sha256": changed.masks_fingerprint()}]
+
+    def failing(*_: object) -> None:
+        raise BusyError("locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Cameras, "apply", failing)
+        with pytest.raises(BusyError):
+            server.apply(settings)
+    assert len(reloads()) == 1, "what was not applied is not in the log"
+    with monkeypatch.context() as patched:
+        patched.setattr("streamer.service.server.record", failing)
+        server.apply(settings)
+    assert "reloaded, but the audit log does not say so: locked" in caplog.text and len(reloads()) == 1
+
+
+def test_without_cameras_a_reload_says_that_there_is_nothing_to_reload(caplog: pytest.LogCaptureFixture) -> None:
+    ServiceServer(ServeSettings()).apply(ServeSettings())
+    assert [entry.message[:26] for entry in caplog.records] == ["there is nothing to reload"]
 
 
 def test_a_camera_that_makes_no_sense_is_said_at_once(settings: ServeSettings, tmp_path: Path) -> None:
