@@ -19,6 +19,7 @@ from streamer.cli.main import parser
 from streamer.pictures.kind import PictureKind, picture_kind
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.jobs import MOST_WAITING
+from streamer.service.pictures import pool
 from streamer.service.webhooks.signing import new_webhook_secret, signature_headers, webhook_secret_text
 from streamer.settings.loading import parse
 from streamer.settings.service import ServeSettings, ServiceConfig
@@ -42,6 +43,11 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_understood(command: str) -> None:
     parser().parse_args(shlex.split(command, comments=True)[1:])
+
+
+def test_how_many_pictures_share_a_process_is_said_as_it_is() -> None:
+    for page in (PAGE, (ROOT / "SECURITY.md").read_text("utf-8")):
+        assert f"up to {pool._TURNS} " in " ".join(page.split())
 
 
 def test_all_commands_are_found() -> None:
