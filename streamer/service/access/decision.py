@@ -88,6 +88,10 @@ class AccessRules:
         """Whether everybody who reaches the service may do everything. Raises BusyError."""
         return self._insecure or (self._loopback and not self._tokens.ever_made())
 
+    def at_once(self, asked: AskedRequest) -> bool:
+        """Whether `decide` needs no database for this request, and so never waits."""
+        return asked.path in _HEALTH or (is_public(asked) and self._names.allows(asked.host))
+
     def decide(self, asked: AskedRequest) -> Caller | Refusal | None:
         """Who it is, or the refusal; None for what everybody may have, such as the login. Raises BusyError."""
         if asked.path in _HEALTH:

@@ -138,7 +138,7 @@ def pictures_routes(
         if request.headers.get("content-encoding", "identity") != "identity":
             raise ProblemError(415, "send the picture as it is, without a Content-Encoding")
         extra = _FORM_EXTRA if media_type(request) == _FORM else 0
-        with budget.share() as share:
+        with budget.share(caller.owner) as share:
             what = await asked(request, await read_body(request, max_bytes + extra, share), settings)
             answer, hit = await unless_gone(request, answered(what, caller))
         headers = {"X-Veilcast-Faces": str(answer.faces), "X-Veilcast-Cache": "hit" if hit else "miss"}

@@ -6,10 +6,12 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Final
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -20,8 +22,8 @@ from streamer.service.api.job_json import UploadJson, upload_json
 from streamer.service.http.body import BodyBudget, BodyShare, body_pieces, media_type
 from streamer.service.http.callers import needs
 from streamer.service.http.problems import ProblemError
-from streamer.service.jobs.errors import NotFoundError
-from streamer.service.jobs.uploads import Upload, Uploads
+from streamer.service.jobs.errors import NotFoundError, TooMuchError
+from streamer.service.jobs.uploads import SMALL, Upload, Uploads
 from streamer.service.store.database import BusyError
 
 PIECE: Final = 8 << 20
@@ -35,6 +37,8 @@ TUS: Final = "1.0.0"
 _EXTENSIONS: Final = "creation,creation-with-upload,creation-defer-length,termination,checksum"
 _HASHES: Final = ("sha256", "sha1")
 _OFFSET_TYPE: Final = "application/offset+octet-stream"
+_HASHING: Final = 4  # files that are hashed at a time
+_STORING: Final = 8  # pieces that are stored at a time
 _MISMATCH: Final = 460  # tus: checksum mismatch
 
 Submitter = Annotated[Caller, Depends(needs(Role.SUBMIT))]
@@ -115,15 +119,18 @@ class _Receiver:
 
     def __init__(self, uploads: Uploads, budget: BodyBudget) -> None:
         self._uploads, self._budget = uploads, budget
+        self._finishing = dict[str, asyncio.Task[Upload]]()
+        # Threads of their own: however much is hashed and stored, other requests find one.
+        self._hashing, self._storing = CapacityLimiter(_HASHING), CapacityLimiter(_STORING)
 
     async def whole(self, request: Request, caller: Caller) -> Upload:
         """A complete file in one body. If it breaks off, nobody knows its id: nothing of it is kept."""
         length = _number(request, "content-length")
         made = await run_in_threadpool(self._uploads.begin, caller, length, resumable=False)
         try:
-            with self._budget.share() as share:
+            with self._budget.share(caller.owner) as share:
                 await self._store(request, caller, made, 0, share)
-            return await run_in_threadpool(self._uploads.finish, caller, made.id)
+            return await self._finished(caller, made.id)
         except BaseException:
             await asyncio.shield(asyncio.create_task(self._drop(caller, made), name="veilcast-upload"))
             raise
@@ -137,20 +144,38 @@ class _Receiver:
         """A body that belongs at `offset`; the upload is finished once it has its length."""
         if upload.received != offset:
             raise ProblemError(409, f"the upload ends at byte {upload.received}, not at {offset}")
-        with self._budget.share() as share:
+        with self._budget.share(caller.owner) as share:
             checksum = request.headers.get("upload-checksum")
             if checksum is None:
                 found = await self._store(request, caller, upload, offset, share)
             else:
                 content = await self._checked(request, checksum, share)
-                found = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, content)
+                found = await self._append(caller, upload, offset, content)
         return await self.settled(caller, found)
 
     async def settled(self, caller: Caller, upload: Upload) -> Upload:
         """The upload, finished if all of it has come in: its last request may have been cut off just before that."""
         if upload.received == upload.length and upload.sha256 is None:
-            return await run_in_threadpool(self._uploads.finish, caller, upload.id)
+            return await self._finished(caller, upload.id)
         return upload
+
+    async def _finished(self, caller: Caller, upload: str) -> Upload:
+        """The upload with its hash, which is made once, however many ask for it meanwhile."""
+        doing = self._finishing.get(upload)
+        if doing is None:
+            finish = partial(self._uploads.finish, caller, upload)
+            doing = asyncio.create_task(_in_thread(finish, self._hashing), name="veilcast-upload-hash")
+            self._finishing[upload] = doing
+            doing.add_done_callback(partial(self._done, upload))
+        return await asyncio.shield(doing)  # one who goes away must not take it from the others
+
+    def _done(self, upload: str, doing: asyncio.Task[Upload]) -> None:
+        del self._finishing[upload]
+        if not doing.cancelled():
+            doing.exception()  # whoever waits gets it, too, but there may be nobody
+
+    async def _append(self, caller: Caller, upload: Upload, offset: int, piece: bytes) -> Upload:
+        return await _in_thread(partial(self._uploads.append, caller, upload.id, offset, piece), self._storing)
 
     async def _store(self, request: Request, caller: Caller, upload: Upload, offset: int, share: BodyShare) -> Upload:
         held = bytearray()
@@ -158,17 +183,18 @@ class _Receiver:
             async for piece in body_pieces(request, self._uploads.max_bytes - offset):
                 share.take(len(piece))  # no more than there is: many slow bodies must not keep others out
                 held += piece
-                while len(held) >= PIECE:
+                while len(held) >= PIECE + min(SMALL, PIECE // 8):  # or the end of a body would be a small piece
                     part = bytes(held[:PIECE])
-                    upload = await run_in_threadpool(self._uploads.append, caller, upload.id, offset, part)
+                    upload = await self._append(caller, upload, offset, part)
                     offset += len(part)
                     del held[:PIECE]
                     share.give_back(PIECE)
         except (ClientDisconnect, ProblemError):
             if held:  # cut off: whoever resumes goes on from the last byte that came in
-                await run_in_threadpool(self._uploads.append, caller, upload.id, offset, bytes(held))
+                with suppress(TooMuchError):  # it may be too small a piece, which is sent again then
+                    await self._append(caller, upload, offset, bytes(held))
             raise
-        return await run_in_threadpool(self._uploads.append, caller, upload.id, offset, bytes(held))
+        return await self._append(caller, upload, offset, bytes(held))
 
     async def _checked(self, request: Request, checksum: str, share: BodyShare) -> bytes:
         """The body, if it has that checksum: `ALGORITHM BASE64`."""
@@ -185,6 +211,10 @@ class _Receiver:
                 _MISMATCH, "the body does not have the checksum that was announced", title="Checksum Mismatch"
             )
         return content
+
+
+async def _in_thread(work: Callable[[], Upload], limiter: CapacityLimiter) -> Upload:
+    return await to_thread.run_sync(work, limiter=limiter)
 
 
 async def _gathered(pieces: AsyncIterator[bytes], share: BodyShare) -> bytes:

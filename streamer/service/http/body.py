@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,11 +23,25 @@ _HEADER_BYTES: Final = 4096
 T = TypeVar("T")
 
 
+SLOWEST: Final = 64 * 1024
+"""Bytes per second that a body must come with, if it is to be whole before any of it counts."""
+GRACE: Final = 30.0
+"""Seconds that such a body may take besides."""
+TRICKLE: Final = 1024
+"""Bytes per second, averaged over `WINDOW`, that a body must come with of which every piece counts."""
+WINDOW: Final = 60.0
+_OF_ONE: Final = 4  # an owner's part of a budget is one of so many
+
+
 class BodyBudget:
-    """Bytes of bodies that may be in memory at a time, over all requests. Used on one event loop only."""
+    """Bytes of bodies that may be in memory at a time, over all requests, and a quarter of them for each owner.
+
+    Used on one event loop only.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._held = most, 0
+        self._of = dict[str, int]()
 
     @property
     def held(self) -> int:
@@ -34,18 +49,22 @@ class BodyBudget:
         return self._held
 
     @contextmanager
-    def share(self) -> Iterator[BodyShare]:
-        """A request's share, which is given back at the end of the block."""
-        share = BodyShare(self)
+    def share(self, owner: str) -> Iterator[BodyShare]:
+        """A request's share, which is given back at the end of the block. `owner`: whose request it is."""
+        share = BodyShare(self, owner)
         try:
             yield share
         finally:
-            self._held -= share.held
+            self._take(owner, -share.held)
 
-    def _take(self, count: int) -> None:
-        if self._held + count > self._most:
+    def _take(self, owner: str, count: int) -> None:
+        held = self._of.get(owner, 0) + count
+        if count > 0 and (self._held + count > self._most or held > self._most // _OF_ONE):
             raise ProblemError(429, "too much is being sent at once; try again later", headers={"Retry-After": "1"})
         self._held += count
+        self._of[owner] = held
+        if not held:
+            del self._of[owner]
 
 
 @dataclass(slots=True)
@@ -53,36 +72,50 @@ class BodyShare:
     """What one request holds of a budget."""
 
     budget: BodyBudget
+    owner: str
     held: int = 0
 
     def take(self, count: int) -> None:
         """Hold `count` bytes more. Raises ProblemError 429 if there is no room."""
-        self.budget._take(count)
+        self.budget._take(self.owner, count)
         self.held += count
 
     def give_back(self, count: int) -> None:
         """Hold `count` bytes less."""
-        self.budget._take(-count)
+        self.budget._take(self.owner, -count)
         self.held -= count
 
 
-async def body_pieces(request: Request, cap: int, patience: float = 60.0) -> AsyncIterator[bytes]:
+async def body_pieces(
+    request: Request, cap: int, patience: float = 60.0, seconds: float | None = None
+) -> AsyncIterator[bytes]:
     """The body, piece by piece. Raises ProblemError: 413 once it has, or announces, more than `cap` bytes; 408 if the
-    next piece takes more than `patience` seconds. Raises ClientDisconnect if it breaks off.
+    next piece takes more than `patience` seconds, and if it is too slow. Raises ClientDisconnect if it breaks off.
+
+    Too slow: all of it takes more than `seconds`; or, without them, less comes than `TRICKLE`. What the taker of the
+    pieces needs is not counted.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > cap:
+    if (_announced(request) or 0) > cap:
         raise _too_large(cap)
     received, pieces = 0, aiter(request.stream())
+    waited, came = 0.0, 0  # in all, or in this window
     while True:
+        begun = time.monotonic()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience if seconds is None else min(patience, seconds - waited)):
                 piece = await anext(pieces)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise ProblemError(408, f"nothing came for {patience:g} s", headers={"Connection": "close"}) from None
-        received += len(piece)
+            whole = seconds is not None and seconds - waited < patience
+            raise _too_slow(
+                f"it took more than {seconds:g} s" if whole else f"nothing came for {patience:g} s"
+            ) from None
+        received, came, waited = received + len(piece), came + len(piece), waited + time.monotonic() - begun
+        if seconds is None and waited >= WINDOW:
+            if came < TRICKLE * WINDOW:
+                raise _too_slow(f"less than {TRICKLE} bytes came in a second")
+            waited, came = 0.0, 0
         if received > cap:
             raise _too_large(cap)
         if piece:
@@ -91,8 +124,8 @@ async def body_pieces(request: Request, cap: int, patience: float = 60.0) -> Asy
 
 async def read_body(request: Request, cap: int, share: BodyShare | None = None) -> bytes:
     """The whole body, of at most `cap` bytes, within the request's share. Raises what `body_pieces` does."""
-    whole = bytearray()
-    async for piece in body_pieces(request, cap):
+    whole, announced = bytearray(), _announced(request)
+    async for piece in body_pieces(request, cap, seconds=GRACE + (cap if announced is None else announced) / SLOWEST):
         if share is not None:
             share.take(len(piece))
         whole += piece
@@ -171,6 +204,16 @@ def form_parts(content_type: str, body: bytes, names: frozenset[str]) -> dict[st
     if not complete or not options.get(b"boundary"):
         raise ProblemError(400, "the form is damaged or not complete")
     return parts
+
+
+def _announced(request: Request) -> int | None:
+    """Bytes that the body is said to have."""
+    text = request.headers.get("content-length", "")
+    return int(text[:20]) if text.isascii() and text.isdigit() else None
+
+
+def _too_slow(why: str) -> ProblemError:
+    return ProblemError(408, why, headers={"Connection": "close"})
 
 
 def _too_large(cap: int) -> ProblemError:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -22,6 +23,14 @@ from streamer.service.store.tables import JobRow, PartRow, UploadRow
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
+
+OPEN: Final = 100
+"""Uploads that one owner may have begun and not finished."""
+FEW: Final = 1000
+"""Pieces of an upload that may be of any size; those after them may not be small, the last one excepted."""
+SMALL: Final = 64 * 1024
+"""Bytes from which on a piece is not small."""
+MOST_PIECES: Final = 100_000
 
 GONE = "no such upload: it was never here, is somebody else's, or its job has ended"
 
@@ -55,18 +64,22 @@ class Uploads:
         row.resumable = resumable
         row.created = row.touched = now
         with self._database.writing() as session:
-            _check_room(session, caller, length or 0)
+            _check_open(session, caller)
+            _check_room(session, caller, 1 if length is None else length)
             session.add(row)
         return _upload_of(row)
 
     def append(self, caller: Caller, upload: str, offset: int, piece: bytes) -> Upload:
         """Add a piece at `offset`, which must be where the upload ends.
 
-        Raises NotFoundError; ConflictError if it ends elsewhere or is complete; TooMuchError beyond its length;
-        QuotaError; OSError if it cannot be stored. In all these cases nothing was added.
+        Raises NotFoundError; ConflictError if it ends elsewhere or is complete; TooMuchError beyond its length, or for
+        too many pieces; QuotaError; OSError if it cannot be stored. In all these cases nothing was added.
         """
         with self._database.reading() as session:
-            self._check_piece(own_upload(session, caller, upload), offset, len(piece))
+            row = _row(session, caller, upload)
+            self._check_piece(row, offset, len(piece))
+            if piece:
+                _check_count(session, row, len(piece))
         if not piece:
             return self.get(caller, upload)
         blob = self._blobs.put(piece)
@@ -198,6 +211,25 @@ def remove_upload(session: Session, row: UploadRow) -> list[str]:
     session.execute(update(JobRow).where(JobRow.upload == row.id).values(upload=None))
     session.delete(row)
     return blobs
+
+
+def _check_open(session: Session, caller: Caller) -> None:
+    """Raises QuotaError if the caller has begun too many uploads: each costs room, even if nothing comes."""
+    begun = select(func.count()).where(UploadRow.owner == caller.owner, UploadRow.sha256.is_(None))
+    if (session.scalar(begun) or 0) >= OPEN:
+        raise QuotaError(f"{OPEN} uploads were begun and not finished: finish or delete some of them")
+
+
+def _check_count(session: Session, row: UploadRow, length: int) -> None:
+    """Raises TooMuchError if one more piece would be too many, or is small where there are many already.
+
+    Who sends a file in one request does not choose its pieces, so there the size does not matter.
+    """
+    count = session.scalar(select(func.count()).where(PartRow.upload == row.id)) or 0
+    if count >= MOST_PIECES:
+        raise TooMuchError(f"an upload may have at most {MOST_PIECES} pieces: begin again with larger ones")
+    if count >= FEW and length < SMALL and row.resumable and row.received + length != row.length:
+        raise TooMuchError(f"the upload has {count} pieces already: go on with pieces of {SMALL} bytes or more")
 
 
 def _check_room(session: Session, caller: Caller, more: int) -> None:

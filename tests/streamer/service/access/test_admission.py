@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio import to_thread
 
 from streamer.http.host_names import HostNames
 from streamer.service.access.admission import AccessGate, Receive, Scope, Send
@@ -70,6 +72,22 @@ async def test_a_busy_database_is_said_so(tokens: Tokens, monkeypatch: pytest.Mo
     async with client(tokens) as http:
         answer = await http.get("/v1/jobs")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+
+
+@pytest.mark.anyio
+async def test_health_and_the_page_need_no_thread(tokens: Tokens) -> None:
+    limiter = to_thread.current_default_thread_limiter()
+    before, limiter.total_tokens = limiter.total_tokens, 0
+    try:
+        async with client(tokens) as http:
+            for path in ("/healthz", "/readyz", "/", "/page/page.js"):
+                async with asyncio.timeout(10):
+                    assert (await http.get(path)).text == "nobody"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await http.get("/v1/jobs")
+    finally:
+        limiter.total_tokens = before
 
 
 @pytest.mark.anyio

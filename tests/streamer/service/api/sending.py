@@ -21,7 +21,7 @@ from tests.rigs.service.running import running_service
 PIECE: Final = 1000
 """Bytes that are stored at a time here."""
 IN_MEMORY: Final = 700 * PIECE
-"""Bytes of unfinished pieces that may be in memory here."""
+"""Bytes of unfinished pieces that one owner may have in memory here."""
 MOST: Final = 1 << 20
 """Bytes that an upload may have here."""
 TUS: Final = {"Tus-Resumable": "1.0.0"}
@@ -85,7 +85,7 @@ def receiving(folder: Path, token: str | None = None, **service: object) -> Iter
     """The service while the block runs."""
     with (
         patch("streamer.service.api.uploads.PIECE", PIECE),
-        patch("streamer.service.api.uploads.IN_MEMORY", IN_MEMORY),
+        patch("streamer.service.api.uploads.IN_MEMORY", 4 * IN_MEMORY),
         running_service(folder, token, workers=0, upload_mb=1, **service) as client,
     ):
         database = Database.in_file(folder / "veilcast.db")

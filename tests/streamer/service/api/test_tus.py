@@ -229,7 +229,7 @@ def test_a_termination_while_bytes_come_in(server: Receiving) -> None:
 
     def sent() -> Iterator[bytes]:
         yield next(halves)
-        assert soon(lambda: server.offset(path) == 2 * PIECE)
+        assert soon(lambda: server.offset(path) >= PIECE)
         assert server.client.delete(path).status_code == 204
         yield next(halves)
 

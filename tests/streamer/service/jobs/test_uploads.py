@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from obstore.store import LocalStore
 
+from streamer.service.jobs import uploads as room
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.settings import JobSettings
 from streamer.service.store.blobs import Blobs
@@ -54,6 +55,45 @@ def test_a_quota_of_bytes_counts_what_is_announced(ledger: Ledger) -> None:
     with pytest.raises(QuotaError):
         ledger.uploads.append(ANNA, endless.id, 300, b"x")
     assert ledger.blob_count() == 1
+
+
+def test_who_has_used_up_the_quota_cannot_begin_without_a_length_either(ledger: Ledger) -> None:
+    upload = ledger.upload(ANNA, bytes(1000))
+    with pytest.raises(QuotaError, match="1000 are in use"):
+        ledger.uploads.begin(ANNA, None)
+    ledger.uploads.delete(ANNA, upload)
+    ledger.uploads.begin(ANNA, None)
+
+
+def test_an_owner_has_a_bounded_number_of_unfinished_uploads(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "OPEN", 3)
+    ledger.upload(BEN)  # finished: it does not count
+    begun = [ledger.uploads.begin(BEN, length) for length in (0, 6, None)]
+    with pytest.raises(QuotaError, match="3 uploads were begun"):
+        ledger.uploads.begin(BEN, 1)
+    ledger.uploads.begin(ANNA, 1)
+    ledger.uploads.append(BEN, begun[1].id, 0, b"a film")
+    ledger.uploads.finish(BEN, begun[1].id)
+    ledger.uploads.begin(BEN, 1)
+
+
+def test_many_pieces_must_not_be_small(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FEW", 2), ("SMALL", 4), ("MOST_PIECES", 4)):
+        monkeypatch.setattr(room, name, value)
+    upload = ledger.uploads.begin(BEN, 9).id
+    for offset in (0, 1):
+        ledger.uploads.append(BEN, upload, offset, b"x")
+    with pytest.raises(TooMuchError, match="has 2 pieces already: go on with pieces of 4 bytes"):
+        ledger.uploads.append(BEN, upload, 2, b"xxx")
+    assert ledger.blob_count() == 2 and ledger.uploads.get(BEN, upload).received == 2
+    ledger.uploads.append(BEN, upload, 2, b"xxxx")
+    ledger.uploads.append(BEN, upload, 6, b"xxx")  # the last one
+    assert ledger.uploads.finish(BEN, upload).length == 9
+    whole = ledger.uploads.begin(BEN, None, resumable=False).id
+    for offset in range(4):  # not the sender's choice
+        ledger.uploads.append(BEN, whole, offset, b"x")
+    with pytest.raises(TooMuchError, match="at most 4 pieces"):
+        ledger.uploads.append(BEN, whole, 4, b"xxxx")
 
 
 def test_another_s_upload_does_not_exist(ledger: Ledger) -> None:
