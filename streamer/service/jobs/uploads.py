@@ -76,7 +76,7 @@ class Uploads:
         too many pieces; QuotaError; OSError if it cannot be stored. In all these cases nothing was added.
         """
         with self._database.reading() as session:
-            row = _row(session, caller, upload)
+            row = own_upload(session, caller, upload)
             self._check_piece(row, offset, len(piece))
             if piece:
                 _check_count(session, row, len(piece))
