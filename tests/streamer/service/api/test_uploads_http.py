@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -18,9 +19,10 @@ pytestmark = pytest.mark.slow
 CONTENT = random.Random(1).randbytes(2 * PIECE + 77)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
-    with receiving(tmp_path_factory.mktemp("uploads") / "data") as made:
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Receiving]:
+    """One a test: what another one has broken off may come to rest at any time."""
+    with receiving(tmp_path / "data") as made:
         yield made
 
 
