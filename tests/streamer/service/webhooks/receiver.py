@@ -113,6 +113,7 @@ def add_job(database: Database, job: str, owner: str = "local") -> None:
                 settings="{}",
                 engine="test",
                 attempts=1,
+                setbacks=0,
                 progress=0.0,
                 created=0.0,
             )
