@@ -13,6 +13,7 @@ import cv2
 import pytest
 from sqlalchemy import select, update
 
+from streamer.service.api.job_json import job_json
 from streamer.service.jobs.job import Job, JobState
 from streamer.service.jobs.leases import LEASE, Claim, Leases, Output
 from streamer.service.jobs.settings import JobSettings
@@ -205,9 +206,9 @@ def test_settings_that_make_no_sense_any_more_fail_their_job_alone(ledger: Ledge
         session.execute(update(JobRow).where(JobRow.id == job).values(settings='{"gone": 1}'))
     start(LIMITS)
     assert until(ledger, other, lambda found: not found.active).state is JobState.DONE
-    with ledger.database.reading() as session:
-        reason = session.scalar(select(JobRow.reason).where(JobRow.id == job))
-    assert reason is None or "unexpected error" in reason
+    failed = until(ledger, job, lambda found: not found.active)
+    assert (failed.state, failed.reason) == (JobState.FAILED, "unexpected error (ValidationError)")
+    assert job_json(failed).settings == {"gone": 1}, "it is still listed"
 
 
 def test_a_copy_that_takes_longer_than_a_lease_does_not_cost_the_job(
