@@ -29,6 +29,11 @@ class WarningLog:
         return self._count.get(kind, 0)
 
     @property
+    def kinds(self) -> list[tuple[str, str, int]]:
+        """Kind, text and number of each, in order of first occurrence."""
+        return [(kind, text, self._count[kind]) for kind, text in self._first.items()]
+
+    @property
     def lines(self) -> list[str]:
         """One line per kind, in order of first occurrence, with the number of repeats."""
         return [

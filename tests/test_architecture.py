@@ -67,6 +67,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.guard",  # what clients of every server may do
         "streamer.http",
         "streamer.file streamer.live",
+        "streamer.units",  # recordings cut, masked in parts, joined
         "streamer.pictures",  # reports on its copies as a file job does
         "streamer.batch",  # many inputs, videos and pictures alike
         "streamer.verify",

@@ -66,7 +66,11 @@ class VideoEncoder:
         config: EncoderConfig,
         warnings: WarningLog,
         memory_mb: int = DEFAULT_MEMORY_MB,
+        *,
+        beside: bool = False,
     ) -> None:
+        """`beside`: parameter sets stand beside the pictures, also in containers that usually have them inside."""
+        self._beside = beside
         self.codec = choose_codec(config, picture)
         self.pixel_format = encoder_pixel_format(self.codec, picture)
         self._picture = picture
@@ -111,6 +115,8 @@ class VideoEncoder:
             context.sample_aspect_ratio = picture.sample_aspect_ratio
         context.thread_count = self._plan.threads
         context.thread_type = ThreadType.FRAME  # PyAV's default, slices, is slower and compresses worse
+        if self._beside:
+            context.flags |= Flags.global_header
         if interlaced:
             context.flags |= Flags.interlaced_dct
             context.field_order = picture.field_order

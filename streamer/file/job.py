@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +13,6 @@ from pathlib import Path
 from core.anonymizer import Anonymizer
 from core.detect.detection import Detector
 from core.detect.registry import find
-from core.engine import Stats
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.replay import Replay
@@ -126,11 +125,11 @@ def anonymize_file(
             if log is not None:
                 log.complete()  # a full disk fails here, before the copy gets its name
             stats, seconds = engine.stats, write.seconds
-            doubtful = _doubtful(write.doubts)
+            doubtful = doubtful_moments(write.doubts)
         if log is not None:
             log.publish()
         damaged = max(reader.damaged, 1 / reader.info.rate) if warnings.damage else Fraction(0)
-        _note_detector_trouble(stats, warnings)
+        note_detector_trouble(stats.errors, warnings)
         info = reader.info
     built_in = make_detector is None and from_masks is None
     return Report(
@@ -162,7 +161,8 @@ def anonymize_file(
     )
 
 
-def _doubtful(log: DoubtLog) -> list[DoubtfulMoment]:
+def doubtful_moments(log: DoubtLog) -> list[DoubtfulMoment]:
+    """What a person should look at, as reports have it; ends the log."""
     return [
         DoubtfulMoment(
             start=round(d.start, 6),
@@ -273,7 +273,8 @@ def _run(
             write(masked)
 
 
-def _note_detector_trouble(stats: Stats, warnings: WarningLog) -> None:
-    for message, count in stats.errors.items():
+def note_detector_trouble(errors: Mapping[str, int], warnings: WarningLog) -> None:
+    """Warn about what the detector failed with, and how often."""
+    for message, count in errors.items():
         times = f" ({count} times)" if count > 1 else ""
         warnings.add(message, f"detector failed{times}: {message}; affected frames are masked whole")

@@ -69,7 +69,8 @@ class MaskedFile:
     """Writes one masked copy; a context manager.
 
     Leaving the `with` block normally completes the file and gives it its name. Leaving it with an exception, Ctrl-C
-    included, removes what was written. `shift` seconds are added to all time stamps. Raises OutputError if the target
+    included, removes what was written. `shift` seconds are added to all time stamps. `encoded`: its pictures
+    come as packets of an encoder with the same settings. Raises OutputError if the target
     cannot be written or cannot hold the streams, and InputError if the pictures do not fit into `memory_mb`.
     """
 
@@ -85,6 +86,7 @@ class MaskedFile:
         warnings: WarningLog | None = None,
         memory_mb: int = DEFAULT_MEMORY_MB,
         shift: Fraction = Fraction(0),
+        encoded: bool = False,
     ) -> None:
         check_target(source.path, target, overwrite)
         self.target = target
@@ -92,6 +94,7 @@ class MaskedFile:
         self._overwrite = overwrite
         self._memory_mb = memory_mb
         self._shift = shift
+        self._encoded = encoded
         try:
             self._partial = Partial(target)
         except OSError as error:
@@ -123,7 +126,14 @@ class MaskedFile:
             if keep_metadata:
                 container.metadata.update(source.harmless_tags)
             self.encoder = VideoEncoder(
-                container, source.picture, source.time_base, source.rate, config, self.warnings, self._memory_mb
+                container,
+                source.picture,
+                source.time_base,
+                source.rate,
+                config,
+                self.warnings,
+                self._memory_mb,
+                beside=self._encoded,
             )
             if source.display_matrix is not None:
                 self.encoder.stream.set_display_matrix(source.display_matrix)
@@ -160,6 +170,12 @@ class MaskedFile:
     def write_frame(self, frame: MaskedFrame) -> None:
         """Encode the next frame in presentation order. Raises OutputError if the disk is full."""
         self._mux(self._moved(self.encoder.encode(frame)))
+
+    def write_encoded(self, packet: Packet[VideoStream]) -> None:
+        """Add a picture that was encoded elsewhere, in decoding order; times in ticks of the encoder's time base."""
+        packet.stream = self.encoder.stream
+        packet.time_base = self.encoder.time_base
+        self._mux(self._moved([packet]))
 
     def write_audio(self, audio: TrackPacket) -> None:
         """Copy, disguise or drop an audio packet according to the policy. The packet may be modified."""
@@ -198,7 +214,8 @@ class MaskedFile:
         container = self._container
         if container is None:
             raise ValueError("the file is closed")
-        self._mux(self._moved(self.encoder.flush()))
+        if not self._encoded:
+            self._mux(self._moved(self.encoder.flush()))
         for writer in self._audio_writers.values():
             self._mux(writer.flush())
         try:

@@ -129,6 +129,10 @@ class Report(_Part):
     start: float | None = None
     end: float | None = None
     """The part of the input that was copied, in seconds from its first frame; None: from its begin, or to its end."""
+    units: int = Field(default=1, ge=1)
+    """Parts that the video was masked in and joined from; 1: in one go."""
+    looked_at: int | None = None
+    """Frames that were looked at, those around seams twice; None if it was masked in one go."""
     frames: int = Field(ge=0)
     """Frames written; equal to the frames read, or to those of the part."""
     faces: int = Field(ge=0)

@@ -124,6 +124,19 @@ class FileSource:
         self._decoder.restart()
         self._items = self._read_from(entry)
 
+    def sound(self) -> Iterator[TrackPacket]:
+        """The audio packets alone, from the start, instead of all items."""
+        self._items.close()
+        while self._ahead:
+            item = self._ahead.popleft()
+            if isinstance(item, TrackPacket):
+                yield item
+        tracks = {track.stream.index: track.number for track in self._audio_tracks}
+        streams = [track.stream for track in self._audio_tracks]
+        for packet in self._packets(streams) if streams else ():
+            self._continue_clock(packet)
+            yield TrackPacket(tracks[packet.stream_index], cast("Packet[AudioStream]", packet))
+
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._items.close()
