@@ -28,7 +28,11 @@ class JobError(Exception):
 
 
 class InterruptedJobError(Exception):
-    """The user stopped the job before it was done."""
+    """The user stopped the job before it was done; `left` says in a few words what is there of it."""
+
+    def __init__(self, left: str = "nothing was written") -> None:
+        super().__init__(left)
+        self.left = left
 
 
 class InputError(JobError):

@@ -29,6 +29,9 @@ from streamer.pictures.animation import is_animation_file
 from streamer.pictures.job import anonymize_picture_file
 from streamer.pictures.kind import picture_kind
 from streamer.settings.file import Settings
+from streamer.units.job import anonymize_recording
+
+_ABOUT_ONE_GO = ("masks", "from_masks", "start", "end")
 
 
 def run_file(options: argparse.Namespace, console: Console, interrupt: threading.Event) -> int:
@@ -85,9 +88,7 @@ def _mask_video(
             on_progress=view.show,
             on_warning=warn,
             interrupt=interrupt,
-            masks=options.masks,
-            from_masks=options.from_masks,
-            **({} if options.start is None and options.end is None else {"start": options.start, "end": options.end}),
+            **{name: value for name in _ABOUT_ONE_GO if (value := getattr(options, name)) is not None},
         )
 
 
@@ -166,7 +167,10 @@ def _becomes_video(source: Path, target: Path | None) -> bool:
 def _video_job(options: argparse.Namespace) -> Callable[..., reports.Report]:
     """What masks a video: with a check of the copy if that was asked for."""
     if not options.verify:
-        return anonymize_file
+        parts = (options.masks, options.from_masks, options.start, options.end)
+        if any(value is not None for value in parts):
+            return anonymize_file
+        return partial(anonymize_recording, workers=options.workers or 1)
     from streamer.verify.verified_copy import EVERY, anonymize_and_verify
 
     return partial(anonymize_and_verify, every=options.every or EVERY)

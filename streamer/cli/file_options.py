@@ -24,6 +24,7 @@ _ONE_INPUT = ("--report", "--masks", "--from-masks", "--start", "--end")
 _WHOLE_VIDEO = ("--masks", "--from-masks", "--verify")
 _LONGEST = 1_000_000  # seconds
 MOST_JOBS = 64
+_IN_ONE_GO = ("--verify", "--masks", "--from-masks", "--start", "--end", "--jobs")
 PROGRESS = ("bar", "plain", "json", "none")
 
 EPILOG = """\
@@ -104,6 +105,12 @@ def add_file_parser(commands: _SubParsersAction[P]) -> None:
     file.add_argument(
         "--jobs", type=_jobs, metavar="N", help="with --output-dir: make N copies at a time, each in its own process"
     )
+    file.add_argument(
+        "--workers",
+        type=_jobs,
+        metavar="N",
+        help="mask N parts of a long video at a time, each in its own process; the copy is the same for any N",
+    )
     add_config(file)
     file.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     for option in FILE:
@@ -149,6 +156,7 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     """What was given as inputs and outputs. Raises ConfigError if it does not go together."""
     given = tuple(map(Path, options.input))
     _check_part(options)
+    _check_workers(options)
     if options.output_dir is None:
         if options.recursive:
             raise ConfigError(Path("--recursive"), "needs --output-dir")
@@ -165,6 +173,14 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     if options.progress == "json":
         raise ConfigError(Path("--progress json"), "is about one input and cannot be used with --output-dir")
     return Inputs(given, None, Path(options.output_dir), options.recursive)
+
+
+def _check_workers(options: argparse.Namespace) -> None:
+    if options.workers is None or options.workers == 1:
+        return
+    for flag in _IN_ONE_GO:
+        if getattr(options, flag.removeprefix("--").replace("-", "_")):
+            raise ConfigError(Path("--workers"), f"cannot be used with {flag}")
 
 
 def _check_part(options: argparse.Namespace) -> None:

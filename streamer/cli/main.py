@@ -40,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in error.lines:
             say(console, f"veilcast: {line}", "bold red")
         return error.exit_code
-    except (InterruptedJobError, KeyboardInterrupt):
-        # Recordings are whole up to their last fragment; a file job leaves nothing.
+    except (InterruptedJobError, KeyboardInterrupt) as error:
+        # Recordings are whole up to their last fragment; a file job leaves nothing, or what it can go on from.
         left = "recordings may lack their last second" if options.command == "live" else "nothing was written"
+        left = error.left if isinstance(error, InterruptedJobError) else left
         say(console, f"veilcast: interrupted; {left}", "bold red")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last net: whatever it is, it is one line for the user
