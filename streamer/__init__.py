@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streamer.pictures.job import anonymize_picture_file
     from streamer.settings.file import Settings
     from streamer.settings.loading import load
+    from streamer.units.job import anonymize_recording
     from streamer.verify.job import verify_file
     from streamer.verify.verified_copy import anonymize_and_verify
     from streamer.verify.verify_report import VerifyReport
@@ -28,6 +29,7 @@ __all__ = [
     "anonymize_and_verify",
     "anonymize_file",
     "anonymize_picture_file",
+    "anonymize_recording",
     "load",
     "verify_file",
 ]
@@ -44,6 +46,7 @@ _HOMES = {
     "anonymize_and_verify": "verify.verified_copy",
     "anonymize_file": "file.job",
     "anonymize_picture_file": "pictures.job",
+    "anonymize_recording": "units.job",
     "load": "settings.loading",
     "verify_file": "verify.job",
 }

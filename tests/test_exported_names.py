@@ -41,6 +41,7 @@ PUBLIC = {
         "anonymize_and_verify",
         "anonymize_file",
         "anonymize_picture_file",
+        "anonymize_recording",
         "load",
         "verify_file",
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
+from pathlib import Path
 
 from av.codec.context import Flags, ThreadType
 from av.container.output import OutputContainer
@@ -138,6 +140,7 @@ class VideoEncoder:
                 "mastering-display": hdr.mastering_display,
                 "cll": _pair(hdr.content_light),
                 "sync-lookahead": None if plan.look_ahead is None else "0",
+                "asm": _repeatable(),
             }
             name = "x264-params"
         else:
@@ -179,6 +182,20 @@ class VideoEncoder:
         packet.pts, packet.dts, packet.duration = stamp.pts, stamp.dts, stamp.duration
         packet.time_base = self.time_base
         return packet
+
+
+@functools.cache
+def _repeatable() -> str | None:
+    """The instructions that libx264 may use; None: all that there are.
+
+    With AVX-512, pictures whose width is no multiple of 128 came out differently in every sixth run: its macroblock
+    tree reads beyond a row's end. Without, encoding takes 3 % longer.
+    """
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return None
+    return "MMX2,SSE2Fast,LZCNT,SSSE3,SSE4.2,AVX,FMA3,BMI2,AVX2" if " avx512f " in flags else None
 
 
 def _range(picture: PictureFormat) -> int:

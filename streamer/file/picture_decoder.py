@@ -75,7 +75,7 @@ class PictureDecoder:
         self._nominal = max(1, round(1 / self.rate / self.time_base))
         self._claimed_end = claimed_end(video)
         self._continuity = continuity
-        self._restarted = False
+        self._since: int | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -88,10 +88,13 @@ class PictureDecoder:
         self._end: int | None = None
         self._held: Frame | None = None  # the newest frame: its duration is known once the next one comes
 
-    def restart(self) -> None:
-        """The next packet is a key frame somewhere else in the file; what was not decoded yet is dropped."""
+    def restart(self, since: int) -> None:
+        """The next packet is a key frame somewhere else in the file; what was not decoded yet is dropped.
+
+        Nothing is said of what is wrong with frames before the pts `since`: they may need what is before the key frame.
+        """
         self._video.codec_context.flush_buffers()
-        self._restarted = True
+        self._since = since
         self._begin()
 
     def read_failed(self) -> None:
@@ -104,7 +107,8 @@ class PictureDecoder:
         if self._held is not None:
             yield self._released(self._held, None)
         self._check_end()
-        if missing := self._losses.missing:
+        # Right after a key frame in the middle of a file, pictures that need what is before it are left out.
+        if self._since is None and (missing := self._losses.missing):
             self.damaged += missing / self.rate
             self._warnings.add(
                 "lost", f"{missing} of {self._ordinal + 1} pictures could not be decoded and are missing", damage=True
@@ -135,7 +139,7 @@ class PictureDecoder:
         for video in decoded:
             ordinal = video.opaque if isinstance(video.opaque, int) else self._ordinal
             if self._losses.leaves_out(ordinal, video.is_corrupt):
-                if not self._restarted:
+                if self._since is None:
                     said = "pictures before the first key frame cannot be decoded and are dropped"
                     self._warnings.add("leading", said, damage=True)
                     self.damaged += 1 / self.rate
@@ -164,11 +168,11 @@ class PictureDecoder:
 
     def _frame(self, video: av.VideoFrame, ordinal: int) -> Frame:
         trusted = self._losses.is_trusted(ordinal, video.key_frame, video.is_corrupt)
-        if not trusted:
-            self._warnings.add("untrusted", "frames that may be affected by damage are masked whole", damage=True)
         if self.picture is None:
             self._inspect_first(video)
         pts = self._pts(video)
+        if not trusted and (self._since is None or pts >= self._since):
+            self._warnings.add("untrusted", "frames that may be affected by damage are masked whole", damage=True)
         duration = video.duration
         video = self._fitted(video)
         video.pts, video.time_base, video.duration = pts, self.time_base, duration

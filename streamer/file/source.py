@@ -114,14 +114,15 @@ class FileSource:
             yield self._ahead.popleft()
         yield from self._items
 
-    def jump(self, entry: Entry) -> None:
+    def jump(self, entry: Entry, since: int) -> None:
         """Iterate over the frames from a key frame on, instead of over all items. Only before iterating.
 
-        Iterating raises EntryError if the packet cannot be found again.
+        Frames before the pts `since` are not to be used, and nothing is said of what is wrong with them. Iterating
+        raises EntryError if the packet cannot be found again.
         """
         self._items.close()
         self._ahead.clear()
-        self._decoder.restart()
+        self._decoder.restart(since)
         self._items = self._read_from(entry)
 
     def sound(self) -> Iterator[TrackPacket]:

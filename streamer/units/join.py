@@ -55,7 +55,7 @@ def join_units(
     InterruptedJobError once `interrupt` is set.
     """
     begun = time.monotonic()
-    settings = unit_settings(settings)
+    given, settings = settings, unit_settings(settings)
     warnings = WarningLog(on_warning)
     before = digest(source, interrupt) if before is None else before
     limit = PictureLimit(*settings.file.max_size)
@@ -114,7 +114,7 @@ def join_units(
         versions=versions(),
         input=before,
         output=digest(target),
-        config_sha256=settings.fingerprint(),
+        config_sha256=given.fingerprint(),
         weights=weights_used(settings.detect.detector),
         second_weights=weights_used(settings.detect.second_detector),
         frames=len(pts),

@@ -75,7 +75,7 @@ def mask_unit(
     limit = PictureLimit(*settings.file.max_size)
     with FileSource(source, threads=_THREADS, warnings=warnings, limit=limit) as reader:
         info = reader.info
-        reader.jump(span.entry)
+        reader.jump(span.entry, span.look_from)
         with UnitWriter(target) as writer, Anonymizer(settings, make_detector) as engine:
             encoding = _Encoding(info, settings, warnings, writer)
             share = _Share(span, info)
