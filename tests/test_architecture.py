@@ -63,6 +63,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.settings",
         "streamer.runtime",
         "streamer.media",
+        "streamer.gops",  # packets as they are
         "streamer.guard",  # what clients of every server may do
         "streamer.http",
         "streamer.file streamer.live",
@@ -177,7 +178,9 @@ def test_no_two_rooms_share_a_name() -> None:
 
 
 NO_NETWORK = [
-    path for path in SOURCES if path.relative_to(ROOT / "streamer").parts[0] in ("media", "file", "pictures", "batch")
+    path
+    for path in SOURCES
+    if path.relative_to(ROOT / "streamer").parts[0] in ("media", "gops", "file", "pictures", "batch")
 ]
 
 
