@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import pytest
 from av.codec.context import Flags
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -201,3 +203,21 @@ def ffmpeg_hashes(path: Path) -> list[tuple[Fraction, str]]:
             fields = [field.strip() for field in line.split(",")]
             found.append((int(fields[2]) * base, fields[5]))
     return found
+
+
+_DEMUXERS = {".mp4": "qtdemux", ".mov": "qtdemux", ".mkv": "matroskademux", ".ts": "tsdemux"}
+
+
+def gstreamer_hashes(path: Path, codec: str = "h264") -> list[str]:
+    """Checksum of every frame that GStreamer shows; fails if it says anything else. Skips the test without it."""
+    program = shutil.which("gst-launch-1.0")
+    if program is None:
+        pytest.skip("gst-launch-1.0 is missing")
+    number = {"h264": 264, "hevc": 265}[codec]
+    line = (
+        f"filesrc location={path} ! {_DEMUXERS[path.suffix]} ! h{number}parse ! avdec_h{number} "
+        "! checksumsink hash=md5 sync=false"
+    )
+    done = subprocess.run([program, "-q", *line.split()], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return [line.split()[1] for line in done.stdout.splitlines()]
