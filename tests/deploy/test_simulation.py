@@ -46,7 +46,7 @@ def erlang_c(servers: int, load: float) -> float:
 def gaps(chance: np.random.Generator, mean: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Random lengths whose mean is just that, so that fewer of them will do."""
     drawn = chance.exponential(1.0, 100_000)
-    return drawn * (mean / drawn.mean())
+    return np.multiply(drawn, mean / float(drawn.mean()))
 
 
 @pytest.mark.parametrize(("servers", "load"), [(1, 0.7), (4, 3.2), (16, 12.0)])
