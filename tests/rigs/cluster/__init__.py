@@ -1,0 +1,1 @@
+"""A model of gateways and workers, what it is fed with, and what it is compared with."""

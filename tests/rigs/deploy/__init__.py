@@ -1,0 +1,1 @@
+"""Parts of `deploy/` run without containers."""
