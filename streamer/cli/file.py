@@ -275,9 +275,10 @@ def summary(report: reports.Report) -> str:
         for name, value in (("settled", seconds.settled), ("held", seconds.held), ("blanket", seconds.blanket))
         if value or name == "settled"
     )
+    copied = f"{_count(report.copied, 'frame')} copied as they were, " if report.copied else ""
     return (
         f"{report.output.path}: {report.frames} frames, {_count(report.faces, 'face')} followed, {covers}, "
-        f"{report.frames / max(report.elapsed, 1e-9):.1f} fps{_doubts(report)}"
+        f"{copied}{report.frames / max(report.elapsed, 1e-9):.1f} fps{_doubts(report)}"
     )
 
 

@@ -58,6 +58,12 @@ def _moment(text: str) -> float:
     return seconds
 
 
+def _on_or_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither on nor off")
+    return text == "on"
+
+
 def _jobs(text: str) -> int:
     if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_JOBS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_JOBS}")
@@ -76,6 +82,14 @@ FILE = (
     ),
     *encoding("encoder"),
     SettingOption("--keep-metadata", "file.keep_metadata", "keep harmless tags of the input", switch=True),
+    SettingOption(
+        "--copy-untouched",
+        "file.copy_untouched",
+        "keep the packets of parts in which nothing is masked; off: encode all pictures anew",
+        read=_on_or_off,
+        default="on",
+        metavar="{on,off}",
+    ),
     SettingOption(
         "--max-size",
         "file.max_size",

@@ -70,9 +70,13 @@ class VideoEncoder:
         memory_mb: int = DEFAULT_MEMORY_MB,
         *,
         beside: bool = False,
+        parameter_set: int | None = None,
     ) -> None:
-        """`beside`: parameter sets stand beside the pictures, also in containers that usually have them inside."""
-        self._beside = beside
+        """`beside`: parameter sets stand beside the pictures, also in containers that usually have them inside.
+
+        `parameter_set`: the number of H.264's parameter sets.
+        """
+        self._beside, self._parameter_set = beside, parameter_set
         self.codec = choose_codec(config, picture)
         self.pixel_format = encoder_pixel_format(self.codec, picture)
         self._picture = picture
@@ -141,6 +145,7 @@ class VideoEncoder:
                 "cll": _pair(hdr.content_light),
                 "sync-lookahead": None if plan.look_ahead is None else "0",
                 "asm": _repeatable(),
+                "sps-id": None if self._parameter_set is None else str(self._parameter_set),
             }
             name = "x264-params"
         else:
@@ -154,6 +159,14 @@ class VideoEncoder:
             name = "x265-params"
         joined = ":".join(f"{key}={value}" for key, value in {**private, **sparing}.items() if value)
         return {**options, name: joined} if joined else options
+
+    @property
+    def parameter_sets(self) -> bytes:
+        """What stands beside the pictures in containers that have it there: FFmpeg's extradata."""
+        context = self.stream.codec_context
+        if not context.is_open:
+            context.open(strict=False)
+        return context.extradata or b""
 
     def encode(self, masked: MaskedFrame) -> list[Packet[VideoStream]]:
         """Packets that are now ready, in decoding order. Raises TypeError for anything but a MaskedFrame."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -65,12 +66,21 @@ def check_free(source: Path, target: Path, overwrite: bool) -> None:
         raise OutputError(target, f"cannot be written ({_reason(error)})") from error
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedStream:
+    """A video stream whose packets are made elsewhere: like `template`, but with another codec configuration."""
+
+    template: VideoStream
+    extradata: bytes
+    time_base: Fraction
+
+
 class MaskedFile:
     """Writes one masked copy; a context manager.
 
     Leaving the `with` block normally completes the file and gives it its name. Leaving it with an exception, Ctrl-C
     included, removes what was written. `shift` seconds are added to all time stamps. `encoded`: its pictures
-    come as packets of an encoder with the same settings. Raises OutputError if the target
+    come as packets, of an encoder with the same settings (True), or of this stream. Raises OutputError if the target
     cannot be written or cannot hold the streams, and InputError if the pictures do not fit into `memory_mb`.
     """
 
@@ -86,7 +96,7 @@ class MaskedFile:
         warnings: WarningLog | None = None,
         memory_mb: int = DEFAULT_MEMORY_MB,
         shift: Fraction = Fraction(0),
-        encoded: bool = False,
+        encoded: bool | EncodedStream = False,
     ) -> None:
         check_target(source.path, target, overwrite)
         self.target = target
@@ -125,18 +135,9 @@ class MaskedFile:
             container.flags |= _BITEXACT  # no random ids, no creation date, no muxer name
             if keep_metadata:
                 container.metadata.update(source.harmless_tags)
-            self.encoder = VideoEncoder(
-                container,
-                source.picture,
-                source.time_base,
-                source.rate,
-                config,
-                self.warnings,
-                self._memory_mb,
-                beside=self._encoded,
-            )
+            self._video = self._add_video(container, source, config)
             if source.display_matrix is not None:
-                self.encoder.stream.set_display_matrix(source.display_matrix)
+                self._video.set_display_matrix(source.display_matrix)
                 if kind == "mpegts":
                     self.warnings.add("rotation", "MPEG-TS cannot store rotation: the copy will not be shown upright")
             self._audio_writers: dict[int, AudioWriter] = open_writers(
@@ -151,6 +152,26 @@ class MaskedFile:
             said = _reason(error) if isinstance(error, FFmpegError) else str(error)
             raise OutputError(self.target, f"cannot hold this video ({said})") from error
         return container
+
+    def _add_video(self, container: OutputContainer, source: SourceInfo, config: EncoderConfig) -> VideoStream:
+        given = self._encoded
+        if isinstance(given, EncodedStream):
+            stream = container.add_stream_from_template(given.template)
+            stream.codec_context.extradata = given.extradata
+            stream.time_base = self._ticks = given.time_base
+            return stream
+        self.encoder = VideoEncoder(
+            container,
+            source.picture,
+            source.time_base,
+            source.rate,
+            config,
+            self.warnings,
+            self._memory_mb,
+            beside=given,
+        )
+        self._ticks = self.encoder.time_base
+        return self.encoder.stream
 
     def __enter__(self) -> MaskedFile:
         return self
@@ -173,8 +194,7 @@ class MaskedFile:
 
     def write_encoded(self, packet: Packet[VideoStream]) -> None:
         """Add a picture that was encoded elsewhere, in decoding order; times in ticks of the encoder's time base."""
-        packet.stream = self.encoder.stream
-        packet.time_base = self.encoder.time_base
+        packet.stream, packet.time_base = self._video, self._ticks
         self._mux(self._moved([packet]))
 
     def write_audio(self, audio: TrackPacket) -> None:

@@ -133,6 +133,10 @@ class Report(_Part):
     """Parts that the video was masked in and joined from; 1: in one go."""
     looked_at: int | None = None
     """Frames that were looked at, those around seams twice; None if it was masked in one go."""
+    copied: int = Field(default=0, ge=0)
+    """Frames of groups of pictures in which nothing was masked: their packets are the input's, bit for bit."""
+    uncopied: str | None = None
+    """Why no group could be copied; None: those in which nothing was masked were, or the video was masked in one go."""
     frames: int = Field(ge=0)
     """Frames written; equal to the frames read, or to those of the part."""
     faces: int = Field(ge=0)

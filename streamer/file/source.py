@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from core.frame import Frame
 from core.pictures.orientation import Orientation
@@ -96,6 +97,11 @@ class FileSource:
             raise
 
     @property
+    def video(self) -> VideoStream:
+        """The video track, for what has to be made like it."""
+        return self._video
+
+    @property
     def damaged(self) -> Fraction:
         """Seconds so far of missing or untrusted pictures."""
         return self._decoder.damaged
@@ -124,6 +130,13 @@ class FileSource:
         self._ahead.clear()
         self._decoder.restart(since)
         self._items = self._read_from(entry)
+
+    def packets(self, entry: Entry) -> Iterator[Packet[VideoStream]]:
+        """The video's packets from this one on, instead of all items. Raises EntryError if it cannot be found again."""
+        self._items.close()
+        self._ahead.clear()
+        for packet in packets_from(self._container, self._video, entry, self._packets):
+            yield cast("Packet[VideoStream]", packet)
 
     def sound(self) -> Iterator[TrackPacket]:
         """The audio packets alone, from the start, instead of all items."""

@@ -18,7 +18,7 @@ from streamer.gops.avc_sets import (
 from streamer.gops.bits import BitReader
 from streamer.gops.framing import LENGTH_SIZE, split_by_length, split_by_start_code
 from streamer.gops.sequence import SequenceLook
-from streamer.gops.uncopyable import UncopyableError
+from streamer.gops.uncopyable import SETS_CHANGE, UncopyableError
 
 _SLICE, _PARTITIONS, _IDR, _SEI, _SPS, _PPS = 1, frozenset({2, 3, 4}), 5, 6, 7, 8  # nal_unit_type (table 7-1)
 _END_OF_SEQUENCE, _END_OF_STREAM = 10, 11
@@ -197,7 +197,7 @@ class AvcReader:
     def _picture(self, number: int) -> AvcPicture:
         picture = self._form.pictures.get(number)
         if picture is None or (_PPS, number) in self._changed or (_SPS, picture.sequence) in self._changed:
-            raise UncopyableError("its parameter sets change")
+            raise UncopyableError(SETS_CHANGE)
         if picture.redundant:
             raise UncopyableError("its pictures may be redundant")
         return picture

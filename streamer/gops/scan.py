@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from streamer.gops.access_unit import Entry, StreamForm
 from streamer.gops.gop import Gop
-from streamer.gops.uncopyable import UncopyableError
+from streamer.gops.uncopyable import HEADER_CHANGES, UncopyableError
 
 
 class GopScanner:
@@ -43,7 +43,7 @@ class GopScanner:
         except UncopyableError as error:
             refusal = str(error)
         if self._new_header:
-            refusal = "its header changes"
+            refusal = HEADER_CHANGES
         elif corrupt:
             refusal = "it is damaged"
         elif not shown:

@@ -23,6 +23,8 @@ class FileConfig(Section):
     """Audio: copied bit for bit, dropped, or with pitch and formants shifted."""
     keep_metadata: bool = False
     """Keep harmless tags. Where, when, with what and by whom it was recorded is always dropped."""
+    copy_untouched: bool = True
+    """Groups of pictures in which nothing is masked keep their packets, where that makes one clean stream."""
     max_size: tuple[Side, Side] = (8192, 8192)
     """Width and height. Pictures with more pixels than this, whatever their shape, are refused."""
     memory_mb: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MEMORY_MB

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from streamer.errors import InterruptedJobError
+from streamer.gops.joint import parse_form
+from streamer.gops.scan import GopScanner
+from streamer.gops.uncopyable import WHOLE_FILE, UncopyableError
 from streamer.media.input import open_input, pick_video
 from streamer.media.picture_limit import PictureLimit
 from streamer.media.timestamps import is_plausible
@@ -36,6 +41,8 @@ class FileIndex:
     keys: npt.NDArray[np.bool_]
     shown: npt.NDArray[np.bool_]
     trouble: str | None = None
+    uncopied: str | None = "it was not looked at"
+    """Why no group of pictures of it can be copied, in one line; None: some may be."""
 
     @property
     def shown_pts(self) -> Ticks:
@@ -54,6 +61,7 @@ def read_index(path: Path, limit: PictureLimit, interrupt: threading.Event | Non
         base = video.time_base or Fraction(1, 90_000)
         codec = video.codec_context.codec.canonical_name
         trouble = None
+        groups = _Groups(codec, video.codec_context.extradata)
         try:
             for packet in container.demux(video):
                 if not packet.size:
@@ -66,11 +74,51 @@ def read_index(path: Path, limit: PictureLimit, interrupt: threading.Event | Non
                     trouble = "some packets are damaged"
                 if trouble is not None:
                     break
+                groups.add(packet)
                 dts = NO_DTS if packet.dts is None else packet.dts
                 rows.append((packet.pts or 0, dts, packet.size, packet.is_keyframe, not packet.is_discard))
         except (FFmpegError, IndexError):
             trouble = "parts of it cannot be read"
-    return _index(base, codec, rows, trouble)
+    return replace(_index(base, codec, rows, trouble), uncopied=groups.refusal())
+
+
+class _Groups:
+    """Looks at packets for groups of pictures that can be copied."""
+
+    def __init__(self, codec: str, header: bytes | None) -> None:
+        self._why: str | None = None
+        try:
+            self._scanner = GopScanner(parse_form(codec, header))
+        except UncopyableError as error:
+            self._why = str(error)
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        if self._why is None:
+            try:
+                scan(self._scanner, packet)
+            except UncopyableError as error:
+                self._why = str(error)
+
+    def refusal(self) -> str | None:
+        if self._why is not None:
+            return self._why
+        gops = self._scanner.finish()
+        changes = [gop.refusal for gop in gops if gop.refusal in WHOLE_FILE]
+        some = any(gop.closed and gop.refusal is None for gop in gops)
+        others = [gop.refusal for gop in gops if gop.refusal is not None]
+        return changes[0] if changes else None if some else others[0] if others else "its groups of pictures are open"
+
+
+def scan(scanner: GopScanner, packet: Packet[VideoStream]) -> None:
+    """Show the scanner a packet. Raises UncopyableError."""
+    scanner.packet(
+        bytes(packet),
+        packet.pts,
+        key=packet.is_keyframe,
+        corrupt=packet.is_corrupt,
+        shown=not packet.is_discard,
+        new_header=packet.has_sidedata("new_extradata"),
+    )
 
 
 def _index(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 from streamer.errors import InputError, InterruptedJobError, JobError, OutputError
 from streamer.file.job import Progress, anonymize_file
-from streamer.file.masked_file import check_target, default_output
+from streamer.file.masked_file import FORMATS, check_target, default_output
 from streamer.file.report import Report, digest
 from streamer.file.source import FileSource
 from streamer.media.picture_limit import PictureLimit
@@ -37,6 +37,7 @@ class _Order:
     span: UnitSpan
     target: Path
     name: Path
+    container: str
     tries: int = 1
 
 
@@ -133,8 +134,11 @@ def _mask(
     target: Path,
 ) -> None:
     """Make the units that are not there yet."""
+    container = FORMATS[target.suffix.lower()]
     orders = [
-        _Order(span, folder.unfinished(span), folder.unit(span)) for span in plan.units if not folder.is_done(span)
+        _Order(span, folder.unfinished(span), folder.unit(span), container)
+        for span in plan.units
+        if not folder.is_done(span)
     ]
     make = partial(_make_work, source, settings)
 
@@ -167,7 +171,7 @@ def _another_try(ended: Undone[_Order], source: Path) -> _Order:
         said = f"the process that masked part {order.span.number + 1} was ended by the system {TRIES} times"
         raise JobError(source, f"{said} (exit code {ended.exit_code}): too little memory?")
     order.target.unlink(missing_ok=True)
-    return _Order(order.span, order.target, order.name, order.tries + 1)
+    return replace(order, tries=order.tries + 1)
 
 
 def _make_work(
@@ -189,6 +193,7 @@ def _make_work(
                 order.span,
                 order.target,
                 settings,
+                container=order.container,
                 on_progress=partial(show, order),
                 interrupt=interrupt,
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 from av.packet import Packet
@@ -18,14 +18,20 @@ from av.video.stream import VideoStream
 from core.geometry import Box, iou
 from streamer.errors import InterruptedJobError
 from streamer.file.job import Progress, note_detector_trouble, weights_used
-from streamer.file.masked_file import MaskedFile
+from streamer.file.masked_file import FORMATS, EncodedStream, MaskedFile
 from streamer.file.report import BoxNumbers, Coverage, DoubtfulMoment, FileDigest, Report, digest, versions
 from streamer.file.source import FileSource
 from streamer.gops.decoding_times import decoding_times
+from streamer.gops.joint import Joint
+from streamer.gops.uncopyable import UncopyableError
 from streamer.media.picture_limit import PictureLimit
 from streamer.settings.file import Settings
+from streamer.units.copying import copying_for
+from streamer.units.encoding import scratch_encoder
 from streamer.units.index import FileIndex, Ticks, read_index
+from streamer.units.parts import NOT_COPIED
 from streamer.units.plan import UnitPlan, plan_units
+from streamer.units.span import UnitSpan
 from streamer.units.unit import unit_settings
 from streamer.units.unit_file import UnitFileError, UnitReader, UnitTrailer
 from streamer.version import VERSION
@@ -73,6 +79,7 @@ def join_units(
     damage = any(trailer.any_damage for trailer in trailers)
     with FileSource(source, threads=1, warnings=WarningLog(), limit=limit) as original:
         info = original.info
+        stream, tick = _stream(original, trailers, settings, target)
         with MaskedFile(
             target,
             info,
@@ -82,15 +89,9 @@ def join_units(
             keep_metadata=settings.file.keep_metadata,
             warnings=warnings,
             memory_mb=settings.file.memory_mb,
-            encoded=True,
+            encoded=stream,
         ) as writer:
-            encoder = writer.encoder
-            for trailer in trailers:
-                made = bytes.fromhex(trailer.extradata), trailer.codec, trailer.pixel_format, trailer.base
-                here = encoder.stream.codec_context.extradata or b"", encoder.codec, encoder.pixel_format
-                if made != (*here, encoder.time_base):
-                    raise UnitFileError("was encoded with other parameters")
-            pictures = _Pictures(readers, pts, encoder.time_base)
+            pictures = _Pictures(readers, pts, tick)
             counter = _Counter(len(pts), on_progress, interrupt, begun)
             for audio in original.sound():
                 stamp = audio.packet.dts if audio.packet.dts is not None else audio.packet.pts
@@ -129,8 +130,35 @@ def join_units(
         doubtful=_doubtful(trailers),
         units=len(trailers),
         looked_at=sum(trailer.looked_at for trailer in trailers),
+        copied=sum(trailer.copied for trailer in trailers),
+        uncopied=trailers[0].uncopied,
         elapsed=round(time.monotonic() - begun, 3),
     )
+
+
+def _stream(
+    original: FileSource, trailers: Sequence[UnitTrailer], settings: Settings, target: Path
+) -> tuple[EncodedStream | Literal[True], Fraction]:
+    """The video stream that all units fit into, and its time base. Raises UnitFileError if one does not."""
+    container, uncopied = FORMATS.get(target.suffix.lower(), ""), None
+    joint: Joint | None = None
+    copy = UnitSpan.from_json(trailers[0].span).copy
+    try:
+        if not copy:
+            raise UncopyableError(NOT_COPIED)
+        copying = copying_for(original.info, original.video.codec_context.extradata, settings)
+        encoder = scratch_encoder(original.info, settings, WarningLog(), copying.parameter_set)
+        joint = copying.joint(encoder, container)
+    except UncopyableError as error:
+        encoder, uncopied = scratch_encoder(original.info, settings, WarningLog()), str(error)
+    here = encoder.parameter_sets.hex(), encoder.codec, encoder.pixel_format, encoder.time_base, uncopied
+    for each in trailers:
+        made = each.extradata, each.codec, each.pixel_format, each.base, each.uncopied
+        if made != here or each.container != (None if joint is None else container):
+            raise UnitFileError("was encoded with other parameters")
+    if joint is None:
+        return True, encoder.time_base
+    return EncodedStream(original.video, joint.extradata, encoder.time_base), encoder.time_base
 
 
 def _check_plan(plan: UnitPlan, trailers: Sequence[UnitTrailer], settings: Settings) -> None:

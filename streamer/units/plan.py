@@ -24,6 +24,8 @@ WANTED: Final = 60
 """A unit ends at the first key frame after so many seconds ..."""
 MOST: Final = 120
 """... but, if there is none for so long, at the last one before."""
+SHORT: Final = 20
+"""Seconds that a recording lasts at least that becomes one unit, so that what is untouched in it is copied."""
 BEFORE: Final = 3
 """Seconds before a unit that are looked at: faces are followed when it begins."""
 AFTER: Final = 2
@@ -81,13 +83,14 @@ def plan_units(index: FileIndex) -> UnitPlan:
     if index.trouble is not None:
         return UnitPlan(whole_because=index.trouble)
     shown = index.shown_pts
-    if shown[-1] - shown[0] < (WANTED + LEAST) / index.time_base:
+    seconds = (int(shown[-1]) - int(shown[0])) * index.time_base
+    if seconds < SHORT or (seconds < WANTED + LEAST and index.uncopied is not None):
         return UnitPlan(whole_because="it is short")
     if index.codec not in _CODECS:
         return UnitPlan(whole_because=f"key frames of {index.codec} are no sure places to cut it")
     keys = index.pts[index.keys & index.shown]
     cuts = _cuts(keys, int(shown[0]), int(shown[-1]), index)
-    if not cuts:
+    if not cuts and (len(keys) == 1 or index.uncopied is not None):
         return UnitPlan(whole_because="it has no key frame to cut it at")
     if len(cuts) >= MOST_UNITS:
         return UnitPlan(whole_because="it is too long")
@@ -122,13 +125,15 @@ def _unit(index: FileIndex, shown: Ticks, number: int, begin: int, end: int | No
         look_until = None if at >= len(shown) else int(shown[at]) + 1
         look_until = int(shown[-1]) + 1 if look_until is None else look_until
     inside = shown[(shown >= begin) & (shown < end)] if end is not None else shown[shown >= begin]
-    entry = _entry(index, look_from)
-    return UnitSpan(number, begin, end, look_from, look_until, entry, len(inside), times_of(inside))
+    # One key frame before the last one that would do: pictures right after a key frame may need what is before it.
+    keys: Sequence[int] = np.flatnonzero(index.keys & (index.pts <= look_from)).tolist()
+    entry = _entry(index, keys[max(0, len(keys) - 2)] if keys else 0)
+    starts: Sequence[int] = np.flatnonzero(index.keys & (index.pts <= begin)).tolist()
+    start = _entry(index, starts[-1] if starts else 0)
+    copy = index.uncopied is None
+    return UnitSpan(number, begin, end, look_from, look_until, entry, start, copy, len(inside), times_of(inside))
 
 
-def _entry(index: FileIndex, look_from: int) -> Entry:
-    """One key frame before the last one that would do: pictures right after a key frame may need what is before it."""
-    ordinals: Sequence[int] = np.flatnonzero(index.keys & (index.pts <= look_from)).tolist()
-    at = ordinals[max(0, len(ordinals) - 2)] if ordinals else 0
+def _entry(index: FileIndex, at: int) -> Entry:
     dts = int(index.dts[at])
     return Entry(int(index.pts[at]), None if dts == NO_DTS else dts, int(index.sizes[at]))

@@ -22,7 +22,7 @@ class UnitSpan:
 
     It holds the pictures from `begin` until before `end` (None: to the last): `frames` of them, with times whose
     `times_of` is `times`. Pictures from `look_from` until before `look_until` are looked at; decoding begins at the
-    packet `entry`.
+    packet `entry`. The packet at `begin` is `start`. `copy`: groups of pictures of the file may be copied.
     """
 
     number: int
@@ -31,6 +31,8 @@ class UnitSpan:
     look_from: int
     look_until: int | None
     entry: Entry
+    start: Entry
+    copy: bool
     frames: int
     times: str
 
@@ -61,17 +63,17 @@ class UnitSpan:
         """From what JSON has made of it. Raises ValueError."""
         if not isinstance(found, dict) or set(found) != set(cls.__dataclass_fields__):
             raise ValueError("not a unit")
-        entry = found["entry"]
-        if not isinstance(entry, dict) or set(entry) != {"pts", "dts", "size"}:
-            raise ValueError("not a unit")
         numbers = [found[name] for name in ("number", "begin", "look_from", "frames")]
-        numbers += [entry["pts"], entry["size"]]
-        numbers += [value for value in (found["end"], found["look_until"], entry["dts"]) if value is not None]
+        numbers += [value for value in (found["end"], found["look_until"]) if value is not None]
+        for entry in (found["entry"], found["start"]):
+            if not isinstance(entry, dict) or set(entry) != {"pts", "dts", "size"}:
+                raise ValueError("not a unit")
+            numbers += [entry["pts"], entry["size"], *([] if entry["dts"] is None else [entry["dts"]])]
         if not all(type(value) is int and abs(value) <= _LARGEST for value in numbers):
             raise ValueError("not a unit")
-        if not isinstance(found["times"], str):
+        if not isinstance(found["times"], str) or not isinstance(found["copy"], bool):
             raise ValueError("not a unit")
-        return cls(**{**found, "entry": Entry(**entry)})
+        return cls(**{**found, "entry": Entry(**found["entry"]), "start": Entry(**found["start"])})
 
 
 def times_of(pts: Ticks) -> str:

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-import av
 import numpy as np
-from av.container.output import OutputContainer
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from core.anonymizer import Anonymizer
 from core.detect.detection import Detector
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
 from core.verify.doubts import DoubtLog
-from streamer.errors import InputError
-from streamer.file.encoder import VideoEncoder
 from streamer.file.entry import EntryError
 from streamer.file.job import Progress, doubtful_moments
-from streamer.file.memory_plan import TooLargeError
 from streamer.file.reader_thread import ReaderThread
 from streamer.file.report import BoxNumbers, Coverage
 from streamer.file.source import FileSource, SourceInfo
+from streamer.gops.uncopyable import UncopyableError
 from streamer.media.picture_limit import PictureLimit
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.settings.file import Settings
+from streamer.units.encoding import UnitEncoding
+from streamer.units.parts import UnitParts
 from streamer.units.span import UnitSpan, times_of
-from streamer.units.unit_file import UnitPacket, UnitTrailer, UnitWarning, UnitWriter
+from streamer.units.unit_file import UnitTrailer, UnitWarning, UnitWriter
 from streamer.warning_log import WarningLog
 
 _THREADS: Final = 1
@@ -59,13 +55,15 @@ def mask_unit(
     target: Path,
     settings: Settings,
     *,
+    container: str = "mp4",
     on_progress: Callable[[Progress], None] | None = None,
     make_detector: Callable[[], Detector] | None = None,
     interrupt: threading.Event | None = None,
 ) -> None:
     """Mask the pictures of one unit of `source` and write them to the new file `target`, which others then join.
 
-    The same bytes come out on every machine with the same kind of processor. `make_detector` replaces the configured
+    The same bytes come out on every machine with the same kind of processor. `container`: FFmpeg's name of the format
+    that the units will be joined in. `make_detector` replaces the configured
     detector. Raises InputError, UncutError, OSError, and InterruptedJobError once `interrupt` is set; then there is no
     file.
     """
@@ -76,15 +74,18 @@ def mask_unit(
     with FileSource(source, threads=_THREADS, warnings=warnings, limit=limit) as reader:
         info = reader.info
         reader.jump(span.entry, span.look_from)
-        with UnitWriter(target) as writer, Anonymizer(settings, make_detector) as engine:
-            encoding = _Encoding(info, settings, warnings, writer)
+        with ExitStack() as stack:
+            writer = stack.enter_context(UnitWriter(target))
+            engine = stack.enter_context(Anonymizer(settings, make_detector))
+            parts = stack.enter_context(UnitParts(source, span, reader, settings, container, warnings))
+            encoding = parts.encoding(writer)
             share = _Share(span, info)
             try:
                 _run(ReaderThread(reader, interrupt), span, engine, encoding, share, on_progress)
-            except EntryError as error:
+            except (EntryError, UncopyableError) as error:
                 raise UncutError(str(error)) from error
             share.check()
-            stats, encoder = engine.stats, encoding.encoder
+            stats, encoder = engine.stats, parts.encoder
             writer.complete(
                 UnitTrailer(
                     span=span.to_json(),
@@ -92,7 +93,10 @@ def mask_unit(
                     codec=encoder.codec,
                     pixel_format=encoder.pixel_format,
                     time_base=f"{encoder.time_base.numerator}/{encoder.time_base.denominator}",
-                    extradata=(encoder.stream.codec_context.extradata or b"").hex(),
+                    extradata=encoder.parameter_sets.hex(),
+                    container=None if parts.copying is None else container,
+                    uncopied=parts.uncopied,
+                    copied=encoding.copied,
                     packets=writer.packets,
                     looked_at=stats.frames,
                     faces=len(share.tracks),
@@ -115,7 +119,7 @@ def _run(
     reader: ReaderThread,
     span: UnitSpan,
     engine: Anonymizer,
-    encoding: _Encoding,
+    encoding: UnitEncoding,
     share: _Share,
     on_progress: Callable[[Progress], None] | None,
 ) -> None:
@@ -148,40 +152,6 @@ def _looked_at(items: ReaderThread, span: UnitSpan) -> Iterator[Frame]:
             yield item
         elif pts >= span.begin:
             return
-
-
-class _Encoding:
-    """Encodes the frames of a unit into its file."""
-
-    def __init__(self, info: SourceInfo, settings: Settings, warnings: WarningLog, writer: UnitWriter) -> None:
-        self._writer = writer
-        # Matroska, to which nothing is written, has encoders put their parameter sets beside the pictures.
-        container = av.open(io.BytesIO(), "w", "matroska")
-        assert isinstance(container, OutputContainer)
-        self._container = container
-        try:
-            self.encoder = VideoEncoder(
-                container,
-                info.picture,
-                info.time_base,
-                info.rate,
-                settings.encoder,
-                warnings,
-                settings.file.memory_mb,
-            )
-        except TooLargeError as error:
-            raise InputError(info.path, str(error)) from error
-
-    def write(self, masked: MaskedFrame) -> None:
-        self._write(self.encoder.encode(masked))
-
-    def finish(self) -> None:
-        self._write(self.encoder.flush())
-
-    def _write(self, packets: list[Packet[VideoStream]]) -> None:
-        for packet in packets:
-            assert packet.pts is not None
-            self._writer.write(UnitPacket(packet.pts, packet.duration or 0, packet.is_keyframe, bytes(packet)))
 
 
 @dataclass(slots=True, eq=False)

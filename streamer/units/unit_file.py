@@ -68,6 +68,12 @@ class UnitTrailer(_Part):
     time_base: str = Field(pattern="^[0-9]{1,10}/[0-9]{1,10}$")
     extradata: str = Field(pattern="^([0-9a-f]{2})*$")
     """The encoder's parameter sets, in hexadecimal digits."""
+    container: str | None
+    """The container whose framing the packets have, if groups may be copied; None: the encoder's."""
+    uncopied: str | None
+    """Why no group may be copied."""
+    copied: int = Field(ge=0)
+    """Frames whose packets were copied."""
     packets: int = Field(ge=1)
     looked_at: int = Field(ge=1)
     """Frames that were looked at, those around the unit included."""
