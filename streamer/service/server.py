@@ -122,7 +122,7 @@ class ServiceServer:
         said = {"masks_sha256": settings.masks_fingerprint()}
         try:
             with self._database.writing() as session:
-                record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), time.time())
+                record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), self._database.now())
         except (BusyError, StorageError) as error:
             _log.error("masks and zones were reloaded, but the audit log does not say so: %s", error)
 
@@ -160,13 +160,13 @@ class ServiceServer:
 
         jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries)
         leases = Leases(folder.database, folder.blobs, farewell)
-        cache = PictureCache(folder.database, folder.blobs, time.time, keep)
+        cache = PictureCache(folder.database, folder.blobs, folder.database.now, keep)
         uploads = Uploads(folder.database, folder.blobs, config.upload_mb << 20)
         self._recover(folder, leases, uploads)
         with folder.database.writing() as session:
             said = {"config_sha256": self._settings.fingerprint()}
             entry = AuditEntry(AuditAction.SETTINGS, SYSTEM, settings=said, engine=engine_name(base))
-            record(session, entry, time.time())
+            record(session, entry, folder.database.now())
         bell = Doorbell()
         self._start_workers(folder, leases, bell)
         rules = AccessRules(
@@ -177,7 +177,7 @@ class ServiceServer:
             insecure=self._insecure,
         )
         pool = PicturePool(config.picture_workers, config.picture_queue)
-        sender = WebhookSender(deliveries, Courier(policy))
+        sender = WebhookSender(deliveries, Courier(policy, folder.database.now))
         parts = ServiceParts(
             database=folder.database,
             blobs=folder.blobs,
@@ -248,7 +248,7 @@ class ServiceServer:
     def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache, uploads: Uploads) -> None:
         chores: dict[str, Callable[[], object]] = {
             "deleting what has expired": jobs.expire,
-            "deleting uploads that were cut off": lambda: uploads.abandon(time.time() - ORPHAN),
+            "deleting uploads that were cut off": lambda: uploads.abandon(folder.database.now() - ORPHAN),
             "deleting pictures that have expired": cache.delete_expired,
             "deleting files of nobody": lambda: remove_orphans(folder.database, folder.blobs, time.time() - ORPHAN),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -54,11 +53,11 @@ class Jobs:
         engine: Callable[[JobSettings], str],
         farewell: Farewell,
         announcements: Announcements | None = None,
-        clock: Clock = time.time,
+        clock: Clock | None = None,
     ) -> None:
         """`keep`: seconds until an ended job is deleted. `engine`: name of what would mask with these settings."""
         self._database, self._blobs, self._keep, self._engine = database, blobs, keep, engine
-        self._farewell, self._announcements, self._clock = farewell, announcements, clock
+        self._farewell, self._announcements, self._clock = farewell, announcements, clock or database.now
 
     def submit(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,8 +59,8 @@ class Output:
 class Leases:
     """Claims on jobs. Thread-safe; any number of workers in any number of processes may share a database."""
 
-    def __init__(self, database: Database, blobs: Blobs, farewell: Farewell, clock: Clock = time.time) -> None:
-        self._database, self._blobs, self._farewell, self._clock = database, blobs, farewell, clock
+    def __init__(self, database: Database, blobs: Blobs, farewell: Farewell, clock: Clock | None = None) -> None:
+        self._database, self._blobs, self._farewell, self._clock = database, blobs, farewell, clock or database.now
 
     def claim(self, worker: str) -> Claim | None:
         """Claim the oldest job that waits, or whose worker gives no sign of life; None if there is none.

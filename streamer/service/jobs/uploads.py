@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -48,9 +47,10 @@ class Upload:
 class Uploads:
     """All uploads. Thread-safe. Whatever is somebody else's does not exist for a caller (NotFoundError)."""
 
-    def __init__(self, database: Database, blobs: Blobs, max_bytes: int, clock: Clock = time.time) -> None:
+    def __init__(self, database: Database, blobs: Blobs, max_bytes: int, clock: Clock | None = None) -> None:
         """`max_bytes`: no upload may be larger."""
-        self._database, self._blobs, self.max_bytes, self._clock = database, blobs, max_bytes, clock
+        self._database, self._blobs, self.max_bytes = database, blobs, max_bytes
+        self._clock = clock or database.now
 
     def begin(self, caller: Caller, length: int | None, resumable: bool = True) -> Upload:
         """Announce a file of `length` bytes, None if not known yet. Raises TooMuchError, QuotaError.

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import Database
 from tests.rigs.cluster.postgres_server import PostgresServer, missing_postgres
+from tests.rigs.cluster.s3_server import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,26 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     made.migrate()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server for the whole run: whoever stops or kills it uses `own_s3`."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_s3() -> Iterator[S3Server]:
+    """A server for one test, to be stopped, paused and killed."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    """An empty store of blobs: once in a folder, once in a bucket."""
+    if request.param == "folder":
+        return Blobs.at(str(tmp_path / "blobs"))
+    server: S3Server = request.getfixturevalue("s3")
+    return Blobs.at(server.new_place(), server.environment)

@@ -31,7 +31,7 @@ class PostgresServer(ServerProcess):
         unsafe = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "unix_socket_directories": ""}
         where = {"listen_addresses": "127.0.0.1", "port": str(self.port)}
         chosen = [part for name, value in {**unsafe, **where}.items() for part in ("-c", f"{name}={value}")]
-        self.run([_program("postgres"), "-D", data, *chosen])
+        self.run([_program("postgres"), "-D", data, *chosen], unprivileged())
         self.wait_for(self._answers())
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -73,16 +73,14 @@ class ServerProcess:
         finally:
             self._signal(signal.SIGCONT)
 
-    def run(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
-        """Run the server itself."""
-        user = unprivileged()
+    def run(self, command: Sequence[str | Path], user: int | None = None) -> None:
+        """Run the server itself, as `user` if that is not None."""
         self._process = subprocess.Popen(
             [*map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("ab"),
             cwd=self.folder,
-            env={**os.environ, **(environment or {})},
             start_new_session=True,
             user=user,
             group=None if user is None else pwd.getpwuid(user).pw_gid,
