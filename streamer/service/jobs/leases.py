@@ -16,7 +16,7 @@ from streamer.service.jobs.ending import Ending, Farewell
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.uploads import Clock, part_blobs
 from streamer.service.store.blobs import Blobs, new_id
-from streamer.service.store.database import Database
+from streamer.service.store.database import Database, UncertainError
 from streamer.service.store.tables import JobRow
 
 LEASE: Final = 60.0
@@ -131,6 +131,9 @@ class Leases:
 
             done = self._change(claim, finish)
             return done
+        except UncertainError:  # if it counts, it needs the files; if not, they are orphans
+            done = True
+            raise
         finally:
             if not done:
                 self._blobs.discard(*stored.values())

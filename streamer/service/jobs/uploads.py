@@ -17,7 +17,7 @@ from streamer.service.audit.log import record
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.job import ACTIVE
 from streamer.service.store.blobs import Blobs, new_id
-from streamer.service.store.database import Database
+from streamer.service.store.database import Database, UncertainError
 from streamer.service.store.tables import JobRow, PartRow, UploadRow
 
 Clock = Callable[[], float]
@@ -92,6 +92,8 @@ class Uploads:
                 session.add(PartRow(upload=upload, offset=offset, bytes=len(piece), blob=blob))
                 row.received, row.touched = offset + len(piece), self._clock()
                 return _upload_of(row)
+        except UncertainError:  # if it counts, it needs the file; if not, the file is an orphan
+            raise
         except BaseException:
             self._blobs.discard(blob)
             raise

@@ -45,9 +45,12 @@ def new_id() -> str:
 class Blobs:
     """Blobs in one store: a folder, or a bucket. Thread-safe. A blob that is missing raises FileNotFoundError."""
 
-    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
-        """`folder`: where the store keeps its files, if it is a folder. They are then on disk when `put` returns."""
-        self._store, self._folder = store, folder
+    def __init__(self, store: ObjectStore, folder: Path | None = None, probe: ObjectStore | None = None) -> None:
+        """`folder`: where the store keeps its files, if it is a folder. They are then on disk when `put` returns.
+
+        `probe`: the same store, for whoever only wants to know whether it answers.
+        """
+        self._store, self._folder, self._probe = store, folder, probe or store
 
     @classmethod
     def in_folder(cls, folder: Path) -> Blobs:
@@ -62,7 +65,8 @@ class Blobs:
         AWS_ACCESS_KEY_ID, ...), or else in a folder. Asks nothing of a bucket yet. Raises OSError, ConfigError.
         """
         if url.startswith(SCHEME):
-            return cls(open_bucket(url, os.environ if environment is None else environment))
+            given = os.environ if environment is None else environment
+            return cls(open_bucket(url, given), probe=open_bucket(url, given, hurried=True))
         return cls.in_folder(Path(url))
 
     @property
@@ -83,6 +87,14 @@ class Blobs:
                     raise
                 self._store.put(_OWNER, owner.encode(), use_multipart=False)
         return owner
+
+    def answers(self) -> bool:
+        """Whether whatever keeps the files answers; takes 3 s at most."""
+        try:
+            self._probe.list_with_delimiter(prefix=_CLOCK)
+        except (BaseError, OSError):
+            return False
+        return True
 
     def now(self) -> float:
         """Seconds since 1970 by the clock of whatever keeps the files, which `names` goes by. Raises OSError."""

@@ -14,6 +14,7 @@ from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from streamer.errors import ConfigError
+from streamer.settings.overlay import secret_variable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SCHEME: Final = "s3://"
 _CONNECT: Final = timedelta(seconds=5)
 _REQUEST: Final = timedelta(seconds=30)
+_HURRY: Final = timedelta(seconds=3)
 _TRIES: Final = 6
 _TRYING: Final = timedelta(seconds=15)
 _NAMES: Final = {
@@ -33,8 +35,10 @@ _REFUSALS: Final = ("InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNo
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
-def open_bucket(url: str, environment: Mapping[str, str]) -> S3Store:
+def open_bucket(url: str, environment: Mapping[str, str], hurried: bool = False) -> S3Store:
     """The place `s3://BUCKET/PREFIX`; nothing is asked of the server yet. Raises ConfigError with one line.
+
+    `hurried`: it answers at once or not at all, for whoever only asks whether it does.
 
     Every variable may also be named with _FILE behind it, and is then the path of a file that holds it. What is not
     said is found as Amazon's own programs find it: in the variables of a container, or a machine's role.
@@ -42,40 +46,23 @@ def open_bucket(url: str, environment: Mapping[str, str]) -> S3Store:
     found = urlsplit(url)
     bucket, prefix = found.netloc, found.path.strip("/")
     if not url.startswith(SCHEME) or not bucket or "@" in bucket or found.query or found.fragment:
-        raise ConfigError(Path("blobs"), "write s3://BUCKET/PREFIX; keys and endpoint come from the environment")
+        raise ConfigError(Path("service.blobs"), "write s3://BUCKET/PREFIX; keys come from the environment")
     config: S3Config = {}
     for name, variable in _NAMES.items():
         if value := secret_variable(variable, environment):
             config[name] = value  # type: ignore[literal-required]  # one of those that S3Config has
     config.setdefault("region", environment.get("AWS_DEFAULT_REGION") or "us-east-1")
     endpoint = next((value for name in _ENDPOINTS if (value := environment.get(name))), None)
-    options: ClientConfig = {"connect_timeout": _CONNECT, "timeout": _REQUEST}
+    options: ClientConfig = {"connect_timeout": _CONNECT, "timeout": _HURRY if hurried else _REQUEST}
     if endpoint is not None:
         config["endpoint"] = endpoint
         options["allow_http"] = endpoint.startswith("http://")
     retries: RetryConfig = {
-        "max_retries": _TRIES,
+        "max_retries": 0 if hurried else _TRIES,
         "retry_timeout": _TRYING,
         "backoff": {"init_backoff": timedelta(seconds=0.3), "max_backoff": timedelta(seconds=4), "base": 2},
     }
     return S3Store(bucket, prefix=prefix or None, config=config, client_options=options, retry_config=retries)
-
-
-def secret_variable(name: str, environment: Mapping[str, str]) -> str | None:
-    """What a variable says, or the file that NAME_FILE names; None if neither is set. Raises ConfigError."""
-    if value := environment.get(name):
-        return value
-    place = environment.get(f"{name}_FILE")
-    if not place:
-        return None
-    try:
-        value = Path(place).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "no text"
-        raise ConfigError(Path(f"{name}_FILE"), f"{place} cannot be read ({reason})") from error
-    if not value:
-        raise ConfigError(Path(f"{name}_FILE"), f"{place} is empty")
-    return value
 
 
 def bucket_error(error: Exception) -> OSError:

@@ -18,8 +18,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 RV = TypeVar("RV")
 
 CONNECT: Final = 5  # s to wait for a connection
-STATEMENT: Final = 30.0  # s that the server works at one statement
-SILENCE: Final = 40.0  # s to wait for an answer: longer than any statement, so the server or the network is gone
+STATEMENT: Final = 20.0  # s that the server works at one statement
+UNSENT: Final = 12.0  # s for the server's machine to confirm what is sent
+SILENCE: Final = 25.0  # s to wait for an answer: longer than any statement, so the server or the network is gone
 IDLE_WRITER: Final = 5.0  # s after which a writer that says nothing, as when its machine was stopped, loses the lock
 IDLE: Final = 60.0  # s for a reader
 LOCK: Final = 0x7665696C63617374  # the advisory lock of whoever writes
@@ -139,7 +140,7 @@ def _chosen(url: str, patience: float) -> dict[str, Any]:
     limits = {"lock_timeout": patience, "statement_timeout": STATEMENT, "idle_in_transaction_session_timeout": IDLE}
     ours = {
         "connect_timeout": CONNECT,
-        "tcp_user_timeout": round(STATEMENT * 1000),
+        "tcp_user_timeout": round(UNSENT * 1000),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,

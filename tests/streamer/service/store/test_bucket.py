@@ -16,7 +16,7 @@ from streamer.errors import ConfigError
 from streamer.service.store import blobs as room
 from streamer.service.store import bucket
 from streamer.service.store.blobs import Blobs, new_id
-from streamer.service.store.bucket import secret_variable
+from streamer.settings.overlay import secret_variable
 from tests.rigs.cluster.s3_server import BUCKET, SECRET, S3Server
 
 

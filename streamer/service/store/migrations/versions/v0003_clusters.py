@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
+revision = "0003"
 down_revision = "0001"
 
 
@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_facts")),
     )
-    op.bulk_insert(facts, [{"name": "oldest_schema", "value": b"0002"}])
+    op.bulk_insert(facts, [{"name": "oldest_schema", "value": b"0003"}])
     op.create_table(
         "sessions",
         sa.Column("cookie_sha256", sa.LargeBinary(length=32), nullable=False),
