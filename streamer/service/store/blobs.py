@@ -32,6 +32,7 @@ _BUCKET_CHUNK: Final = 8 << 20  # the same from a bucket, where each request cos
 _PART: Final = 16 << 20  # bytes of a file that are sent to a bucket at a time
 _PARTS: Final = 9000  # S3 allows 10,000
 _SENDERS: Final = 2  # parts that are sent, and held in memory, at a time
+_AT_ONCE: Final = 1000  # files that a bucket deletes in one request
 _CLOCK: Final = "clock"
 _OWNER: Final = "owner"
 _NUMBER: Final = re.compile(r"\(os error (\d+)\)")
@@ -79,7 +80,7 @@ class Blobs:
 
         Two databases with the same blobs would delete each other's as orphans.
         """
-        with self._errors():
+        with self._errors(), self._noted(_OWNER):
             try:
                 return bytes(self._store.get(_OWNER).bytes()).decode("ascii", "replace")
             except FileNotFoundError as error:
@@ -98,7 +99,7 @@ class Blobs:
 
     def now(self) -> float:
         """Seconds since 1970 by the clock of whatever keeps the files, which `names` goes by. Raises OSError."""
-        with self._errors():
+        with self._errors(), self._noted(_CLOCK):
             self._store.put(_CLOCK, b"now", use_multipart=False)
             return self._store.head(_CLOCK)["last_modified"].timestamp()
 
@@ -151,21 +152,29 @@ class Blobs:
 
     def delete(self, *names: str | None) -> None:
         """Remove blobs; None and those that are gone already do no harm. Raises OSError."""
-        for name in names:
-            if name is not None:
+        keys = [_key(name) for name in names if name is not None]
+        if self._folder is None:
+            for first in range(0, len(keys), _AT_ONCE):
                 with suppress(FileNotFoundError), self._errors():
-                    self._store.delete(_key(name))
+                    self._store.delete(keys[first : first + _AT_ONCE])
+            return
+        for key in keys:
+            with suppress(FileNotFoundError), self._errors():
+                self._store.delete(key)
 
     def discard(self, *names: str | None) -> None:
         """The same after the transaction that let go of them counts: what cannot be deleted now is an orphan.
 
         Does not raise: nothing that has been done may look as if it had failed.
         """
-        for name in names:
+        step = _AT_ONCE if self._folder is None else 1
+        for first in range(0, len(names), step):
             try:
-                self.delete(name)
+                self.delete(*names[first : first + step])
             except OSError as error:
                 _log.warning("a file could not be deleted yet: %s", error.strerror or type(error).__name__)
+                if self._folder is None:  # it does not answer, and so it will be with the rest
+                    return
 
     def names(self, before: float = math.inf) -> Iterator[str]:
         """All blobs there are, or only those that were stored `before` a time, as `now` tells it. Raises OSError."""
@@ -196,6 +205,13 @@ class Blobs:
             yield
         except (BaseError, FileNotFoundError) as error:  # what is not found has a name of Python's, but no number
             raise (bucket_error(error) if self._folder is None else _folder_error(error)) from error
+
+    @contextmanager
+    def _noted(self, name: str) -> Iterator[None]:
+        """Around what may write a note, which is for its owner alone."""
+        yield
+        if self._folder is not None:
+            (self._folder / name).chmod(0o600)
 
     def _batches(self) -> Iterator[Sequence[ObjectMeta]]:
         batches = iter(self._store.list())
