@@ -14,7 +14,7 @@ from sqlalchemy import select
 from streamer.service.access.caller import Caller, Role, local_caller
 from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
-from streamer.service.store.blobs import new_id
+from streamer.service.store.blobs import is_id, new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import TokenRow
 
@@ -132,7 +132,7 @@ class Tokens:
         """End a token for ever; once more does no harm. Raises TokenMissingError."""
         by, now = by or local_caller(), self._clock()
         with self.database.writing() as session:
-            row = session.get(TokenRow, token)
+            row = session.get(TokenRow, token) if is_id(token) else None
             if row is None:
                 raise TokenMissingError("there is no such token")
             if row.revoked is None:

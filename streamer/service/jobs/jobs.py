@@ -18,7 +18,7 @@ from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundEr
 from streamer.service.jobs.job import ACTIVE, Job, JobState, job_of
 from streamer.service.jobs.settings import JobSettings, WebhookRequest
 from streamer.service.jobs.uploads import Clock, own_upload, remove_upload
-from streamer.service.store.blobs import Blobs, new_id
+from streamer.service.store.blobs import Blobs, is_id, new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import JobRow, UploadRow
 
@@ -207,7 +207,7 @@ def _row(session: Session, caller: Caller, job: str) -> JobRow:
     query = select(JobRow).where(JobRow.id == job)
     if not caller.may(Role.OPERATE):  # asked of the database, so that another's takes no longer than none
         query = query.where(JobRow.owner == caller.owner)
-    row = session.scalar(query)
+    row = session.scalar(query) if is_id(job) else None
     if row is None:
         raise NotFoundError(NO_JOB)
     return row

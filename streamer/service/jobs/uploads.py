@@ -16,7 +16,7 @@ from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.job import ACTIVE
-from streamer.service.store.blobs import Blobs, new_id
+from streamer.service.store.blobs import Blobs, is_id, new_id
 from streamer.service.store.database import Database, UncertainError
 from streamer.service.store.tables import JobRow, PartRow, UploadRow
 
@@ -185,7 +185,8 @@ class Uploads:
 
 def own_upload(session: Session, caller: Caller, upload: str) -> UploadRow:
     """The caller's row of an upload. Raises NotFoundError, after the same time whether it is another's or nobody's."""
-    row = session.scalar(select(UploadRow).where(UploadRow.id == upload, UploadRow.owner == caller.owner))
+    mine = select(UploadRow).where(UploadRow.id == upload, UploadRow.owner == caller.owner)
+    row = session.scalar(mine) if is_id(upload) else None
     if row is None:
         raise NotFoundError(GONE)
     return row

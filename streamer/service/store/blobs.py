@@ -43,6 +43,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def is_id(text: str) -> bool:
+    """Whether it could be one: whatever else clients send must not reach a database, which may refuse zero bytes."""
+    return _NAME.fullmatch(text) is not None
+
+
 class Blobs:
     """Blobs in one store: a folder, or a bucket. Thread-safe. A blob that is missing raises FileNotFoundError."""
 
@@ -232,7 +237,7 @@ def _folder_error(error: Exception) -> OSError:
 
 
 def _key(name: str) -> str:
-    if _NAME.fullmatch(name) is None:
+    if not is_id(name):
         raise ValueError("not the name of a blob")
     return f"{name[:2]}/{name}"
 

@@ -9,6 +9,7 @@ import pytest
 
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import Database
+from tests.rigs.cluster.gateways import Place, new_place
 from tests.rigs.cluster.postgres_server import PostgresServer, missing_postgres
 from tests.rigs.cluster.s3_server import S3Server
 
@@ -65,3 +66,10 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
         return Blobs.at(str(tmp_path / "blobs"))
     server: S3Server = request.getfixturevalue("s3")
     return Blobs.at(server.new_place(), server.environment)
+
+
+@pytest.fixture
+def place(postgres: PostgresServer, s3: S3Server) -> Iterator[Place]:
+    """An empty place for a service of several gateways."""
+    with new_place(postgres, s3) as made:
+        yield made
