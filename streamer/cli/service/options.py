@@ -100,6 +100,7 @@ def add_serve_parser(commands: _SubParsersAction[P]) -> None:
     add_config(serve)
     for option in SERVE:
         option.add_to(serve, ServeSettings)
+    serve.add_argument("--migrate-only", action="store_true", help="bring the database to this version, and end")
     serve.add_argument("--insecure", action="store_true", help="let everybody in who can reach the address")
     serve.add_argument("--duration", type=number(0.1, 1e9), metavar="SECONDS", help="stop after this time")
 
