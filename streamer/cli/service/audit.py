@@ -30,7 +30,8 @@ def run_audit(options: argparse.Namespace, console: Console) -> int:
         if options.action == "verify":
             return _verify(options, opened, console)
         if options.action == "key":
-            write_result(f"{AuditKey.of(opened.database, opened.audit_key).public}\n")
+            key = AuditKey.of(opened.database, opened.audit_key, create=opened.audit_key is not None)
+            write_result(f"{key.public}\n")
             return 0
         entries = reversed(newest_entries(opened.database, options.limit))
         write_result("".join(f"{each.text if options.json else _shown(each.text)}\n" for each in entries))

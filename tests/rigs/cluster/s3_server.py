@@ -1,16 +1,19 @@
-"""A real S3 server: versitygw over a folder where it is installed, else moto's imitation of S3."""
+"""A real S3 server: versitygw over a folder, where it was built with Go, else moto's imitation of S3.
+
+`python -m tests.rigs.cluster.s3_server` builds it, which takes minutes the first time.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 
 from tests.rigs.cluster.server_process import ServerProcess
+from tests.rigs.deploy.go_tools import built_go_program, go_program
+
+PROGRAM, VERSION = "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"
 
 ACCESS, SECRET, BUCKET = "veilcast-tests", "geheim-0815", "videos"
 
@@ -20,7 +23,7 @@ class S3Server(ServerProcess):
 
     def __init__(self) -> None:
         super().__init__("s3")
-        self.program = _versitygw()
+        self.program = built_go_program(PROGRAM, VERSION)
         self._prefixes = 0
 
     @property
@@ -60,7 +63,5 @@ class S3Server(ServerProcess):
                 yield False
 
 
-def _versitygw() -> Path | None:
-    places = [os.environ.get("PATH"), os.environ.get("GOBIN"), f"{os.environ.get('GOPATH', Path.home() / 'go')}/bin"]
-    found = shutil.which("versitygw", path=os.pathsep.join(place for place in places if place))
-    return None if found is None else Path(found)
+if __name__ == "__main__":
+    go_program(PROGRAM, VERSION)

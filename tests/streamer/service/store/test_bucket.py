@@ -92,6 +92,8 @@ def test_no_trouble_of_the_storage_looks_like_a_missing_file(
 
 
 def test_a_storage_that_is_stopped_or_away_hangs_nobody(own_s3: S3Server) -> None:
+    if own_s3.program is None:
+        pytest.skip("moto forgets everything when it ends")
     with patch.object(bucket, "_REQUEST", timedelta(seconds=1)), patch.object(bucket, "_TRYING", timedelta(seconds=1)):
         blobs = Blobs.at(own_s3.new_place(), own_s3.environment)
     name = blobs.put(b"x")
