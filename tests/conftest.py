@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+pytest_plugins = ["tests.rigs.cluster.fixtures"]
+
 
 @pytest.fixture
 def _keep_signal_handlers() -> Iterator[None]:
@@ -18,7 +20,7 @@ def _keep_signal_handlers() -> Iterator[None]:
 
 
 # Programs that CI installs; a lack of rights, or of clips, may be met anywhere.
-_INSTALLED = ("ffmpeg", "ffprobe", "gstreamer", "gst-", "chromium", "browser", "mkdocs")
+_INSTALLED = ("ffmpeg", "ffprobe", "gstreamer", "gst-", "chromium", "browser", "mkdocs", "postgresql")
 
 
 @pytest.hookimpl(wrapper=True)

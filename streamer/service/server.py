@@ -38,7 +38,8 @@ from streamer.service.jobs.settings import JobSettings, engine_name
 from streamer.service.jobs.uploads import Uploads
 from streamer.service.pictures.cache import PictureCache
 from streamer.service.pictures.pool import PicturePool
-from streamer.service.store.data_folder import DataFolder
+from streamer.service.store.chores import chore_is_due
+from streamer.service.store.data_folder import DATABASE, DataFolder
 from streamer.service.store.database import BusyError, Database, StorageError
 from streamer.service.store.folder_lock import FolderLock
 from streamer.service.webhooks.courier import Courier
@@ -57,6 +58,7 @@ START: Final = 30.0  # seconds for the web server to listen, and to stop
 POLL: Final = 0.2
 CHORES: Final = 30.0  # seconds between two rounds of the keeper
 ORPHAN: Final = 3600.0  # seconds; no upload or job takes that long between storing a file and noting it
+SHARED_ORPHAN: Final = 86400.0  # the same for a bucket, where a large file's age may count from when it was begun
 SPARE: Final = 64 << 20  # bytes; with less room on the disk the server is not ready
 RESULT_FACTOR: Final = 4  # a masked file may be so many times as large as the largest upload
 PACE: Final = PaceLimits(answer=600.0)  # a picture may wait for a process, a large upload for its hash
@@ -122,7 +124,7 @@ class ServiceServer:
         said = {"masks_sha256": settings.masks_fingerprint()}
         try:
             with self._database.writing() as session:
-                record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), time.time())
+                record(session, AuditEntry(AuditAction.RELOAD, SYSTEM, settings=said), self._database.now())
         except (BusyError, StorageError) as error:
             _log.error("masks and zones were reloaded, but the audit log does not say so: %s", error)
 
@@ -132,7 +134,7 @@ class ServiceServer:
         raise_limit()
         if (gap := lacking()) is not None:
             _log.warning("%s", gap)
-        folder = DataFolder.open(config.data)
+        folder = DataFolder.of(config)
         stack.callback(folder.close)
         stack.callback(FolderLock(folder.path).close)
         self._database = folder.database
@@ -160,13 +162,13 @@ class ServiceServer:
 
         jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries)
         leases = Leases(folder.database, folder.blobs, farewell)
-        cache = PictureCache(folder.database, folder.blobs, time.time, keep)
+        cache = PictureCache(folder.database, folder.blobs, folder.database.now, keep)
         uploads = Uploads(folder.database, folder.blobs, config.upload_mb << 20)
         self._recover(folder, leases, uploads)
         with folder.database.writing() as session:
             said = {"config_sha256": self._settings.fingerprint()}
             entry = AuditEntry(AuditAction.SETTINGS, SYSTEM, settings=said, engine=engine_name(base))
-            record(session, entry, time.time())
+            record(session, entry, folder.database.now())
         bell = Doorbell()
         self._start_workers(folder, leases, bell)
         rules = AccessRules(
@@ -177,7 +179,7 @@ class ServiceServer:
             insecure=self._insecure,
         )
         pool = PicturePool(config.picture_workers, config.picture_queue)
-        sender = WebhookSender(deliveries, Courier(policy))
+        sender = WebhookSender(deliveries, Courier(policy, folder.database.now))
         parts = ServiceParts(
             database=folder.database,
             blobs=folder.blobs,
@@ -192,6 +194,7 @@ class ServiceServer:
             ring=bell.ring,
             checks={
                 "database": lambda: _answers(folder),
+                "storage": folder.blobs.answers,
                 "disk": lambda: shutil.disk_usage(folder.path).free > SPARE,
                 "pictures": lambda: pool.ready,
                 "webhooks": lambda: sender.alive,
@@ -208,7 +211,11 @@ class ServiceServer:
 
     def _start_checkpoints(self, folder: DataFolder) -> None:
         """Before all that adds entries, so that it is closed after them and its last checkpoint covers them all."""
-        key, where = AuditKey.in_file(folder.audit_key), self._settings.service.checkpoints
+        where = self._settings.service.checkpoints
+        try:
+            key = AuditKey.of(folder.database, folder.audit_key)
+        except BusyError as error:
+            raise ConfigError(DATABASE, str(error)) from error
         if where is None:
             return
         checkpoints = Checkpoints(folder.database, key, where)
@@ -218,10 +225,16 @@ class ServiceServer:
         self._stack.callback(thread.close)
 
     def _recover(self, folder: DataFolder, leases: Leases, uploads: Uploads) -> None:
-        """Clean up after a server that was killed: this one alone has the folder, so nothing else is at work."""
+        """Clean up after a server that was killed.
+
+        With a folder of its own nothing else is at work. Where others may be, what they do is theirs until its lease
+        has run out, and what nobody needs goes once it is old: see the chores.
+        """
         shutil.rmtree(folder.work, ignore_errors=True)  # a process that is just dying may still hold on to some of it
         try:
             folder.work.mkdir(mode=0o700, exist_ok=True)
+            if folder.shared:
+                return
             queued, orphans = leases.recover(), folder.blobs.remove_unfinished()
             uploads.abandon()
             orphans += remove_orphans(folder.database, folder.blobs)
@@ -248,13 +261,19 @@ class ServiceServer:
     def _start_chores(self, folder: DataFolder, jobs: Jobs, cache: PictureCache, uploads: Uploads) -> None:
         chores: dict[str, Callable[[], object]] = {
             "deleting what has expired": jobs.expire,
-            "deleting uploads that were cut off": lambda: uploads.abandon(time.time() - ORPHAN),
+            "deleting uploads that were cut off": lambda: uploads.abandon(folder.database.now() - ORPHAN),
             "deleting pictures that have expired": cache.delete_expired,
-            "deleting files of nobody": lambda: remove_orphans(folder.database, folder.blobs, time.time() - ORPHAN),
+            "deleting files of nobody": lambda: self._remove_orphans(folder),
         }
         keeper = Keeper(chores, CHORES)
         keeper.start()
         self._stack.callback(keeper.close)
+
+    def _remove_orphans(self, folder: DataFolder) -> None:
+        if not folder.shared:
+            remove_orphans(folder.database, folder.blobs, folder.blobs.now() - ORPHAN)
+        elif chore_is_due(folder.database, "orphans", ORPHAN):
+            remove_orphans(folder.database, folder.blobs, folder.blobs.now() - SHARED_ORPHAN)
 
     def _listen(self, parts: ServiceParts, host: str, port: int) -> None:
         config = self._settings.service

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +44,24 @@ def overlaid(settings: S, overrides: Iterable[Override]) -> S:
         if not found:
             return changed
     raise ConfigError(OPTIONS, *(_in_the_users_words(problem, overrides) for problem in found))
+
+
+def secret_variable(name: str, environment: Mapping[str, str]) -> str | None:
+    """What the variable says, or the file that NAME_FILE names; None if neither is set. Raises ConfigError."""
+    if value := environment.get(name):
+        return value
+    place = environment.get(f"{name}_FILE")
+    if not place:
+        return None
+    try:
+        value = Path(place).read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(Path(f"{name}_FILE"), f"{place} cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError:
+        raise ConfigError(Path(f"{name}_FILE"), f"{place} holds no text") from None
+    if not value:
+        raise ConfigError(Path(f"{name}_FILE"), f"{place} is empty")
+    return value
 
 
 def _in_the_users_words(problem: Problem, overrides: list[Override]) -> str:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from core.config import Section
 from streamer.settings.file import Settings
@@ -22,7 +22,14 @@ class ServiceConfig(Section):
     listen: ListenAddress = "127.0.0.1:8080"
     """[HOST:]PORT of the page and the API."""
     data: Path = Path("veilcast-data")
-    """Folder for everything that is kept: database, files, audit log."""
+    """Folder for everything that is kept: database, files, audit log; with `database` and `blobs`, only for scratch."""
+    database: SecretStr | None = None
+    """PostgreSQL that several servers share: postgresql://USER:PASSWORD@HOST/DATABASE. Default: a file in `data`."""
+    blobs: str | None = None
+    """Where files are kept: s3://BUCKET/PREFIX, or a folder that all servers share. Default: in `data`."""
+    audit_key: Path | None = None
+    """File with the key that signs checkpoints; it is made if it is missing. Default: in `data`, or with `database`
+    kept there, so that all servers sign with the same one."""
     hosts: tuple[HostName, ...] = ()
     """Host names that browsers may use while no token is asked for, besides localhost and the machine's own."""
     keep_hours: Annotated[float, Field(gt=0, le=87_600)] = 24.0

@@ -12,14 +12,13 @@ from typing import Final
 from rich.console import Console
 
 from streamer.cli.console import say, write_result
-from streamer.cli.service.opening import opened_data
+from streamer.cli.service.opening import OpenedData, opened_data
 from streamer.cli.service.token import moment
 from streamer.errors import ConfigError, InputError, printable
 from streamer.service.audit.checkpoint import Checkpoint, CheckpointError, checkpoint_files, opened_note
 from streamer.service.audit.keys import AuditKey, KeyTextError, PublicKey
 from streamer.service.audit.reading import newest_entries
 from streamer.service.audit.verification import Publication, publications, verify_log
-from streamer.service.store.data_folder import DataFolder
 
 DOES_NOT_HOLD: Final = 4
 _MOST_LINES: Final = 100
@@ -27,32 +26,33 @@ _MOST_LINES: Final = 100
 
 def run_audit(options: argparse.Namespace, console: Console) -> int:
     """One action; returns the exit code. Raises JobError."""
-    with opened_data(options, create=False) as folder:
+    with opened_data(options, create=False) as opened:
         if options.action == "verify":
-            return _verify(options, folder, console)
+            return _verify(options, opened, console)
         if options.action == "key":
-            write_result(f"{AuditKey.in_file(folder.audit_key).public}\n")
+            key = AuditKey.of(opened.database, opened.audit_key, create=opened.audit_key is not None)
+            write_result(f"{key.public}\n")
             return 0
-        entries = reversed(newest_entries(folder.database, options.limit))
+        entries = reversed(newest_entries(opened.database, options.limit))
         write_result("".join(f"{each.text if options.json else _shown(each.text)}\n" for each in entries))
     return 0
 
 
-def _verify(options: argparse.Namespace, folder: DataFolder, console: Console) -> int:
+def _verify(options: argparse.Namespace, opened: OpenedData, console: Console) -> int:
     hashes = {path: _sha256(path) for path in map(Path, options.file)}
     notes = list(_notes(map(Path, options.checkpoint)))
     lines: list[str] = []
     checkpoints: list[Checkpoint] = []
     if notes:
-        key = _key(options.key, folder)
+        key = _key(options.key, opened)
         for path, note in notes:
             try:
                 checkpoints.append(opened_note(note, key))
             except CheckpointError as error:
                 lines.append(f"{path}: {error}")
-    verdict = verify_log(folder.database, checkpoints)
+    verdict = verify_log(opened.database, checkpoints)
     lines += [finding.text for finding in verdict.findings]
-    told = {path: publications(folder.database, digest) for path, digest in hashes.items()}
+    told = {path: publications(opened.database, digest) for path, digest in hashes.items()}
     lines += [
         f"{path}: no entry tells of this file, sha256 {hashes[path]}" for path, found in told.items() if not found
     ]
@@ -73,9 +73,9 @@ def _verify(options: argparse.Namespace, folder: DataFolder, console: Console) -
     return DOES_NOT_HOLD
 
 
-def _key(text: str | None, folder: DataFolder) -> PublicKey:
+def _key(text: str | None, opened: OpenedData) -> PublicKey:
     if text is None:
-        return AuditKey.in_file(folder.audit_key, create=False).public
+        return AuditKey.of(opened.database, opened.audit_key, create=False).public
     try:
         return PublicKey.parse(text)
     except KeyTextError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from streamer.cli.live_options import rtsp_login_in
 from streamer.cli.options import SettingOption, add_config, number, overrides, presets_help
 from streamer.settings.loading import load
-from streamer.settings.overlay import overlaid
+from streamer.settings.overlay import Override, overlaid, secret_variable
 from streamer.settings.service import ServeSettings
 
 if TYPE_CHECKING:
@@ -44,10 +44,15 @@ _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SERVE_EPILOG: Final = """\
 Open to everybody at this machine until the first token is made. On any other address clients need a token: see
 `veilcast token`, or set VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's token.
+VEILCAST_DATABASE and VEILCAST_BLOBS stand for --database and --blobs, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY lead to S3; with _FILE behind its name, a variable names a file that holds the secret.
 VEILCAST_RTSP_USER and VEILCAST_RTSP_PASSWORD are asked of RTSP clients of cameras. SIGHUP reloads the cameras' masks
 and zones from --config.
 
 """
+
+VARIABLES: Final = {"VEILCAST_DATABASE": ("service", "database"), "VEILCAST_BLOBS": ("service", "blobs")}
+"""Variables that set one setting each; with _FILE behind the name, they name a file that says it."""
 
 _HOURS: Final = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
 
@@ -63,6 +68,10 @@ def hours(text: str) -> float:
 SERVE: Final = (
     SettingOption("--listen", "service.listen", "where to serve", metavar="[HOST:]PORT"),
     SettingOption("--data", "service.data", "folder for all that is kept", metavar="DIR"),
+    SettingOption(
+        "--database", "service.database", "PostgreSQL that several servers share: postgresql://...", metavar="URL"
+    ),
+    SettingOption("--blobs", "service.blobs", "where files go: s3://BUCKET/PREFIX, or a folder", metavar="URL|DIR"),
     SettingOption("--workers", "service.workers", "jobs at a time", read=int, metavar="N"),
     SettingOption(
         "--keep",
@@ -91,6 +100,7 @@ def add_serve_parser(commands: _SubParsersAction[P]) -> None:
     add_config(serve)
     for option in SERVE:
         option.add_to(serve, ServeSettings)
+    serve.add_argument("--migrate-only", action="store_true", help="bring the database to this version, and end")
     serve.add_argument("--insecure", action="store_true", help="let everybody in who can reach the address")
     serve.add_argument("--duration", type=number(0.1, 1e9), metavar="SECONDS", help="stop after this time")
 
@@ -100,13 +110,28 @@ def serve_settings(options: argparse.Namespace, environment: Mapping[str, str]) 
 
     VEILCAST_TOKEN is no setting here: it is a token of the service itself.
     """
-    said = [*overrides(options, SERVE), *rtsp_login_in(environment)]
+    said = [*kept_in(environment), *overrides(options, SERVE), *rtsp_login_in(environment)]
     return overlaid(load(options.config, ServeSettings), said)
 
 
+def kept_in(environment: Mapping[str, str]) -> list[Override]:
+    """The database and the place of files that the environment names. Raises ConfigError for files of secrets."""
+    said = {name: secret_variable(name, environment) for name in VARIABLES}
+    return [Override(VARIABLES[name], value, name) for name, value in said.items() if value is not None]
+
+
+def database_address(options: argparse.Namespace, environment: Mapping[str, str]) -> str | None:
+    """The database that `--database` or the environment names, unless `--data` names a folder. Raises ConfigError."""
+    if options.database is not None or options.data is not None:
+        return None if options.database is None else str(options.database)
+    return secret_variable("VEILCAST_DATABASE", environment)
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add `--data`."""
-    parser.add_argument("--data", metavar="DIR", help="the service's data folder (default: veilcast-data)")
+    """Add `--data` and `--database`."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--data", metavar="DIR", help="the service's data folder (default: veilcast-data)")
+    where.add_argument("--database", metavar="URL", help="the database that servers share (or VEILCAST_DATABASE)")
 
 
 def add_token_parser(commands: _SubParsersAction[P]) -> None:

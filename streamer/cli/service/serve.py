@@ -15,17 +15,34 @@ from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.runtime.opencv_threads import one_opencv_thread
 from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
+from streamer.service.store.data_folder import DataFolder, open_database
 from streamer.settings.listen import parse_listen
+from streamer.settings.overlay import secret_variable
+from streamer.settings.service import ServiceConfig
 
 _log = logging.getLogger("veilcast.service")
 
 
+def _migrate(config: ServiceConfig) -> None:
+    """Before nodes of a new version start. Nodes of the version before go on meanwhile. Raises ConfigError."""
+    if config.database is None:
+        DataFolder.of(config).close()
+    else:
+        open_database(config.database.get_secret_value()).close()
+
+
 def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     """Serve until `stop` is set; returns the exit code. Raises ConfigError for what makes no sense."""
-    settings = serve_settings(options, os.environ)
+    said = dict(os.environ)
+    settings = serve_settings(options, said)
+    if options.migrate_only:
+        _migrate(settings.service)
+        return 0
     few_heaps()
     one_opencv_thread()
-    token = os.environ.pop(ENVIRONMENT_TOKEN, "") or None  # no child needs to know it
+    token = secret_variable(ENVIRONMENT_TOKEN, os.environ)
+    for name in (ENVIRONMENT_TOKEN, "VEILCAST_DATABASE"):  # no child needs to know them
+        os.environ.pop(name, None)
     reload = threading.Event()
     before = signal.signal(signal.SIGHUP, lambda *_: reload.set())
     try:
@@ -38,7 +55,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
                 if reload.is_set():
                     reload.clear()
                     try:
-                        server.apply(serve_settings(options, os.environ))
+                        server.apply(serve_settings(options, said))
                     except ConfigError as error:
                         _log.error("not reloaded: %s", error)
 

@@ -18,8 +18,8 @@ from streamer.service.access.tokens import TokenError, TokenInfo, TokenLimits, T
 
 def run_token(options: argparse.Namespace, console: Console) -> int:
     """One action; returns the exit code. Raises JobError."""
-    with opened_data(options, create=options.action == "create") as folder:
-        tokens = Tokens(folder.database)
+    with opened_data(options, create=options.action == "create") as opened:
+        tokens = Tokens(opened.database)
         if options.action == "create":
             limits = TokenLimits(options.max_jobs, options.max_bytes, options.requests_per_minute)
             try:

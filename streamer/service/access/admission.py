@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_BUSY: Final = Refusal(503, "the database is busy", (("Retry-After", "2"),))
+_SOON: Final = (("Retry-After", "2"),)
 _BY_PROXIES: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 
 
@@ -43,8 +43,8 @@ class AccessGate:
                 found = self._rules.decide(asked)
             else:
                 found = await run_in_threadpool(self._rules.decide, asked)
-        except BusyError:
-            found = _BUSY
+        except BusyError as error:
+            found = Refusal(503, str(error), _SOON)
         except StorageError as error:
             found = Refusal(507, f"the database cannot be used: {(error.strerror or 'no storage').lower()}")
         if isinstance(found, Refusal):

@@ -117,7 +117,7 @@ class AccessRules:
         return self._sessions.begin(caller)
 
     def logout(self, cookies: str | None) -> None:
-        """End the session of a Cookie header, if it has one."""
+        """End the session of a Cookie header, if it has one. Raises BusyError."""
         cookie = session_cookie(cookies)
         if cookie is not None:
             self._sessions.end(cookie)

@@ -4,79 +4,69 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from sqlalchemy import delete, func, select, update
 
 from streamer.service.access.caller import Caller
 from streamer.service.access.tokens import Tokens
+from streamer.service.store.tables import SessionRow
 
 COOKIE: Final = "veilcast_session"
 """The cookie's name."""
 IDLE: Final = 12 * 3600.0
 """Seconds without a request after which a session ends."""
 
-_PER_TOKEN = 32  # sessions; one more ends the one that was idle for longest
-_IN_ALL = 8192
-
-
-@dataclass(slots=True)
-class _Session:
-    token: str
-    used: float
+_NOTED: Final = 600.0  # s after which it is noted again that a session is used: not every request is to write
+_PER_TOKEN: Final = 32  # sessions; one more ends the one that was idle for longest
 
 
 class LoginSessions:
-    """All sessions, in memory: a restart ends them. Thread-safe. `clock`: seconds, monotonic."""
+    """All sessions: rows of the database, so that they hold at every gateway and after a restart. Thread-safe.
 
-    def __init__(self, tokens: Tokens, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tokens, self._clock = tokens, clock
-        self._lock = threading.Lock()
-        self._sessions: OrderedDict[bytes, _Session] = OrderedDict()  # the one idle for longest comes first
+    Every method raises BusyError as the database does.
+    """
+
+    def __init__(self, tokens: Tokens, clock: Callable[[], float] | None = None) -> None:
+        self._tokens, self._database = tokens, tokens.database
+        self._clock = clock or tokens.database.now
 
     def begin(self, caller: Caller) -> str:
         """The value of a new cookie, which stands for this holder of a token."""
         cookie, now = secrets.token_urlsafe(32), self._clock()
-        with self._lock:
-            self._forget(now)
-            theirs = [key for key, session in self._sessions.items() if session.token == caller.owner]
-            for key in theirs[: max(0, len(theirs) - _PER_TOKEN + 1)]:
-                del self._sessions[key]
-            if len(self._sessions) >= _IN_ALL:
-                self._sessions.popitem(last=False)
-            self._sessions[_key(cookie)] = _Session(caller.owner, now)
+        theirs = select(SessionRow.cookie_sha256).where(SessionRow.token == caller.owner)
+        surplus = theirs.order_by(SessionRow.used.desc()).offset(_PER_TOKEN - 1)
+        with self._database.writing() as session:
+            session.execute(delete(SessionRow).where(SessionRow.used < now - IDLE))
+            for key in session.scalars(surplus).all():
+                session.execute(delete(SessionRow).where(SessionRow.cookie_sha256 == key))
+            session.add(SessionRow(cookie_sha256=_key(cookie), token=caller.owner, used=now))
         return cookie
 
     def caller(self, cookie: str) -> Caller | None:
-        """Who a cookie stands for; None if its session has ended or its token was revoked. Raises BusyError."""
+        """Who a cookie stands for; None if its session has ended or its token was revoked."""
         key, now = _key(cookie), self._clock()
-        with self._lock:
-            self._forget(now)
-            session = self._sessions.get(key)
-            if session is None:
-                return None
-            session.used = now
-            self._sessions.move_to_end(key)
-        caller = self._tokens.holder(session.token)
+        with self._database.reading() as session:
+            found = session.get(SessionRow, key)
+        if found is None or now - found.used > IDLE:
+            return None
+        caller = self._tokens.holder(found.token)
         if caller is None:
             self.end(cookie)
+        elif now - found.used > _NOTED:
+            with self._database.writing() as session:
+                session.execute(update(SessionRow).where(SessionRow.cookie_sha256 == key).values(used=now))
         return caller
 
     def end(self, cookie: str) -> None:
         """End a session; one that has ended already does no harm."""
-        with self._lock:
-            self._sessions.pop(_key(cookie), None)
+        with self._database.writing() as session:
+            session.execute(delete(SessionRow).where(SessionRow.cookie_sha256 == _key(cookie)))
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._sessions)
-
-    def _forget(self, now: float) -> None:
-        while self._sessions and now - next(iter(self._sessions.values())).used > IDLE:
-            self._sessions.popitem(last=False)
+        with self._database.reading() as session:
+            return session.scalar(select(func.count()).select_from(SessionRow)) or 0
 
 
 def set_cookie(value: str, secure: bool) -> str:
@@ -95,5 +85,5 @@ def session_cookie(header: str | None) -> str | None:
 
 
 def _key(cookie: str) -> bytes:
-    """A hash, so that how long a look-up takes tells nothing about cookies that exist."""
+    """A hash: whoever reads the database cannot use it, and a look-up tells nothing about cookies that exist."""
     return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).digest()

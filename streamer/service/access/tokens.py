@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,7 +14,7 @@ from sqlalchemy import select
 from streamer.service.access.caller import Caller, Role, local_caller
 from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
-from streamer.service.store.blobs import new_id
+from streamer.service.store.blobs import is_id, new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import TokenRow
 
@@ -64,8 +63,8 @@ class TokenInfo:
 class Tokens:
     """The tokens of one database. Thread-safe. Every method raises BusyError as the database does."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Callable[[], float] | None = None) -> None:
+        self.database, self._clock = database, clock or database.now
 
     def create(
         self,
@@ -99,7 +98,7 @@ class Tokens:
         said = AuditEntry(
             AuditAction.TOKEN, by.owner, by.address, token=made, settings={"change": "create", "roles": row.roles}
         )
-        with self._database.writing() as session:
+        with self.database.writing() as session:
             session.add(row)
             record(session, said, now)
         return made, secret
@@ -112,7 +111,7 @@ class Tokens:
         if len(secret) < _SHORTEST or not secret.isprintable() or not secret.isascii():
             raise TokenError(f"a token has at least {_SHORTEST} printable ASCII characters")
         hashed, now = _hashed(secret), self._clock()
-        with self._database.writing() as session:
+        with self.database.writing() as session:
             known = False
             for row in session.scalars(select(TokenRow).where(TokenRow.label == label, TokenRow.revoked.is_(None))):
                 if hmac.compare_digest(row.secret_sha256, hashed):
@@ -132,8 +131,8 @@ class Tokens:
     def revoke(self, token: str, by: Caller | None = None) -> None:
         """End a token for ever; once more does no harm. Raises TokenMissingError."""
         by, now = by or local_caller(), self._clock()
-        with self._database.writing() as session:
-            row = session.get(TokenRow, token)
+        with self.database.writing() as session:
+            row = session.get(TokenRow, token) if is_id(token) else None
             if row is None:
                 raise TokenMissingError("there is no such token")
             if row.revoked is None:
@@ -143,18 +142,18 @@ class Tokens:
 
     def list(self) -> list[TokenInfo]:
         """All of them, oldest first, those that are revoked included."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             rows = session.scalars(select(TokenRow).order_by(TokenRow.created, TokenRow.id)).all()
         return [TokenInfo(row.id, row.label, _roles(row), row.created, row.revoked, _limits(row)) for row in rows]
 
     def ever_made(self) -> bool:
         """Whether there has ever been a token, valid or revoked: revoking the last one must not let everybody in."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return session.scalar(select(TokenRow.id).limit(1)) is not None
 
     def any_valid(self) -> bool:
         """Whether there is a token that lets somebody in."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return session.scalar(select(TokenRow.id).where(TokenRow.revoked.is_(None)).limit(1)) is not None
 
     def find(self, secret: str) -> Caller | None:
@@ -163,20 +162,20 @@ class Tokens:
         Always one hash and one look-up by it, whatever was sent: how long it takes tells nothing about other secrets.
         """
         hashed = _hashed(secret)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = session.scalar(select(TokenRow).where(TokenRow.secret_sha256 == hashed))
         valid = row is not None and row.revoked is None and hmac.compare_digest(row.secret_sha256, hashed)
         return _caller(row) if row is not None and valid else None
 
     def holder(self, token: str) -> Caller | None:
         """The caller that this id stands for; None if there is none or it was revoked."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = session.get(TokenRow, token)
         return None if row is None or row.revoked is not None else _caller(row)
 
     def note_login(self, actor: str, address: str | None, outcome: str = "ok") -> None:
         """Write to the audit log that somebody logged in, or tried to."""
-        with self._database.writing() as session:
+        with self.database.writing() as session:
             record(session, AuditEntry(AuditAction.LOGIN, actor, address, outcome=outcome), self._clock())
 
 

@@ -68,7 +68,7 @@ def session_routes(rules: AccessRules) -> APIRouter:
     @router.delete(LOGIN, status_code=204, response_class=Response)
     async def logout(request: Request, _: CallerOf) -> Response:
         """End the session."""
-        rules.logout(request.headers.get("cookie"))
+        await run_in_threadpool(rules.logout, request.headers.get("cookie"))
         return _with_cookie(request, "")
 
     return router

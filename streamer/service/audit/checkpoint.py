@@ -148,6 +148,9 @@ class Checkpoints:
         made = Checkpoint(self._key.public.name, size, head)
         try:
             write_atomically(path, signed_note(made, self._key), overwrite=False)
+        except FileExistsError:  # another server that writes to this folder was faster, and signs the same
+            if self._last() != made:
+                raise CheckpointError(f"{path}: somebody else wrote it meanwhile") from None
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
         self._written, self._since = made, self._clock()

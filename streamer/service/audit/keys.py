@@ -16,9 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from streamer.atomic_file import write_atomically
 from streamer.errors import ConfigError
+from streamer.service.store.database import Database
+from streamer.service.store.tables import FactRow
 
 _ED25519: Final = b"\x01"  # the kind of signature, as signed notes number it
 _SEED: Final = 32  # bytes
+_FACT: Final = "audit_key"
 
 
 class KeyTextError(ValueError):
@@ -86,6 +89,26 @@ class AuditKey:
         if len(seed) != _SEED:
             raise ConfigError(path, f"is not the audit log's key: it has {len(seed)} bytes, not {_SEED}")
         return cls(seed)
+
+    @classmethod
+    def of(cls, database: Database, path: Path | None, create: bool = True) -> AuditKey:
+        """The key in this file, or if that is None in the database, where all who share it find the same one.
+
+        A new one is made if there is none and `create`. Raises ConfigError, BusyError.
+        """
+        if path is not None:
+            return cls.in_file(path, create)
+        with database.reading() as session:
+            kept = session.get(FactRow, _FACT)
+        if kept is None and not create:
+            raise ConfigError(Path("audit log"), "it has no key yet: no server that signs checkpoints has been started")
+        if kept is None:
+            with database.writing() as session:
+                kept = session.get(FactRow, _FACT)  # another process may have been faster, and its key counts
+                if kept is None:
+                    kept = FactRow(name=_FACT, value=Ed25519PrivateKey.generate().private_bytes_raw())
+                    session.add(kept)
+        return cls(kept.value)
 
     def sign(self, text: bytes) -> bytes:
         """64 bytes."""

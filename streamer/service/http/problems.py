@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamer.service.store.database import BusyError
+from streamer.service.store.database import BusyError, UncertainError
 
 _log = logging.getLogger("veilcast.service")
 
@@ -123,7 +123,9 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 async def _busy(_: Request, error: Exception) -> Response:
-    return problem(503, phrase(503), f"{error}; nothing was changed, try again", headers=_SOON)
+    uncertain = isinstance(error, UncertainError)
+    known = "whether it was done is not known" if uncertain else "nothing was changed, try again"
+    return problem(503, phrase(503), f"{error}; {known}", headers=_SOON)
 
 
 def _with_status(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:

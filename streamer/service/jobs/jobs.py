@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -19,7 +18,7 @@ from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundEr
 from streamer.service.jobs.job import ACTIVE, Job, JobState, job_of
 from streamer.service.jobs.settings import JobSettings, WebhookRequest
 from streamer.service.jobs.uploads import Clock, own_upload, remove_upload
-from streamer.service.store.blobs import Blobs, new_id
+from streamer.service.store.blobs import Blobs, is_id, new_id
 from streamer.service.store.database import Database
 from streamer.service.store.tables import JobRow, UploadRow
 
@@ -54,11 +53,11 @@ class Jobs:
         engine: Callable[[JobSettings], str],
         farewell: Farewell,
         announcements: Announcements | None = None,
-        clock: Clock = time.time,
+        clock: Clock | None = None,
     ) -> None:
         """`keep`: seconds until an ended job is deleted. `engine`: name of what would mask with these settings."""
         self._database, self._blobs, self._keep, self._engine = database, blobs, keep, engine
-        self._farewell, self._announcements, self._clock = farewell, announcements, clock
+        self._farewell, self._announcements, self._clock = farewell, announcements, clock or database.now
 
     def submit(
         self,
@@ -208,7 +207,7 @@ def _row(session: Session, caller: Caller, job: str) -> JobRow:
     query = select(JobRow).where(JobRow.id == job)
     if not caller.may(Role.OPERATE):  # asked of the database, so that another's takes no longer than none
         query = query.where(JobRow.owner == caller.owner)
-    row = session.scalar(query)
+    row = session.scalar(query) if is_id(job) else None
     if row is None:
         raise NotFoundError(NO_JOB)
     return row

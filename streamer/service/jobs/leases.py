@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from streamer.service.jobs.ending import Ending, Farewell
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.uploads import Clock, part_blobs
 from streamer.service.store.blobs import Blobs, new_id
-from streamer.service.store.database import Database
+from streamer.service.store.database import Database, UncertainError
 from streamer.service.store.tables import JobRow
 
 LEASE: Final = 60.0
@@ -60,8 +59,8 @@ class Output:
 class Leases:
     """Claims on jobs. Thread-safe; any number of workers in any number of processes may share a database."""
 
-    def __init__(self, database: Database, blobs: Blobs, farewell: Farewell, clock: Clock = time.time) -> None:
-        self._database, self._blobs, self._farewell, self._clock = database, blobs, farewell, clock
+    def __init__(self, database: Database, blobs: Blobs, farewell: Farewell, clock: Clock | None = None) -> None:
+        self._database, self._blobs, self._farewell, self._clock = database, blobs, farewell, clock or database.now
 
     def claim(self, worker: str) -> Claim | None:
         """Claim the oldest job that waits, or whose worker gives no sign of life; None if there is none.
@@ -132,6 +131,9 @@ class Leases:
 
             done = self._change(claim, finish)
             return done
+        except UncertainError:  # if it counts, it needs the files; if not, they are orphans
+            done = True
+            raise
         finally:
             if not done:
                 self._blobs.discard(*stored.values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +16,8 @@ from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.job import ACTIVE
-from streamer.service.store.blobs import Blobs, new_id
-from streamer.service.store.database import Database
+from streamer.service.store.blobs import Blobs, is_id, new_id
+from streamer.service.store.database import Database, UncertainError
 from streamer.service.store.tables import JobRow, PartRow, UploadRow
 
 Clock = Callable[[], float]
@@ -48,9 +47,10 @@ class Upload:
 class Uploads:
     """All uploads. Thread-safe. Whatever is somebody else's does not exist for a caller (NotFoundError)."""
 
-    def __init__(self, database: Database, blobs: Blobs, max_bytes: int, clock: Clock = time.time) -> None:
+    def __init__(self, database: Database, blobs: Blobs, max_bytes: int, clock: Clock | None = None) -> None:
         """`max_bytes`: no upload may be larger."""
-        self._database, self._blobs, self.max_bytes, self._clock = database, blobs, max_bytes, clock
+        self._database, self._blobs, self.max_bytes = database, blobs, max_bytes
+        self._clock = clock or database.now
 
     def begin(self, caller: Caller, length: int | None, resumable: bool = True) -> Upload:
         """Announce a file of `length` bytes, None if not known yet. Raises TooMuchError, QuotaError.
@@ -92,6 +92,8 @@ class Uploads:
                 session.add(PartRow(upload=upload, offset=offset, bytes=len(piece), blob=blob))
                 row.received, row.touched = offset + len(piece), self._clock()
                 return _upload_of(row)
+        except UncertainError:  # if it counts, it needs the file; if not, the file is an orphan
+            raise
         except BaseException:
             self._blobs.discard(blob)
             raise
@@ -183,7 +185,8 @@ class Uploads:
 
 def own_upload(session: Session, caller: Caller, upload: str) -> UploadRow:
     """The caller's row of an upload. Raises NotFoundError, after the same time whether it is another's or nobody's."""
-    row = session.scalar(select(UploadRow).where(UploadRow.id == upload, UploadRow.owner == caller.owner))
+    mine = select(UploadRow).where(UploadRow.id == upload, UploadRow.owner == caller.owner)
+    row = session.scalar(mine) if is_id(upload) else None
     if row is None:
         raise NotFoundError(GONE)
     return row

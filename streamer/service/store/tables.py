@@ -181,3 +181,35 @@ class AuditRow(Base):
     """Canonical JSON (RFC 8785), which holds the number and the hash of the entry before."""
     sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     """Of `entry`."""
+
+
+class FactRow(Base):
+    """A fact about the whole database that all who use it must agree on."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """`oldest_schema`: number of the oldest version of the tables whose programs can still use them (four digits);
+    `id`: 32 hexadecimal digits; `audit_key`: the seed of the key that signs checkpoints."""
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SessionRow(Base):
+    """A browser's session: a cookie that stands for a token, at every gateway."""
+
+    __tablename__ = "sessions"
+
+    cookie_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    token: Mapped[str] = mapped_column(String(32), index=True)
+    used: Mapped[float] = mapped_column(index=True)
+    """When it was last used, give or take some minutes."""
+
+
+class ChoreRow(Base):
+    """A chore that one of all servers does at a time."""
+
+    __tablename__ = "chores"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    due: Mapped[float]
+    """When it is to be done next. Whoever moves this on does it."""

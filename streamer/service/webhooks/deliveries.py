@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -49,12 +48,12 @@ class Deliveries:
     def __init__(
         self,
         database: Database,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         policy: WebhookPolicy | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),
     ) -> None:
         """`jitter`: what each pause is multiplied by, so that a receiver that comes back is not run over."""
-        self._database, self._clock, self._jitter = database, clock, jitter
+        self._database, self._clock, self._jitter = database, clock or database.now, jitter
         self._policy = policy or WebhookPolicy()
 
     def plan(self, session: Session, job: str, url: str, secret: str | None) -> str:

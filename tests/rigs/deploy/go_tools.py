@@ -19,11 +19,20 @@ needs_go = pytest.mark.skipif(GO is None, reason="needs Go")
 
 def go_program(package: str, version: str) -> Path:
     """The program, built unless it has been before."""
-    folder = Path(_go("env", "GOPATH").strip()) / "bin" / f"{package.replace('/', '-')}@{version}"
-    program = folder / package.rpartition("/")[2]
+    program = _place(package, version)
     if not program.exists():
-        _go("install", f"{package}@{version}", GOBIN=str(folder))
+        _go("install", f"{package}@{version}", GOBIN=str(program.parent))
     return program
+
+
+def built_go_program(package: str, version: str) -> Path | None:
+    """The program, if it has been built before."""
+    return program if GO is not None and (program := _place(package, version)).exists() else None
+
+
+def _place(package: str, version: str) -> Path:
+    folder = f"{package.replace('/', '-')}@{version}"
+    return Path(_go("env", "GOPATH").strip()) / "bin" / folder / package.rpartition("/")[2]
 
 
 @functools.cache

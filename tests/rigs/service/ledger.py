@@ -25,11 +25,11 @@ BOSS = Caller("c" * 32, frozenset({Role.OPERATE}), "127.0.0.1")
 class Ledger:
     """Uploads, jobs and leases on one database, at `now`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database | None = None, blobs: Blobs | None = None) -> None:
         self.folder, self.now = folder, 1_000_000.0
-        self.database = Database.in_file(folder / "jobs.db")
+        self.database = database or Database.in_file(folder / "jobs.db")
         self.database.migrate()
-        self.blobs = Blobs.in_folder(folder / "blobs")
+        self.blobs = blobs or Blobs.in_folder(folder / "blobs")
         farewell = Farewell(KEEP)
         self.uploads = Uploads(self.database, self.blobs, 5000, self.clock)
         self.jobs = Jobs(self.database, self.blobs, KEEP, lambda _: "engine 1", farewell, clock=self.clock)

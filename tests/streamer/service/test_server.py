@@ -197,7 +197,7 @@ def test_the_last_checkpoint_covers_what_others_add_while_they_stop(
     with running_service(tmp_path / "data", checkpoints=notes):
         pass
     last = max(checkpoint_files(notes), key=lambda path: path.name)
-    key = AuditKey.in_file(folder.audit_key).public
+    key = AuditKey.of(folder.database, folder.audit_key).public
     [newest] = newest_entries(folder.database, 1)
     assert json.loads(newest.text)["action"] == "result"
     assert opened_note(last.read_bytes(), key).size == json.loads(newest.text)["number"]

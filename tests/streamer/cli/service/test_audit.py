@@ -36,7 +36,7 @@ def data(tmp_path: Path) -> DataFolder:
     with folder.database.writing() as session:
         record(session, entry, 0.0)
     (tmp_path / "off").mkdir()
-    Checkpoints(folder.database, AuditKey.in_file(folder.audit_key), tmp_path / "off").write()
+    Checkpoints(folder.database, AuditKey.of(folder.database, folder.audit_key), tmp_path / "off").write()
     (tmp_path / "masked.jpg").write_bytes(MASKED)
     return folder
 
@@ -101,6 +101,7 @@ def test_a_forged_checkpoint_or_a_new_key_is_found(data: DataFolder, tmp_path: P
     assert verify(data, "--checkpoint", path) == 4
     assert capsys.readouterr().out == f"{path}: its signature is wrong: it was changed\n"
     path.write_bytes(true)
+    assert data.audit_key is not None
     data.audit_key.unlink()
     assert verify(data, "--checkpoint", path) == 2
     AuditKey.in_file(data.audit_key)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from streamer.service.access import sessions as room
@@ -14,9 +12,7 @@ from streamer.service.store.database import Database
 
 
 @pytest.fixture
-def tokens(tmp_path: Path) -> Tokens:
-    database = Database.in_file(tmp_path / "x.db")
-    database.migrate()
+def tokens(database: Database) -> Tokens:
     return Tokens(database)
 
 
@@ -24,6 +20,7 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
+        self.now += 0.01
         return self.now
 
 
@@ -36,11 +33,23 @@ def test_a_session_lasts_while_it_is_used(tokens: Tokens) -> None:
     cookie = sessions.begin(caller)
     assert secret not in cookie
     for _ in range(3):
-        clock.now += IDLE
+        clock.now += IDLE - 1
         assert sessions.caller(cookie) == caller
     assert sessions.caller(f"{cookie}x") is None
     clock.now += IDLE + 1
-    assert sessions.caller(cookie) is None and len(sessions) == 0
+    assert sessions.caller(cookie) is None
+    sessions.begin(caller)
+    assert len(sessions) == 1, "what has ended goes as the next one begins"
+
+
+def test_a_session_holds_at_every_gateway_until_it_is_ended_at_one(database: Database, tokens: Tokens) -> None:
+    here, there = LoginSessions(tokens), LoginSessions(Tokens(database))
+    caller = tokens.holder(tokens.create("x", [Role.VIEW])[0])
+    assert caller is not None
+    cookie = here.begin(caller)
+    assert there.caller(cookie) == caller
+    there.end(cookie)
+    assert here.caller(cookie) is None
 
 
 def test_ending_it_or_its_token_ends_it(tokens: Tokens) -> None:

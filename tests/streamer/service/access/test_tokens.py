@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,6 @@ from streamer.service.access.caller import Caller, Role
 from streamer.service.access.tokens import TokenError, TokenLimits, TokenMissingError, Tokens
 from streamer.service.store.database import Database
 from streamer.service.store.tables import AuditRow, TokenRow
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    made = Database.in_file(tmp_path / "x.db")
-    made.migrate()
-    return made
 
 
 def audited(database: Database) -> list[dict[str, object]]:
@@ -95,5 +89,7 @@ def test_every_failure_is_one_look_up_by_hash(database: Database) -> None:
     finally:
         event.remove(Engine, "before_cursor_execute", noted)
     assert len(asked) == 5 and len({statement for statement, _ in asked}) == 1
-    given = [parameters[0] for _, parameters in asked if isinstance(parameters, tuple)]
-    assert [len(value) for value in given] == [32] * 5 and bytes(given[0]) in hashes
+    values = [given.values() if isinstance(given, dict) else given for _, given in asked]
+    found = [next(iter(each)) for each in values if isinstance(each, Iterable)]
+    given = [bytes(getattr(value, "obj", value)) for value in found]  # psycopg wraps bytes
+    assert [len(value) for value in given] == [32] * 5 and given[0] in hashes

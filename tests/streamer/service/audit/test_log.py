@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -13,13 +12,6 @@ from streamer.service.audit.entry import AuditAction, AuditEntry
 from streamer.service.audit.log import FIRST, record
 from streamer.service.store.database import Database
 from streamer.service.store.tables import AuditRow
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    made = Database.in_file(tmp_path / "jobs.db")
-    made.migrate()
-    return made
 
 
 def rows(database: Database) -> list[AuditRow]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from obstore.store import LocalStore
-
 from streamer.service.jobs.job import JobState
 from streamer.service.jobs.leases import ATTEMPTS, LEASE, SETBACKS, Claim
 from streamer.service.jobs.orphans import remove_orphans
@@ -122,7 +120,7 @@ class Stuck(Blobs):
 
 def test_what_cannot_be_deleted_does_not_undo_what_was_published(ledger: Ledger) -> None:
     job = submitted(ledger)
-    ledger.leases._blobs = Stuck(LocalStore(prefix=ledger.folder / "blobs"), ledger.folder / "blobs")
+    ledger.leases._blobs = Stuck(ledger.blobs._store, ledger.blobs._folder)
     assert ledger.leases.publish(ledger.claim(), ledger.output())
     done = ledger.jobs.get(BEN, job)
     assert done.result is not None and b"".join(ledger.blobs.read(done.result.blob)) == b"masked"

@@ -17,7 +17,7 @@ from streamer.service.store.blobs import Blobs, new_id
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
+def in_folder(tmp_path: Path) -> Blobs:
     return Blobs.in_folder(tmp_path / "blobs")
 
 
@@ -38,8 +38,8 @@ def test_pieces_make_a_file_that_only_its_owner_may_read(blobs: Blobs, tmp_path:
         blobs.fetch([], target)
 
 
-def test_nobody_else_may_read_them(blobs: Blobs, tmp_path: Path) -> None:
-    name = blobs.put(b"private")
+def test_nobody_else_may_read_them(in_folder: Blobs, tmp_path: Path) -> None:
+    name = in_folder.put(b"private")
     [path] = tmp_path.rglob(name)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
@@ -59,13 +59,13 @@ def test_deleted_blobs_are_gone_and_may_be_deleted_again(blobs: Blobs) -> None:
     ("said", "number"),
     [("Generic: Unable to copy: No space left on device (os error 28)", errno.ENOSPC), ("out of luck", errno.EIO)],
 )
-def test_a_full_disk_can_be_told_from_other_trouble(said: str, number: int) -> None:
+def test_a_full_disk_can_be_told_from_other_trouble(said: str, number: int, tmp_path: Path) -> None:
     class Full(MemoryStore):
         def put(self, *_: object, **__: object) -> NoReturn:
             raise GenericError(said)
 
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
-        Blobs(Full()).put(b"content")
+        Blobs(Full(), tmp_path).put(b"content")
     assert caught.value.errno == number and said not in str(caught.value)
 
 
@@ -79,19 +79,21 @@ def test_ids_are_new_each_time() -> None:
     assert len({new_id() for _ in range(1000)}) == 1000
 
 
-def test_what_cannot_be_secured_is_not_kept(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_secured_is_not_kept(in_folder: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Path) -> None:
         raise OSError(errno.EIO, "the disk fails")
 
     monkeypatch.setattr(room, "_secure", fail)
     with pytest.raises(OSError, match="the disk fails"):
-        blobs.put(b"content")
-    assert list(blobs.names()) == []
+        in_folder.put(b"content")
+    assert list(in_folder.names()) == []
 
 
-def test_what_a_killed_process_has_half_written_is_removed(blobs: Blobs, tmp_path: Path) -> None:
-    whole = blobs.put(b"whole")
+def test_what_a_killed_process_has_half_written_is_removed(in_folder: Blobs, tmp_path: Path) -> None:
+    whole = in_folder.put(b"whole")
     half = tmp_path / "blobs" / whole[:2] / f"{new_id()}#1"
     half.write_bytes(b"hal")
-    assert list(blobs.names()) == [whole], "the store hides it"
-    assert blobs.remove_unfinished() == 1 and not half.exists() and list(blobs.names()) == [whole]
+    assert in_folder.belong_to("me") == "me" and in_folder.now() > 0
+    assert list(in_folder.names()) == [whole], "the store hides it"
+    assert in_folder.remove_unfinished() == 1 and not half.exists() and list(in_folder.names()) == [whole]
+    assert in_folder.belong_to("you") == "me"

@@ -19,7 +19,7 @@ from streamer.service.store.tables import AuditRow, Base
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
+def in_file(tmp_path: Path) -> Database:
     made = Database.in_file(tmp_path / "jobs.db")
     made.migrate()
     return made
@@ -40,8 +40,8 @@ def test_migrations_lead_to_the_tables_that_the_program_uses(database: Database)
     database.migrate()
 
 
-def test_only_its_owner_may_read_the_file(database: Database, tmp_path: Path) -> None:
-    with database.writing() as session:
+def test_only_its_owner_may_read_the_file(in_file: Database, tmp_path: Path) -> None:
+    with in_file.writing() as session:
         session.add(row(1))
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
@@ -56,11 +56,11 @@ def test_a_transaction_counts_as_a_whole_or_not_at_all(database: Database) -> No
     assert numbers(database) == [1]
 
 
-def test_a_full_disk_is_an_error_of_the_system_and_nothing_counts(database: Database) -> None:
-    with pytest.raises(StorageError, match="No space left") as caught, database.writing() as session:
+def test_a_full_disk_is_an_error_of_the_system_and_nothing_counts(in_file: Database) -> None:
+    with pytest.raises(StorageError, match="No space left") as caught, in_file.writing() as session:
         session.execute(text("PRAGMA max_page_count = 1"))  # SQLite takes it for a full disk
         session.add_all(AuditRow(number=number, entry="x" * 5000, sha256=b"") for number in range(1, 20))
-    assert caught.value.errno == errno.ENOSPC and numbers(database) == []
+    assert caught.value.errno == errno.ENOSPC and numbers(in_file) == []
 
 
 def test_reading_and_then_writing_waits_for_another_writer(database: Database) -> None:
@@ -92,7 +92,7 @@ def test_more_transactions_than_connections_are_put_off(tmp_path: Path, monkeypa
 
 
 def test_a_locked_database_is_busy_and_nothing_else(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_file: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "_PATIENCE", 0.1)
     impatient = Database.in_file(tmp_path / "jobs.db")
@@ -104,4 +104,4 @@ def test_a_locked_database_is_busy_and_nothing_else(
     other.execute("ROLLBACK")
     with impatient.writing() as session:
         session.add(row(1))
-    assert numbers(database) == [1]
+    assert numbers(in_file) == [1]

@@ -1,0 +1,1 @@
+"""Several gateways at once on one database and one bucket."""
