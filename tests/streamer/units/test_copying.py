@@ -7,14 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 from streamer.settings.file import Settings
 from streamer.units.job import anonymize_recording
 from streamer.units.plan import plan_file
 from tests.rigs.camera.audio_clip import audio_packets
 from tests.rigs.containers import ffmpeg, needs_ffmpeg, video_times
-from tests.rigs.faces import read_grey
+from tests.rigs.faces import astronaut, read_grey
 from tests.rigs.gop_joining import ffmpeg_hashes
 from tests.rigs.recordings import H264, QUICK, recording
 
@@ -26,8 +25,7 @@ PLAIN = (*H264, "-bf", "3", "-x264-params", "keyint=10:min-keyint=10:scenecut=0"
 def with_a_face(target: Path, *options: str, seconds: int = 120) -> Path:
     """A recording that shows a face (a photograph) from 30 s to 34 s, and one at 100 s."""
     photo = target.with_name("photo.png")
-    face = cv2.cvtColor(np.asarray(data.astronaut())[0:200, 130:330], cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(photo), face)
+    cv2.imwrite(str(photo), astronaut()[0:200, 130:330])
     plain = recording(target.with_name("plain.mkv"), "-c:v", "ffv1", seconds=seconds)
     shown = "enable='between(t,30,34)+between(t,100,100.5)'"
     graph = f"[0:v]scale=320:240[a];[1:v]scale=120:120[b];[a][b]overlay=90:60:{shown}"
