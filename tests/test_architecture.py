@@ -72,6 +72,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.batch",  # many inputs, videos and pictures alike
         "streamer.verify",
         "streamer.service",
+        "streamer.cluster",  # what gateways and workers tell each other, and workers as programs
         "streamer.cli",
         "streamer",
     ),
@@ -82,6 +83,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "streamer.service.jobs",
         "streamer.service.work streamer.service.webhooks",
         "streamer.service.pictures",
+        "streamer.service.elsewhere",
         "streamer.service.http",
         "streamer.service.api",
         "streamer.service.page",
@@ -172,6 +174,7 @@ def test_no_two_rooms_share_a_name() -> None:
                 places.setdefault(node.name, set()).add(str(path.relative_to(ROOT).parent))
     assert places.pop("main") == {
         "streamer/cli",
+        "streamer/cluster",
         "streamer/live/push",
         "streamer/service/work",
     }  # where a process begins, as in every program

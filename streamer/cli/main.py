@@ -1,4 +1,4 @@
-"""The command line: `veilcast file | live | serve | verify | token | audit | config | demo | doctor`."""
+"""The command line: `veilcast file | live | serve | worker | verify | token | audit | config | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from streamer.cli.console import DEBUG, MessageConsole, say, unexpected
 from streamer.cli.file_options import add_file_parser
 from streamer.cli.live_options import add_live_parser
 from streamer.cli.service.options import add_audit_parser, add_serve_parser, add_token_parser
+from streamer.cli.service.worker_options import add_worker_parser
 from streamer.cli.suggest import correction
 from streamer.cli.verify_options import add_verify_parser
 from streamer.errors import ConfigError, InterruptedJobError, JobError, printable
@@ -78,6 +79,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             with _extra("serve", "service"):
                 from streamer.cli.service.serve import run_serve
             return run_serve(options, interrupt)
+        if options.command == "worker":
+            with _extra("worker", "cluster"):
+                from streamer.cli.service.worker import run_worker
+            return run_worker(options, interrupt)
         if options.command in ("token", "audit"):
             return _about_service(options, console)
         if options.command == "config":
@@ -132,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     add_live_parser(commands)
     add_verify_parser(commands)
     add_serve_parser(commands)
+    add_worker_parser(commands)
     add_token_parser(commands)
     add_audit_parser(commands)
     add_config_parser(commands)

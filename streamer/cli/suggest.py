@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "live": (),
     "verify": (),
     "serve": (),
+    "worker": (),
     "token": ("create", "list", "revoke"),
     "audit": ("verify", "show", "key"),
     "config": ("show", "check", "schema"),

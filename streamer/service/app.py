@@ -32,10 +32,11 @@ from streamer.service.http.body import BodyBudget
 from streamer.service.http.problems import PROBLEMS, errors_are_problems, http_problem, phrase, problem
 from streamer.service.jobs.errors import ConflictError, InvalidError, NotFoundError, QuotaError, TooMuchError
 from streamer.service.jobs.jobs import Jobs
+from streamer.service.jobs.step import StepId, StepKind
 from streamer.service.jobs.uploads import Uploads
 from streamer.service.page.page import PAGE_HEADERS, not_found_page, page_routes
 from streamer.service.pictures.cache import PictureCache
-from streamer.service.pictures.pool import PicturePool
+from streamer.service.pictures.far import PictureMasker
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import Database
 from streamer.settings.file import Settings
@@ -63,11 +64,12 @@ class ServiceParts:
     tokens: Tokens
     uploads: Uploads
     jobs: Jobs
-    pool: PicturePool
+    pool: PictureMasker
     cache: PictureCache
     base: Settings
     picture_bytes: int
-    ring: Callable[[], None]
+    ring: Callable[[StepId], None]
+    steps: Callable[[], Mapping[tuple[StepKind, bool], int]]
     checks: Mapping[str, Callable[[], bool]]
     site: LiveSite | None = None
 
@@ -79,7 +81,7 @@ def service_app(parts: ServiceParts) -> ASGIApp:
     app.add_exception_handler(OSError, _no_storage)
     app.add_exception_handler(HTTPException, _page_or_problem)
     budget = BodyBudget(8 * parts.picture_bytes)
-    collector = ServiceCollector(parts.pool.counts, parts.jobs.counts, lambda: {"jobs": parts.jobs.counts()["queued"]})
+    collector = ServiceCollector(parts.pool.counts, parts.jobs.counts, parts.steps)
     for router in (
         pictures_routes(parts.pool, parts.cache, parts.base, max_bytes=parts.picture_bytes, budget=budget),
         upload_routes(parts.uploads),

@@ -30,13 +30,17 @@ from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.keys import AuditKey
 from streamer.service.audit.log import record
 from streamer.service.cameras import Cameras
+from streamer.service.elsewhere import Elsewhere
 from streamer.service.jobs.ending import Farewell
 from streamer.service.jobs.jobs import Jobs
 from streamer.service.jobs.leases import Leases
 from streamer.service.jobs.orphans import remove_orphans
 from streamer.service.jobs.settings import JobSettings, engine_name
+from streamer.service.jobs.step import StepId
 from streamer.service.jobs.uploads import Uploads
 from streamer.service.pictures.cache import PictureCache
+from streamer.service.pictures.elsewhere import AskedPictures
+from streamer.service.pictures.far import FarPictures, PictureMasker
 from streamer.service.pictures.pool import PicturePool
 from streamer.service.store.chores import chore_is_due
 from streamer.service.store.data_folder import DATABASE, DataFolder
@@ -46,9 +50,11 @@ from streamer.service.webhooks.courier import Courier
 from streamer.service.webhooks.deliveries import Deliveries
 from streamer.service.webhooks.sender import WebhookSender
 from streamer.service.webhooks.target import WebhookPolicy
+from streamer.service.work.doorbell import Doorbell
 from streamer.service.work.keeper import Keeper
 from streamer.service.work.sandbox import lacking
-from streamer.service.work.worker import Doorbell, JobLimits, Worker
+from streamer.service.work.step_work import JobLimits
+from streamer.service.work.worker import Worker
 from streamer.settings.listen import parse_listen
 from streamer.settings.service import ServeSettings
 
@@ -60,7 +66,6 @@ CHORES: Final = 30.0  # seconds between two rounds of the keeper
 ORPHAN: Final = 3600.0  # seconds; no upload or job takes that long between storing a file and noting it
 SHARED_ORPHAN: Final = 86400.0  # the same for a bucket, where a large file's age may count from when it was begun
 SPARE: Final = 64 << 20  # bytes; with less room on the disk the server is not ready
-RESULT_FACTOR: Final = 4  # a masked file may be so many times as large as the largest upload
 PACE: Final = PaceLimits(answer=600.0)  # a picture may wait for a process, a large upload for its hash
 ENVIRONMENT_TOKEN: Final = "VEILCAST_TOKEN"
 
@@ -69,10 +74,17 @@ class ServiceServer:
     """Runs the service as a context manager. Entering it raises ConfigError, in one line, if it cannot start.
 
     `token`: an admin's secret that was chosen elsewhere, such as a container's environment. `insecure`: let everybody
-    in who can reach it.
+    in who can reach it. `elsewhere`: workers on other machines.
     """
 
-    def __init__(self, settings: ServeSettings, token: str | None = None, insecure: bool = False) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        token: str | None = None,
+        insecure: bool = False,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self._elsewhere = elsewhere
         self._settings, self._token, self._insecure = settings, token, insecure
         self._stack = ExitStack()
         self._http: HttpServer | None = None
@@ -160,7 +172,8 @@ class ServiceServer:
         def engine(chosen: JobSettings) -> str:
             return engine_name(chosen.whole(base))
 
-        jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries)
+        shown = None if self._elsewhere is None else base.model_dump_json()
+        jobs = Jobs(folder.database, folder.blobs, keep, engine, farewell, deliveries, base=shown)
         leases = Leases(folder.database, folder.blobs, farewell)
         cache = PictureCache(folder.database, folder.blobs, folder.database.now, keep)
         uploads = Uploads(folder.database, folder.blobs, config.upload_mb << 20)
@@ -179,6 +192,12 @@ class ServiceServer:
             insecure=self._insecure,
         )
         pool = PicturePool(config.picture_workers, config.picture_queue)
+        masker: PictureMasker = pool
+        if self._elsewhere is not None:
+            asked = AskedPictures(folder.database, folder.blobs)
+            self._elsewhere.open(folder.database, leases, asked)
+            stack.callback(self._elsewhere.close)
+            masker = FarPictures(pool, asked, self._elsewhere.ring_picture, config.picture_queue)
         sender = WebhookSender(deliveries, Courier(policy, folder.database.now))
         parts = ServiceParts(
             database=folder.database,
@@ -187,11 +206,12 @@ class ServiceServer:
             tokens=tokens,
             uploads=uploads,
             jobs=jobs,
-            pool=pool,
+            pool=masker,
             cache=cache,
             base=base,
             picture_bytes=config.picture_mb << 20,
-            ring=bell.ring,
+            ring=self._ring(bell),
+            steps=leases.counts,
             checks={
                 "database": lambda: _answers(folder),
                 "storage": folder.blobs.answers,
@@ -207,7 +227,18 @@ class ServiceServer:
         self._start_chores(folder, jobs, cache, uploads)
         if self._cameras is not None:
             parts = replace(parts, site=self._cameras.site)
-        self._listen(parts, where.host, where.port)
+        self._listen(parts, pool, where.host, where.port)
+
+    def _ring(self, bell: Doorbell) -> Callable[[StepId], None]:
+        elsewhere = self._elsewhere
+        if elsewhere is None:
+            return bell.ring
+
+        def ring(step: StepId) -> None:
+            elsewhere.ring(step)
+            bell.ring(step)
+
+        return ring
 
     def _start_checkpoints(self, folder: DataFolder) -> None:
         """Before all that adds entries, so that it is closed after them and its last checkpoint covers them all."""
@@ -247,12 +278,8 @@ class ServiceServer:
 
     def _start_workers(self, folder: DataFolder, leases: Leases, bell: Doorbell) -> None:
         config = self._settings.service
-        limits = JobLimits(
-            memory=config.job_memory_mb << 20,
-            seconds=config.job_hours * 3600,
-            file_bytes=RESULT_FACTOR * (config.upload_mb << 20),
-        )
-        for number in range(1, config.workers + 1):
+        limits = JobLimits.of(config)
+        for number in range(1, config.own_workers + 1):
             worker = Worker(number, leases, folder.blobs, folder.work, self._settings.of_files, limits, bell)
             worker.start()
             self._stack.callback(worker.close)
@@ -265,6 +292,8 @@ class ServiceServer:
             "deleting pictures that have expired": cache.delete_expired,
             "deleting files of nobody": lambda: self._remove_orphans(folder),
         }
+        if self._elsewhere is not None:
+            chores["telling workers of what waits"] = self._elsewhere.sweep
         keeper = Keeper(chores, CHORES)
         keeper.start()
         self._stack.callback(keeper.close)
@@ -275,7 +304,7 @@ class ServiceServer:
         elif chore_is_due(folder.database, "orphans", ORPHAN):
             remove_orphans(folder.database, folder.blobs, folder.blobs.now() - SHARED_ORPHAN)
 
-    def _listen(self, parts: ServiceParts, host: str, port: int) -> None:
+    def _listen(self, parts: ServiceParts, pool: PicturePool, host: str, port: int) -> None:
         config = self._settings.service
         network = self._stack.enter_context(LoopThread())
         http = HttpServer(
@@ -284,8 +313,11 @@ class ServiceServer:
             caps=Caps(config.max_connections, config.max_connections_per_address),
             limits=PACE,
         )
-        network.run(parts.pool.start(), START)
-        self._stack.callback(lambda: network.run(parts.pool.close(), START))
+        network.run(pool.start(), START)
+        self._stack.callback(lambda: network.run(pool.close(), START))
+        far = parts.pool
+        if isinstance(far, FarPictures):
+            self._stack.callback(lambda: network.run(far.close(), START))
         try:
             network.run(http.start(host, port), START)
         except OSError as error:

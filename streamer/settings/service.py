@@ -35,7 +35,10 @@ class ServiceConfig(Section):
     keep_hours: Annotated[float, Field(gt=0, le=87_600)] = 24.0
     """Results, masked pictures and unfinished uploads are deleted after this many hours."""
     workers: Annotated[int, Field(ge=0, le=256)] = max(1, _CPUS // 2)
-    """Jobs at a time, each in a process of its own. Default: half as many as there are CPUs. 0: no jobs are done."""
+    """Jobs at a time, each in a process of its own. Default: half as many as there are CPUs, none with `broker`. 0: no
+    jobs are done."""
+    broker: SecretStr | None = None
+    """Redis that tells workers on other machines what there is to do: redis://HOST/0. They are `veilcast worker`."""
     picture_workers: Annotated[int, Field(ge=1, le=256)] = max(1, _CPUS - 1)
     """Processes that mask pictures while the client waits. Default: one fewer than there are CPUs."""
     picture_queue: Annotated[int, Field(ge=0, le=10_000)] = 64
@@ -58,6 +61,11 @@ class ServiceConfig(Section):
     """HTTP connections at a time. Beyond that, the one that has waited longest is closed."""
     max_connections_per_address: Annotated[int, Field(ge=8, le=10_000)] = 128
     """The same per address (for IPv6, per /64)."""
+
+    @property
+    def own_workers(self) -> int:
+        """Jobs that the server does at a time itself."""
+        return self.workers if self.broker is None or "workers" in self.model_fields_set else 0
 
 
 class ServeSettings(LiveSettings):

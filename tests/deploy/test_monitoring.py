@@ -32,7 +32,7 @@ def figures() -> str:
         processes=1, busy=0, waiting=0, masked=0, refused=0, turned_away=0, dropped=0, lost=0, seconds=0
     )
     jobs = dict.fromkeys(("queued", "running", "done", "failed", "cancelled"), 0)
-    registry.register(ServiceCollector(lambda: counts, lambda: jobs, lambda: {"jobs": 0}))
+    registry.register(ServiceCollector(lambda: counts, lambda: jobs, dict))
     ProcessCollector(registry=registry)
     return generate_latest(registry).decode()
 

@@ -44,14 +44,18 @@ _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SERVE_EPILOG: Final = """\
 Open to everybody at this machine until the first token is made. On any other address clients need a token: see
 `veilcast token`, or set VEILCAST_TOKEN to a secret of 16 characters or more, which then is an admin's token.
-VEILCAST_DATABASE and VEILCAST_BLOBS stand for --database and --blobs, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY lead to S3; with _FILE behind its name, a variable names a file that holds the secret.
-VEILCAST_RTSP_USER and VEILCAST_RTSP_PASSWORD are asked of RTSP clients of cameras. SIGHUP reloads the cameras' masks
-and zones from --config.
+VEILCAST_DATABASE, VEILCAST_BLOBS and VEILCAST_BROKER stand for --database, --blobs and --broker, AWS_ENDPOINT_URL,
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY lead to S3; with _FILE behind its name, a variable names a file that holds
+the secret. VEILCAST_RTSP_USER and VEILCAST_RTSP_PASSWORD are asked of RTSP clients of cameras. SIGHUP reloads the
+cameras' masks and zones from --config.
 
 """
 
-VARIABLES: Final = {"VEILCAST_DATABASE": ("service", "database"), "VEILCAST_BLOBS": ("service", "blobs")}
+VARIABLES: Final = {
+    "VEILCAST_DATABASE": ("service", "database"),
+    "VEILCAST_BLOBS": ("service", "blobs"),
+    "VEILCAST_BROKER": ("service", "broker"),
+}
 """Variables that set one setting each; with _FILE behind the name, they name a file that says it."""
 
 _HOURS: Final = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
@@ -65,14 +69,14 @@ def hours(text: str) -> float:
     return float(match[1]) * _HOURS[match[2]]
 
 
-SERVE: Final = (
-    SettingOption("--listen", "service.listen", "where to serve", metavar="[HOST:]PORT"),
-    SettingOption("--data", "service.data", "folder for all that is kept", metavar="DIR"),
+SHARED: Final = (
     SettingOption(
         "--database", "service.database", "PostgreSQL that several servers share: postgresql://...", metavar="URL"
     ),
     SettingOption("--blobs", "service.blobs", "where files go: s3://BUCKET/PREFIX, or a folder", metavar="URL|DIR"),
-    SettingOption("--workers", "service.workers", "jobs at a time", read=int, metavar="N"),
+    SettingOption(
+        "--broker", "service.broker", "Redis that tells workers elsewhere what to do: redis://HOST/0", metavar="URL"
+    ),
     SettingOption(
         "--keep",
         "service.keep_hours",
@@ -81,6 +85,14 @@ SERVE: Final = (
         default="24h",
         metavar="TIME",
     ),
+)
+"""Options that set one setting each, of `veilcast serve` and `veilcast worker`."""
+
+SERVE: Final = (
+    SettingOption("--listen", "service.listen", "where to serve", metavar="[HOST:]PORT"),
+    SettingOption("--data", "service.data", "folder for all that is kept", metavar="DIR"),
+    *SHARED,
+    SettingOption("--workers", "service.workers", "jobs at a time; none with --broker", read=int, metavar="N"),
     SettingOption(
         "--checkpoints", "service.checkpoints", "folder for checkpoints of the audit log; it must exist", metavar="DIR"
     ),

@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
-from streamer.cli.service.options import serve_settings
+from streamer.cli.service.options import VARIABLES, serve_settings
 from streamer.errors import ConfigError
 from streamer.runtime.logs import logging_to
 from streamer.runtime.malloc import few_heaps
 from streamer.runtime.opencv_threads import one_opencv_thread
+from streamer.service.elsewhere import Elsewhere
 from streamer.service.server import ENVIRONMENT_TOKEN, ServiceServer
 from streamer.service.store.data_folder import DataFolder, open_database
 from streamer.settings.listen import parse_listen
@@ -41,12 +43,15 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     few_heaps()
     one_opencv_thread()
     token = secret_variable(ENVIRONMENT_TOKEN, os.environ)
-    for name in (ENVIRONMENT_TOKEN, "VEILCAST_DATABASE"):  # no child needs to know them
+    for name in (ENVIRONMENT_TOKEN, *VARIABLES):  # no child needs to know them
         os.environ.pop(name, None)
     reload = threading.Event()
     before = signal.signal(signal.SIGHUP, lambda *_: reload.set())
     try:
-        with logging_to(sys.stderr, settings.live.log), ServiceServer(settings, token, options.insecure) as server:
+        with (
+            logging_to(sys.stderr, settings.live.log),
+            ServiceServer(settings, token, options.insecure, _elsewhere(settings.service)) as server,
+        ):
             where = parse_listen(settings.service.listen)
             host = f"[{where.host}]" if ":" in where.host else where.host
             _log.info("open http://%s:%d/ in a browser; the API is described at /docs", host, server.port)
@@ -64,3 +69,21 @@ def run_serve(options: argparse.Namespace, stop: threading.Event) -> int:
     finally:
         signal.signal(signal.SIGHUP, before)
     return 0
+
+
+def _elsewhere(config: ServiceConfig) -> Elsewhere | None:
+    """Workers on other machines, if there are any. Raises ConfigError."""
+    if config.broker is None:
+        return None
+    where = Path("service.broker")
+    if config.database is None:
+        raise ConfigError(where, "workers on other machines need a database and files that they share: set --database")
+    try:
+        from streamer.cluster.gateway import BrokerLink  # only whoever has such workers needs Celery
+
+        return BrokerLink(config.broker.get_secret_value())
+    except ModuleNotFoundError as error:
+        install = f"{error.name} is not installed; install it with: pip install 'veilcast[cluster]'"
+        raise ConfigError(where, install) from error
+    except ValueError as error:
+        raise ConfigError(where, str(error)) from error

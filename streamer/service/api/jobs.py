@@ -21,6 +21,7 @@ from streamer.service.http.downloads import Download, send_file
 from streamer.service.http.problems import ProblemError
 from streamer.service.jobs.job import Job, JobState
 from streamer.service.jobs.jobs import Jobs
+from streamer.service.jobs.step import StepId, StepKind
 from streamer.service.store.blobs import Blobs
 from streamer.service.work.task import MEDIA_TYPES
 
@@ -34,7 +35,7 @@ Submitter = Annotated[Caller, Depends(needs(Role.SUBMIT))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern="^[ -~]+$")]
 
 
-def job_routes(jobs: Jobs, blobs: Blobs, ring: Callable[[], None]) -> APIRouter:
+def job_routes(jobs: Jobs, blobs: Blobs, ring: Callable[[StepId], None]) -> APIRouter:
     """`/v1/jobs` and all below. `ring` wakes workers."""
     router = APIRouter(tags=["jobs"])
     events = JobEvents()
@@ -47,7 +48,7 @@ def job_routes(jobs: Jobs, blobs: Blobs, ring: Callable[[], None]) -> APIRouter:
         The same `Idempotency-Key` with the same request gives the same job: send it again if no answer came.
         """
         made = await run_in_threadpool(jobs.submit, caller, body.upload, body.settings, key, body.webhook)
-        ring()
+        ring(StepId(made.job.id, StepKind.WHOLE))
         response.headers["Location"] = f"/v1/jobs/{made.job.id}"
         return job_json(made.job, made.webhook_secret)
 

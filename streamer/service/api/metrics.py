@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from streamer.service.access.caller import Caller, Role
 from streamer.service.http.callers import needs
+from streamer.service.jobs.step import StepKind
 from streamer.service.pictures.pool import PoolCounts
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,8 +28,14 @@ Operator = Annotated[Caller, Depends(needs(Role.OPERATE))]
 class ServiceCollector(Collector):
     """Reads everything at each scrape. No label holds the name of a person, a file or a token."""
 
-    def __init__(self, pictures: Callable[[], PoolCounts], jobs: Numbers, queues: Numbers) -> None:
-        self._pictures, self._jobs, self._queues = pictures, jobs, queues
+    def __init__(
+        self,
+        pictures: Callable[[], PoolCounts],
+        jobs: Numbers,
+        steps: Callable[[], Mapping[tuple[StepKind, bool], int]],
+    ) -> None:
+        """`steps`: those that are at work (True) and those that wait."""
+        self._pictures, self._jobs, self._steps = pictures, jobs, steps
 
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
@@ -46,8 +53,15 @@ class ServiceCollector(Collector):
             "veilcast_picture_processes", "Processes that can mask pictures.", value=counts.processes
         )
         yield GaugeMetricFamily("veilcast_pictures_in_work", "Pictures being masked.", value=counts.busy)
-        yield _gauge("jobs", "Jobs that are known, by state.", "state", self._jobs())
-        yield _gauge("waiting", "What waits in a queue.", "queue", {"pictures": counts.waiting, **self._queues()})
+        jobs = self._jobs()
+        yield _gauge("jobs", "Jobs that are known, by state.", "state", jobs)
+        waiting = {"pictures": counts.waiting, "jobs": jobs.get("queued", 0)}
+        yield _gauge("waiting", "What waits in a queue.", "queue", waiting)
+        text = "Steps of jobs: whole files, units of long videos, and their joining."
+        steps = GaugeMetricFamily("veilcast_steps", text, labels=("step", "state"))
+        for (kind, at_work), number in self._steps().items():
+            steps.add_metric((kind, "running" if at_work else "waiting"), number)
+        yield steps
 
 
 def metrics_routes(collector: Collector) -> APIRouter:

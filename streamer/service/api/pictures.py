@@ -21,7 +21,8 @@ from streamer.service.http.callers import needs
 from streamer.service.http.problems import ProblemError
 from streamer.service.jobs.settings import engine_name
 from streamer.service.pictures.cache import PictureCache, cache_key
-from streamer.service.pictures.pool import MaskedAnswer, PicturePool, PictureRefusedError, PoolFullError
+from streamer.service.pictures.far import PictureMasker
+from streamer.service.pictures.pool import MaskedAnswer, PictureRefusedError, PoolFullError
 from streamer.service.pictures.settings import PictureSettings
 from streamer.settings.file import Settings
 
@@ -76,7 +77,7 @@ class _Asked:
 
 
 def pictures_routes(
-    pool: PicturePool, cache: PictureCache, base: Settings, *, max_bytes: int, budget: BodyBudget
+    pool: PictureMasker, cache: PictureCache, base: Settings, *, max_bytes: int, budget: BodyBudget
 ) -> APIRouter:
     """The route, for pictures of up to `max_bytes`. `base`: the server's own settings."""
     router = APIRouter(tags=["pictures"])

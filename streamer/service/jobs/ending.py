@@ -12,6 +12,8 @@ from streamer.service.audit.entry import SYSTEM, AuditAction, AuditEntry
 from streamer.service.audit.log import record
 from streamer.service.jobs.event import WebhookEvent, event_body
 from streamer.service.jobs.job import JobState
+from streamer.service.jobs.step import JobPhase
+from streamer.service.jobs.units import remove_units
 from streamer.service.jobs.uploads import needed, remove_upload
 from streamer.service.store.tables import JobRow, UploadRow
 
@@ -43,7 +45,7 @@ class Farewell:
         self._keep, self._listener = keep, listener
 
     def end(self, session: Session, row: JobRow, ending: Ending, now: float) -> list[str]:
-        """Put a job into a final state. Its upload goes unless another job needs it."""
+        """Put a job into a final state. Its units go, and its upload unless another job needs it."""
         row.state, row.reason, row.ended, row.expires = ending.state, ending.reason, now, now + self._keep
         row.lease = row.lease_until = row.worker = row.seconds_left = None
         if ending.state is JobState.DONE:
@@ -51,6 +53,8 @@ class Farewell:
         upload, row.upload = row.upload, None
         session.flush()
         blobs = [] if upload is None or needed(session, upload) else _without(session, upload)
+        if row.phase != JobPhase.WHOLE:
+            blobs += remove_units(session, row.id)
         record(
             session,
             AuditEntry(

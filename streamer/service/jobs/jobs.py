@@ -54,8 +54,13 @@ class Jobs:
         farewell: Farewell,
         announcements: Announcements | None = None,
         clock: Clock | None = None,
+        base: str | None = None,
     ) -> None:
-        """`keep`: seconds until an ended job is deleted. `engine`: name of what would mask with these settings."""
+        """`keep`: seconds until an ended job is deleted. `engine`: name of what would mask with these settings.
+
+        `base`: this server's settings, as JSON, if others do the jobs.
+        """
+        self._base = base
         self._database, self._blobs, self._keep, self._engine = database, blobs, keep, engine
         self._farewell, self._announcements, self._clock = farewell, announcements, clock or database.now
 
@@ -90,6 +95,7 @@ class Jobs:
             row.input_sha256, row.input_bytes = file.sha256, file.received
             row.settings, row.engine = asked, self._engine(settings)
             row.attempts, row.setbacks, row.progress, row.created = 0, 0, 0.0, now
+            row.base = self._base
             row.idempotency_key, row.idempotency_sha256 = key, None if key is None else request
             session.add(row)
             session.flush()

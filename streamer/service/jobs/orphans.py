@@ -9,9 +9,18 @@ from sqlalchemy import select
 
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import Database
-from streamer.service.store.tables import CacheRow, JobRow, PartRow
+from streamer.service.store.tables import AskedPictureRow, CacheRow, JobRow, PartRow, UnitRow
 
-_COLUMNS: Final = (PartRow.blob, JobRow.result, JobRow.report, JobRow.masks, CacheRow.blob)
+_COLUMNS: Final = (
+    PartRow.blob,
+    JobRow.result,
+    JobRow.report,
+    JobRow.masks,
+    UnitRow.blob,
+    CacheRow.blob,
+    AskedPictureRow.original,
+    AskedPictureRow.masked,
+)
 
 
 def remove_orphans(database: Database, blobs: Blobs, before: float = math.inf) -> int:

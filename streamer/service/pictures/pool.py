@@ -124,6 +124,11 @@ class PicturePool:
         return bool(self._processes) and not self._closed
 
     @property
+    def full(self) -> bool:
+        """Whether one more picture would be turned away."""
+        return self._busy + len(self._waiting) >= self._workers + self._room
+
+    @property
     def process_numbers(self) -> list[int]:
         """The system's numbers of the processes."""
         return [process.number for process in self._processes]
@@ -146,7 +151,7 @@ class PicturePool:
         """Have a picture masked. Raises PoolFullError and PictureRefusedError. Cancelled, it gives up its place."""
         if self._closed:
             raise PoolFullError("the service is being stopped", 1)
-        if self._busy + len(self._waiting) >= self._workers + self._room:
+        if self.full:
             self._turned_away += 1
             raise PoolFullError("too many pictures are waiting", self._wait_expected())
         request = _Request(content, _as_json(settings), asyncio.get_running_loop().create_future())

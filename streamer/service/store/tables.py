@@ -91,12 +91,18 @@ class JobRow(Base):
     owner: Mapped[str] = mapped_column(String(32), index=True)
     state: Mapped[str] = mapped_column(String(12))
     """One of `jobs.JobState`."""
+    phase: Mapped[str] = mapped_column(String(8), default="whole", server_default="whole")
+    """One of `jobs.step.JobPhase`: what is to be done next while it has not ended."""
+    plan: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """Settings of all its units, as JSON, once it has been cut into some; it is not cut a second time."""
     upload: Mapped[str | None] = mapped_column(String(32), index=True)
     """The original; None once it is gone. It goes when no job needs it any more."""
     input_sha256: Mapped[str] = mapped_column(String(64))
     input_bytes: Mapped[int] = mapped_column(BigInteger)
     settings: Mapped[str] = mapped_column(Text)
     """Canonical JSON (RFC 8785)."""
+    base: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """Settings of the server that took the job in, as JSON, for workers elsewhere: what it hides, they hide."""
     engine: Mapped[str] = mapped_column(String(100))
     """Version and weights of the program that took the job in."""
     attempts: Mapped[int]
@@ -133,6 +139,32 @@ class JobRow(Base):
 Index("uq_jobs_owner_idempotency_key", JobRow.owner, JobRow.idempotency_key, unique=True)
 
 
+class UnitRow(Base):
+    """A piece of a job's video. The rows go when the job ends."""
+
+    __tablename__ = "units"
+
+    job: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0, in the order of the video."""
+    span: Mapped[str] = mapped_column(Text)
+    """A `units.plan.UnitSpan`, as JSON."""
+    share: Mapped[float]
+    """Of the work on all units of the job; they add up to 1."""
+    attempts: Mapped[int]
+    setbacks: Mapped[int]
+    not_before: Mapped[float | None]
+    lease: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[float | None]
+    worker: Mapped[str | None] = mapped_column(String(64))
+    progress: Mapped[float]
+    """0 to 1."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why the last attempt failed, in one line."""
+    blob: Mapped[str | None] = mapped_column(String(32))
+    """The unit, masked; None until it is done."""
+
+
 class CacheRow(Base):
     """A masked picture that is kept, to answer the same question again. For videos, jobs themselves are looked up."""
 
@@ -148,6 +180,32 @@ class CacheRow(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     created: Mapped[float]
     expires: Mapped[float] = mapped_column(index=True)
+
+
+class AskedPictureRow(Base):
+    """A picture that a gateway has no process for: any machine may mask it while its sender waits."""
+
+    __tablename__ = "pictures"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    original: Mapped[str] = mapped_column(String(32))
+    """Blob of what was sent."""
+    settings: Mapped[str] = mapped_column(Text)
+    """Settings of the engine, as JSON."""
+    until: Mapped[float] = mapped_column(index=True)
+    """Nobody waits for it any more then; whatever is left of it is deleted."""
+    lease: Mapped[str | None] = mapped_column(String(32))
+    """Token of the worker that masks it: the first one to ask."""
+    ended: Mapped[bool]
+    """Whether there is an answer."""
+    masked: Mapped[str | None] = mapped_column(String(32))
+    """Blob of the masked picture, if it could be masked; the rest says what it is, or why there is none."""
+    media_type: Mapped[str | None] = mapped_column(String(64))
+    faces: Mapped[int]
+    whole: Mapped[bool]
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    refused: Mapped[str | None] = mapped_column(Text)
+    unsupported: Mapped[bool]
 
 
 class DeliveryRow(Base):

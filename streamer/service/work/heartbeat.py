@@ -9,7 +9,8 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.owned_thread import POLL, OwnedThread
-from streamer.service.jobs.leases import Claim, Leases
+from streamer.service.jobs.leases import Leases
+from streamer.service.jobs.step import Claim
 from streamer.service.store.database import BusyError
 
 _log = logging.getLogger("veilcast.work")

@@ -1,10 +1,9 @@
-"""Masks the file of a job, a picture or a video, and says how far it is."""
+"""Masks the file of a job, a picture or a video, or does one step of that, and says how far it is."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,39 +12,47 @@ from streamer.file import report as reports
 from streamer.file.job import Progress, anonymize_file
 from streamer.pictures.job import anonymize_picture_file
 from streamer.pictures.kind import SUFFIXES, picture_kind
-from streamer.service.work.task import Said, Task
+from streamer.service.work.task import MASKS, ORIGINAL, PLAN, REPORT, RESULT, UNIT, Said, Task
 from streamer.settings.file import Settings
+from streamer.units.join import join_units
+from streamer.units.plan import plan_file
+from streamer.units.span import UnitSpan
+from streamer.units.unit import UncutError, mask_unit
+from streamer.units.unit_file import UnitFileError
 from streamer.verify.verified_copy import anonymize_and_verify
 
 _EVERY: Final = 0.5  # seconds between two lines of progress
 
 
-def mask(
-    task: Task,
-    original: Path,
-    result: Path,
-    report: Path,
-    masks: Path,
-    say: Callable[[Said], None],
-    clock: Callable[[], float],
-) -> Said:
-    """Mask `original` into `result` plus an ending; returns the last thing to say. Does not raise."""
+def perform(task: Task, say: Callable[[Said], None], clock: Callable[[], float]) -> Said:
+    """Do a step of a job; returns the last thing to say. Does not raise."""
     try:
         settings = Settings.model_validate_json(task.settings)
+        original, folder = Path(task.inputs) / ORIGINAL, Path(task.folder)
+        if task.step == "unit":
+            meter = _Meter(say, clock, passes=1)
+            mask_unit(original, UnitSpan.from_json(task.span or ""), folder / UNIT, settings, on_progress=meter.show)
+            return Said(progress=1.0, left="unit")
         kind = picture_kind(original)
         if kind is not None:
             suffix = SUFFIXES[kind][0]
-            made = anonymize_picture_file(original, result.with_suffix(suffix), settings)
+            made = anonymize_picture_file(original, (folder / RESULT).with_suffix(suffix), settings)
         else:
+            if task.step == "whole" and task.may_cut:
+                plan = plan_file(original, settings)
+                if plan.units:
+                    (folder / PLAN).write_text(plan.to_json())
+                    return Said(left="plan")
             suffix = video_suffix(original)
-            job = partial(anonymize_and_verify if task.verify else anonymize_file, original, result.with_suffix(suffix))
             meter = _Meter(say, clock, passes=2 if task.verify else 1)
-            made = job(settings, on_progress=meter.show, masks=masks if task.masks else None)
-        reports.write(_without_paths(made), report)
+            made = _video(task, original, (folder / RESULT).with_suffix(suffix), settings, meter)
+        reports.write(_without_paths(made), folder / REPORT)
         return Said(progress=1.0, suffix=suffix)
     except JobError as error:
         cause = error.cause
         return Said(failed=cause, blame=_blame(error, cause))
+    except (UncutError, UnitFileError) as error:
+        return Said(failed=f"units that do not fit together ({error})", blame="cut")
     except MemoryError:
         return Said(failed="needed more memory than a job may have")
     except OSError as error:
@@ -53,6 +60,15 @@ def mask(
         return Said(failed=(error.strerror or str(error)).lower(), blame="disk" if full else "unknown")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one line for whoever reads the job
         return Said(failed=f"unexpected error ({type(error).__name__})")
+
+
+def _video(task: Task, original: Path, result: Path, settings: Settings, meter: _Meter) -> reports.Report:
+    """Make a masked video, from its units if it has been cut into some. Raises JobError."""
+    if task.step == "join":
+        return join_units(original, [task.unit(n) for n in range(task.units)], result, settings, on_progress=meter.show)
+    job = anonymize_and_verify if task.verify else anonymize_file
+    masks = Path(task.folder) / MASKS if task.masks else None
+    return job(original, result, settings, on_progress=meter.show, masks=masks)
 
 
 def _blame(error: JobError, cause: str) -> Literal["file", "disk", "unknown"]:

@@ -1,4 +1,4 @@
-"""The process of one job: `python -m streamer.service.work.process`. It confines itself before it opens the file."""
+"""The process of a step of a job: `python -m streamer.service.work.process`. It confines itself first of all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from streamer.service.work.sandbox import SandboxError, confine
-from streamer.service.work.task import LINE, MASKS, REPORT, RESULT, Said, Task
+from streamer.service.work.task import LINE, Said, Task
 
 
 def main() -> int:
@@ -16,20 +16,19 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     task = Task.read(sys.stdin.buffer.readline(LINE))
-    folder = Path(task.folder)
 
     def say(said: Said) -> None:
         out.write(said.line())
 
     try:
-        confine(folder, task.file_bytes, task.address_bytes, task.parent)
+        confine(Path(task.folder), task.file_bytes, task.address_bytes, task.parent, inputs=Path(task.inputs))
     except (SandboxError, OSError) as error:
         say(Said(failed=str(error)))
         return 1
     # Only now: importing the codecs starts threads, which would not be confined.
-    from streamer.service.work.masking import mask
+    from streamer.service.work.masking import perform
 
-    say(mask(task, folder / "original", folder / RESULT, folder / REPORT, folder / MASKS, say, time.monotonic))
+    say(perform(task, say, time.monotonic))
     return 0
 
 

@@ -43,11 +43,19 @@ class SandboxError(RuntimeError):
     """This system cannot confine a job."""
 
 
-def confine(folder: Path | None, file_bytes: int, address_bytes: int, parent: int, niceness: int = NICENESS) -> None:
+def confine(
+    folder: Path | None,
+    file_bytes: int,
+    address_bytes: int,
+    parent: int,
+    niceness: int = NICENESS,
+    inputs: Path | None = None,
+) -> None:
     """Confine this process, which must have one thread, for good. Raises SandboxError.
 
     It can write only below `folder`, if there is one, and no file beyond `file_bytes`, has at most `address_bytes` of
-    addresses, dies with its parent, and has no network. Landlock is left out where the kernel does not have it.
+    addresses, dies with its parent, and has no network; besides, it can read what is in `inputs`. Landlock is left out
+    where the kernel does not have it.
     """
     os.nice(niceness)
     Path("/proc/self/oom_score_adj").write_text("1000")  # whoever runs out of memory: this process goes, not the server
@@ -57,7 +65,7 @@ def confine(folder: Path | None, file_bytes: int, address_bytes: int, parent: in
     libc = ctypes.CDLL(None, use_errno=True)
     die_with(parent, libc)
     _check(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    _landlock(libc, folder)
+    _landlock(libc, folder, inputs)
     _seccomp(libc)
 
 
@@ -118,8 +126,8 @@ def _seccomp(libc: ctypes.CDLL) -> None:
     _check(libc.prctl(_SECCOMP, _FILTER_MODE, ctypes.byref(given), 0, 0), "seccomp")
 
 
-def _landlock(libc: ctypes.CDLL, folder: Path | None) -> None:
-    """Leave to this process: the program and the system to read, `folder`, if any, to read and write."""
+def _landlock(libc: ctypes.CDLL, folder: Path | None, inputs: Path | None) -> None:
+    """Leave to this process: the program, the system and `inputs` to read, `folder` to read and write."""
     version = landlock_version()
     if version < 1:
         return
@@ -128,7 +136,7 @@ def _landlock(libc: ctypes.CDLL, folder: Path | None) -> None:
     ruleset = libc.syscall(_LANDLOCK_CREATE, given, len(given), 0)
     _check(ruleset, "landlock")
     try:
-        for path in _readable():
+        for path in [*_readable(), *([] if inputs is None else [inputs])]:
             _allow(libc, ruleset, path, _READ if path.is_dir() else 0b100)
         _allow(libc, ruleset, Path("/dev/null"), 0b110)
         if folder is not None:

@@ -9,8 +9,10 @@ import pytest
 
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import Database
+from tests.rigs.cluster.far_work import Office
 from tests.rigs.cluster.gateways import Place, new_place
 from tests.rigs.cluster.postgres_server import PostgresServer, missing_postgres
+from tests.rigs.cluster.redis_server import RedisServer, missing_redis
 from tests.rigs.cluster.s3_server import S3Server
 
 
@@ -30,6 +32,23 @@ def own_postgres() -> Iterator[PostgresServer]:
         pytest.skip(reason)
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A server for one test, to be stopped, paused, killed and flushed."""
+    if (reason := missing_redis()) is not None:
+        pytest.skip(reason)
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def office(postgres: PostgresServer, redis_server: RedisServer, tmp_path: Path) -> Iterator[Office]:
+    """Takes jobs in for workers elsewhere."""
+    made = Office(postgres.new_database(), tmp_path, redis_server.url)
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

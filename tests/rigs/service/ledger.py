@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from streamer.service.access.caller import Caller, Role
 from streamer.service.jobs.ending import Farewell
 from streamer.service.jobs.jobs import Jobs
-from streamer.service.jobs.leases import Claim, Leases, Output
+from streamer.service.jobs.leases import Leases
+from streamer.service.jobs.step import Claim, Output
 from streamer.service.jobs.uploads import Uploads
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import Database

@@ -83,7 +83,7 @@ def serving_pictures(
     )
     errors_are_problems(app)
     app.include_router(pictures_routes(pool, cache, Settings(), max_bytes=max_bytes, budget=budget))
-    app.include_router(metrics_routes(ServiceCollector(pool.counts, lambda: {"queued": 3}, lambda: {"jobs": 3})))
+    app.include_router(metrics_routes(ServiceCollector(pool.counts, lambda: {"queued": 3}, dict)))
     app.include_router(docs_routes())
     with uvicorn_serving(app) as url:
         yield PicturesServer(url, pool, database, budget, roles)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from streamer.service.jobs.job import JobState
-from streamer.service.jobs.leases import ATTEMPTS, LEASE, SETBACKS, Claim
+from streamer.service.jobs.leases import ATTEMPTS, LEASE, SETBACKS
 from streamer.service.jobs.orphans import remove_orphans
 from streamer.service.jobs.settings import JobSettings
+from streamer.service.jobs.step import Claim
 from streamer.service.store.blobs import Blobs
 from tests.rigs.service.ledger import BEN, KEEP, Ledger
 

@@ -137,6 +137,33 @@ thread.join()
     assert confined(tmp_path, code) == "1000 19"
 
 
+def test_what_a_step_needs_can_be_read_and_not_changed(tmp_path: Path) -> None:
+    if landlock_version() < 3:
+        pytest.skip("this kernel has no Landlock, or an old one")
+    inputs, folder = tmp_path / "in", tmp_path / "out"
+    for each in (inputs, folder):
+        each.mkdir()
+    (inputs / "original").write_text("a film")
+    script = CONFINED.format(folder=str(folder)).replace(
+        "os.getppid())\n", f"os.getppid(), inputs=Path({str(inputs)!r}))\n"
+    )
+    code = """
+print((inputs / "original").read_text())
+for deed in (
+    lambda: (inputs / "original").write_text("x"),
+    lambda: (inputs / "original").unlink(),
+    lambda: (inputs / "more").touch(),
+):
+    try:
+        deed()
+    except PermissionError:
+        print("refused")
+"""
+    script += f"inputs = Path({str(inputs)!r})\n{code}"
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split("\n") == ["a film", "refused", "refused", "refused", ""], done.stderr
+
+
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     code = """
 import os, subprocess, sys

@@ -15,14 +15,17 @@ from sqlalchemy import select, update
 
 from streamer.service.api.job_json import job_json
 from streamer.service.jobs.job import Job, JobState
-from streamer.service.jobs.leases import LEASE, Claim, Leases, Output
+from streamer.service.jobs.leases import LEASE, Leases
 from streamer.service.jobs.settings import JobSettings
+from streamer.service.jobs.step import Claim, Output
 from streamer.service.store.blobs import Blobs
 from streamer.service.store.database import StorageError
 from streamer.service.store.tables import JobRow
-from streamer.service.work import heartbeat, job_process, worker
+from streamer.service.work import heartbeat, job_process, step_work, worker
+from streamer.service.work.doorbell import Doorbell
+from streamer.service.work.step_work import JobLimits
 from streamer.service.work.task import Said
-from streamer.service.work.worker import Doorbell, JobLimits, Worker
+from streamer.service.work.worker import Worker
 from streamer.settings.file import Settings
 from tests.rigs import faces
 from tests.rigs.service.ledger import BEN, Ledger
@@ -64,6 +67,8 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_process, "_KEPT", (*job_process._KEPT, "PYTHONPATH"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
     monkeypatch.setattr(worker, "TROUBLE", 0.2)
+    monkeypatch.setattr(step_work, "TROUBLE", 0.2)
+    monkeypatch.setattr(step_work, "AGAIN", 0.1)
     monkeypatch.setattr(worker, "PAUSE", 0.1)
 
 
@@ -176,7 +181,7 @@ def test_a_worker_that_lost_its_job_stops_working_on_it(ledger: Ledger, start: S
 
 
 def test_a_full_disk_puts_a_job_off(ledger: Ledger, start: Start, bad: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "is_full", lambda folder: True)
+    monkeypatch.setattr(step_work, "is_full", lambda folder: True)
     job, other = submit(ledger, "full"), submit(ledger, "well done")
     start(LIMITS)
     assert until(ledger, other, lambda found: not found.active).state is JobState.DONE, "others go on"
@@ -297,8 +302,7 @@ def test_a_database_without_room_costs_a_wait_and_no_attempt(
         tried.set()
         return without_room() if full.is_set() else publish(leases, claim, output)
 
-    monkeypatch.setattr(worker, "LOOK", 0.0)
-    monkeypatch.setattr(worker, "PAUSE", 0.1)
+    monkeypatch.setattr(step_work, "LOOK", 0.0)
     monkeypatch.setattr(Leases, "held", without_room)
     monkeypatch.setattr(Leases, "publish", limited)
     start(LIMITS)
