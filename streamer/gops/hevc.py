@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.gops.access_unit import AccessUnit, Entry
+from streamer.gops.access_unit import AccessUnit, EntryPoint
 from streamer.gops.avc import sei_kinds
 from streamer.gops.bits import BitReader
 from streamer.gops.framing import LENGTH_SIZE, split_by_length, split_by_start_code
@@ -33,7 +33,7 @@ _FILM_GRAIN: Final = 19
 _HEAD: Final = 32  # bytes of a slice that hold all that is read of it
 
 
-def kind_of(unit: bytes) -> int:
+def unit_kind(unit: bytes) -> int:
     """The type of a NAL unit; -1 for one that is too short, damaged, or of another layer than the lowest."""
     if len(unit) <= HEADER or unit[0] & 129 or unit[1] >> 3:
         return -1
@@ -82,13 +82,13 @@ def parse_hevc_header(extradata: bytes) -> HevcForm:
 def hevc_form(length_size: int, units: Sequence[bytes]) -> HevcForm:
     """The form that these parameter sets make; anything else among them is left out. Raises UncopyableError."""
     form = HevcForm(length_size, {}, {}, {})
-    for unit in (unit for unit in units if kind_of(unit) == VPS):
+    for unit in (unit for unit in units if unit_kind(unit) == VPS):
         stream = parse_hevc_stream(unit)
         _same(form.streams.setdefault(stream.number, stream).unit, unit)
-    for unit in (unit for unit in units if kind_of(unit) == SPS):
+    for unit in (unit for unit in units if unit_kind(unit) == SPS):
         sequence = parse_hevc_sequence(unit, form.streams)
         _same(form.sequences.setdefault(sequence.number, sequence).unit, unit)
-    for unit in (unit for unit in units if kind_of(unit) == PPS):
+    for unit in (unit for unit in units if unit_kind(unit) == PPS):
         picture = parse_hevc_picture(unit, form.sequences)
         _same(form.pictures.setdefault(picture.number, picture).unit, unit)
     if not form.pictures:
@@ -134,26 +134,26 @@ class HevcReader:
         units = self._units(data)
         if self._changed:
             raise UncopyableError("its parameter sets change")
-        slices = [unit for unit in units if kind_of(unit) in _SLICES]
+        slices = [unit for unit in units if unit_kind(unit) in _SLICES]
         if not slices:
             raise UncopyableError("a packet holds no picture")
         for unit in units:
             if unit[0] & 128:
                 raise UncopyableError("a unit is damaged")
-            if kind_of(unit) in _SEI and _FILM_GRAIN in sei_kinds(unit[HEADER:]):
+            if unit_kind(unit) in _SEI and _FILM_GRAIN in sei_kinds(unit[HEADER:]):
                 raise UncopyableError("its pictures get film grain when they are decoded")
-        kind = kind_of(slices[0])
+        kind = unit_kind(slices[0])
         for place, unit in enumerate(slices):
             bits = BitReader(unit[HEADER:_HEAD])
-            if bits.flag() != (place == 0) or kind_of(unit) != kind:
+            if bits.flag() != (place == 0) or unit_kind(unit) != kind:
                 raise UncopyableError("a packet holds more or less than a picture")
             if FIRST_IRAP <= kind <= LAST_IRAP and bits.flag():
                 raise UncopyableError("a key frame drops the pictures before it")
             if bits.ue(MOST_PICTURE_SETS) not in self._form.pictures:
                 raise UncopyableError("its parameter sets change")
         if kind in _IDR:
-            return AccessUnit(tuple(slices), Entry.CLOSED)
-        return AccessUnit(tuple(slices), Entry.OPEN if FIRST_IRAP <= kind <= LAST_IRAP else Entry.NONE)
+            return AccessUnit(tuple(slices), EntryPoint.CLOSED)
+        return AccessUnit(tuple(slices), EntryPoint.OPEN if FIRST_IRAP <= kind <= LAST_IRAP else EntryPoint.NONE)
 
     def look_at(self, data: bytes) -> None:
         """A packet that is not copied: only remember what changes in it."""
@@ -169,7 +169,7 @@ class HevcReader:
         size = self._form.length_size
         units = split_by_length(data, size) if size else split_by_start_code(data)
         # Once a set has changed, nothing is copied any more: which ones depend on it is not followed.
-        self._changed |= any(kind_of(unit) in (VPS, SPS, PPS) and unit not in self._known for unit in units)
+        self._changed |= any(unit_kind(unit) in (VPS, SPS, PPS) and unit not in self._known for unit in units)
         return units
 
 
@@ -201,7 +201,7 @@ def join_hevc_record(forms: Iterable[HevcForm]) -> bytes:
     record += bytes((0xF8 | look.depth - 8, 0xF8 | look.depth - 8, 0, 0))
     record += bytes((layers << 3 | nested << 2 | LENGTH_SIZE - 1, 3))
     for kind in (VPS, SPS, PPS):
-        units = [unit for form in known for unit in form.parameter_sets if kind_of(unit) == kind]
+        units = [unit for form in known for unit in form.parameter_sets if unit_kind(unit) == kind]
         record += bytes((0x80 | kind,)) + len(units).to_bytes(2, "big")
         for unit in units:
             record += len(unit).to_bytes(2, "big") + unit

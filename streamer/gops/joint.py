@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.gops.access_unit import Entry, StreamForm
+from streamer.gops.access_unit import EntryPoint, StreamForm
 from streamer.gops.avc import AvcForm, join_avc_record, parse_avc_header
 from streamer.gops.framing import with_lengths, with_start_codes
 from streamer.gops.hevc import HevcForm, join_hevc_record, parse_hevc_header
@@ -80,6 +80,6 @@ class Joint:
         slices = unit.slices if again is None else tuple(map(again.slice, unit.slices))
         return self._packet(slices, self._encoder_sets, unit.entry)
 
-    def _packet(self, slices: tuple[bytes, ...], sets: tuple[bytes, ...], entry: Entry) -> JoinedPacket:
-        key = entry is not Entry.NONE
+    def _packet(self, slices: tuple[bytes, ...], sets: tuple[bytes, ...], entry: EntryPoint) -> JoinedPacket:
+        key = entry is not EntryPoint.NONE
         return JoinedPacket(self._framed((*sets, *slices) if self._in_band and key else slices), key)

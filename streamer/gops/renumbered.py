@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 from streamer.gops.bits import BitReader
-from streamer.gops.hevc import FIRST_IRAP, LAST_IRAP, HevcForm, hevc_form, kind_of
+from streamer.gops.hevc import FIRST_IRAP, LAST_IRAP, HevcForm, hevc_form, unit_kind
 from streamer.gops.hevc_sets import HEADER, MOST_PICTURE_SETS
 from streamer.gops.uncopyable import UncopyableError
 
@@ -53,7 +53,7 @@ class Renumbered:
 
     def slice(self, unit: bytes) -> bytes:
         """A slice of the encoder with the new number. Raises UncopyableError if it does not name set 0."""
-        flags = 2 if FIRST_IRAP <= kind_of(unit) <= LAST_IRAP else 1
+        flags = 2 if FIRST_IRAP <= unit_kind(unit) <= LAST_IRAP else 1
         bits = BitReader(unit[HEADER : HEADER + 8])
         bits.u(flags)
         if bits.ue(MOST_PICTURE_SETS):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.gops.access_unit import Entry
+from streamer.gops.access_unit import EntryPoint
 from streamer.gops.avc import parse_avc_header
 from streamer.gops.framing import split_by_length, split_by_start_code, with_lengths, with_start_codes
-from streamer.gops.hevc import HevcForm, join_hevc_record, kind_of, parse_hevc_header
+from streamer.gops.hevc import HevcForm, join_hevc_record, parse_hevc_header, unit_kind
 from streamer.gops.joint import Joint, parse_form
 from streamer.gops.renumbered import Renumbered
 from streamer.gops.uncopyable import UncopyableError
@@ -39,7 +39,7 @@ def encoded(
 HEADER, PACKETS = encoded()
 FORM = parse_hevc_header(HEADER)
 VPS, SPS, PPS = FORM.parameter_sets
-IDR = next(unit for unit in split_by_start_code(PACKETS[0]) if kind_of(unit) in (19, 20))
+IDR = next(unit for unit in split_by_start_code(PACKETS[0]) if unit_kind(unit) in (19, 20))
 SEI = bytes((39 << 1, 1, 5, 16 + len(HIDDEN))) + bytes(range(65, 81)) + HIDDEN + b"\x80"
 
 
@@ -64,8 +64,8 @@ def test_headers_of_an_encoder_are_understood_to_their_last_bit(
     assert (form.look.width, form.look.height, form.look.chroma, form.look.depth) == (96, 70, chroma, depth)
     assert form.look.signal.full_range == ("range=full" in parameters)
     assert form.look.signal.aspect == (Fraction(12, 11) if "sar" in parameters else None)
-    assert form.reader().read(packets[0]).entry is Entry.CLOSED
-    assert form.reader().read(packets[1]).entry is Entry.NONE
+    assert form.reader().read(packets[0]).entry is EntryPoint.CLOSED
+    assert form.reader().read(packets[1]).entry is EntryPoint.NONE
 
 
 def test_a_record_and_start_codes_say_the_same() -> None:
@@ -150,7 +150,7 @@ def test_an_encoder_s_packets_get_numbers_of_their_own() -> None:
         assert getattr(again.form, kind).keys().isdisjoint(getattr(FORM, kind))
     joint = Joint(FORM, FORM, "mp4")
     for packet in PACKETS:
-        before = [unit for unit in split_by_start_code(packet) if kind_of(unit) < 32]
+        before = [unit for unit in split_by_start_code(packet) if unit_kind(unit) < 32]
         after = split_by_length(joint.encoded(packet).data, 4)
         assert [unit[4:] for unit in after] == [unit[3:] for unit in before]
         assert [len(unit) for unit in after] == [len(unit) + 1 for unit in before]
