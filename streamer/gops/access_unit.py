@@ -9,7 +9,7 @@ from typing import Protocol
 from streamer.gops.sequence import SequenceLook
 
 
-class Entry(Enum):
+class EntryPoint(Enum):
     """Whether decoding can begin at a picture."""
 
     NONE = "none"
@@ -22,7 +22,7 @@ class AccessUnit:
     """One coded picture: its slices, and nothing else of the packet."""
 
     slices: tuple[bytes, ...]
-    entry: Entry
+    entry: EntryPoint
 
 
 class StreamForm(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.gops.access_unit import AccessUnit, Entry
+from streamer.gops.access_unit import AccessUnit, EntryPoint
 from streamer.gops.avc_sets import (
     MOST_PICTURE_SETS,
     AvcPicture,
@@ -170,7 +170,7 @@ class AvcReader:
         if kind == _SEI and _FILM_GRAIN in sei_kinds(unit[1:]):
             raise UncopyableError("its pictures get film grain when they are decoded")
 
-    def _check_slices(self, slices: Sequence[bytes]) -> Entry:
+    def _check_slices(self, slices: Sequence[bytes]) -> EntryPoint:
         """All slices are of one picture, in order. Raises UncopyableError."""
         last, same = -1, None
         for unit in slices:
@@ -192,7 +192,7 @@ class AvcReader:
                 raise UncopyableError("a packet holds more than a picture")
             if kind == _IDR:
                 self._check_idr(bits, sequence, picture, slice_type)
-        return Entry.CLOSED if slices[0][0] & 31 == _IDR else Entry.NONE
+        return EntryPoint.CLOSED if slices[0][0] & 31 == _IDR else EntryPoint.NONE
 
     def _picture(self, number: int) -> AvcPicture:
         picture = self._form.pictures.get(number)

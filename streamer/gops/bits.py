@@ -16,6 +16,12 @@ class BitReader:
     def __init__(self, payload: bytes) -> None:
         data = payload.replace(b"\0\0\3", b"\0\0")
         self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
+        self._size = self._left
+
+    @property
+    def position(self) -> int:
+        """Bits read so far, escapes not counted."""
+        return self._size - self._left
 
     def u(self, count: int) -> int:
         """An unsigned number of `count` bits."""

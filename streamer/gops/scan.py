@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from streamer.gops.access_unit import Entry, StreamForm
+from streamer.gops.access_unit import EntryPoint, StreamForm
 from streamer.gops.gop import Gop
 from streamer.gops.uncopyable import HEADER_CHANGES, UncopyableError
 
@@ -22,7 +22,7 @@ class GopScanner:
         self._reader = form.reader()
         self._first = first
         self._pts: list[int] = []
-        self._entries: list[Entry] = []
+        self._entries: list[EntryPoint] = []
         self._refusals: list[str | None] = []
         self._new_header = False
 
@@ -37,7 +37,7 @@ class GopScanner:
         if pts is None:
             raise UncopyableError("some packets have no time stamp")
         self._new_header |= new_header
-        entry, refusal = Entry.NONE, None
+        entry, refusal = EntryPoint.NONE, None
         try:
             entry = self._reader.read(data).entry
         except UncopyableError as error:
@@ -48,8 +48,8 @@ class GopScanner:
             refusal = "it is damaged"
         elif not shown:
             refusal = "an edit list cuts it"
-        if entry is Entry.NONE and key:
-            entry = Entry.OPEN
+        if entry is EntryPoint.NONE and key:
+            entry = EntryPoint.OPEN
         self._pts.append(pts)
         self._entries.append(entry)
         self._refusals.append(refusal)
@@ -62,7 +62,7 @@ class GopScanner:
         pts = np.asarray(self._pts, np.int64)
         before = np.maximum.accumulate(pts)
         after = np.minimum.accumulate(pts[::-1])[::-1]
-        cuts = [at for at in range(1, count) if self._entries[at] is not Entry.NONE and before[at - 1] < after[at]]
+        cuts = [at for at in range(1, count) if self._entries[at] is not EntryPoint.NONE and before[at - 1] < after[at]]
         return tuple(
             self._gop(number, pts, begin, end) for number, (begin, end) in enumerate(pairwise([0, *cuts, count]))
         )
@@ -72,5 +72,5 @@ class GopScanner:
         refusal = next((why for why in self._refusals[begin:end] if why is not None), None)
         if refusal is None and np.any(np.diff(own) == 0):
             refusal = "two pictures share a time stamp"
-        closed = self._entries[begin] is Entry.CLOSED and bool(own[0] == pts[begin])
+        closed = self._entries[begin] is EntryPoint.CLOSED and bool(own[0] == pts[begin])
         return Gop(number, self._first + begin, end - begin, tuple(own.tolist()), closed, refusal)

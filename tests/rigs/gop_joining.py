@@ -26,6 +26,7 @@ from streamer.gops.scan import GopScanner
 from tests.rigs.containers import FFMPEG
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts"}
+_LIBRARIES = {"h264": "libx264", "hevc": "libx265"}
 _CLOCK = Fraction(1, 25)
 _Part = Gop | list[tuple[int, bytes]]
 
@@ -78,8 +79,7 @@ class _Encoder:
 
     def _open(self) -> VideoCodecContext:
         like = self._like
-        name = {"h264": "libx264", "hevc": "libx265"}[like.codec.canonical_name]
-        context = av.CodecContext.create(name, "w")
+        context = av.CodecContext.create(_LIBRARIES[like.codec.canonical_name], "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = like.width, like.height, like.pix_fmt
         context.time_base, context.framerate = _CLOCK, 1 / _CLOCK
@@ -114,21 +114,25 @@ def rejoin(source: Path, target: Path, touched: Callable[[int], bool], most_held
         context, base = video.codec_context, video.time_base
         assert base is not None
         form = parse_form(context.codec.canonical_name, context.extradata)
-        options = {"x264-params": f"sps-id={form.free_id}"} if isinstance(form, AvcForm) else {}
+        options = (
+            {"x264-params": f"sps-id={form.free_id}"}
+            if isinstance(form, AvcForm)
+            else {"x265-params": "log-level=none"}
+        )
         encoder = _Encoder(context, options)
         joint = Joint(form, parse_form(form.codec, encoder.extradata), FORMATS[target.suffix])
         frames = {frame.pts or 0: frame for frame in container.decode(video)}
-    chooser = GopChooser(gops, most_held)
-    order: list[_Part] = []
-    copied: set[int] = set()
-    for index, pts in enumerate(sorted(frames)):
-        for choice in chooser.frame(pts, not touched(index)):
+        chooser = GopChooser(gops, most_held)
+        order: list[_Part] = []
+        copied: set[int] = set()
+        for index, pts in enumerate(sorted(frames)):
+            for choice in chooser.frame(pts, not touched(index)):
+                _follow(choice, encoder, frames, order, copied)
+        for choice in chooser.finish():
             _follow(choice, encoder, frames, order, copied)
-    for choice in chooser.finish():
-        _follow(choice, encoder, frames, order, copied)
-    encoder.end()
-    order.append(encoder.out)
-    _write(target, source, joint, base, list(_stream(order, joint, source)))
+        encoder.end()
+        order.append(encoder.out)
+        _write(target, context, joint, base, list(_stream(order, joint, source)))
     assert sorted(frames) == sorted(pts for gop in gops for pts in gop.pts)
     return Joined(sorted(frames), copied, [gop.refusal for gop in gops if gop.refusal], gops)
 
@@ -159,21 +163,27 @@ def _stream(order: list[_Part], joint: Joint, source: Path) -> Iterator[tuple[in
             yield from ((pts, joint.encoded(data)) for pts, data in part)
 
 
-def _write(target: Path, source: Path, joint: Joint, base: Fraction, found: list[tuple[int, JoinedPacket]]) -> None:
+def _write(
+    target: Path, like: VideoCodecContext, joint: Joint, base: Fraction, found: list[tuple[int, JoinedPacket]]
+) -> None:
     pts = [shown for shown, _ in found]
     dts, _ = decoding_times(pts)
     following = {now: after - now for now, after in pairwise(sorted(pts))}
     options = {"mpegts_copyts": "1"} if target.suffix == ".ts" else {}
-    with (
-        av.open(str(source)) as template,
-        av.open(
-            str(target), "w", FORMATS[target.suffix], container_options={"avoid_negative_ts": "disabled", **options}
-        ) as container,
-    ):
+    place = av.open(
+        str(target), "w", FORMATS[target.suffix], container_options={"avoid_negative_ts": "disabled", **options}
+    )
+    with place as container:
         container.flags |= 0x400  # bit-exact
-        stream = container.add_stream_from_template(template.streams.video[0])
+        # Not from a template: that would also copy what the source's header says besides.
+        stream = container.add_stream(_LIBRARIES[like.codec.canonical_name], rate=1 / _CLOCK)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = like.width, like.height, like.pix_fmt, base
+        stream.codec_context.options = {"x265-params": "log-level=none"}
+        if stream.codec_context.codec.canonical_name == "hevc" and target.suffix in (".mp4", ".mov"):
+            stream.codec_context.codec_tag = "hvc1"
+        stream.codec_context.open()
         stream.codec_context.extradata = joint.extradata
-        stream.time_base = base
         container.start_encoding()
         for (_, joined), shown, decoded in zip(found, pts, dts.tolist(), strict=True):
             packet = Packet(joined.data)
@@ -208,15 +218,14 @@ def ffmpeg_hashes(path: Path) -> list[tuple[Fraction, str]]:
 _DEMUXERS = {".mp4": "qtdemux", ".mov": "qtdemux", ".mkv": "matroskademux", ".ts": "tsdemux"}
 
 
-def gstreamer_hashes(path: Path, codec: str = "h264") -> list[str]:
+def gstreamer_hashes(path: Path, decoder: str = "avdec_h264") -> list[str]:
     """Checksum of every frame that GStreamer shows; fails if it says anything else. Skips the test without it."""
     program = shutil.which("gst-launch-1.0")
     if program is None:
         pytest.skip("gst-launch-1.0 is missing")
-    number = {"h264": 264, "hevc": 265}[codec]
+    parser = "h265parse" if "265" in decoder else "h264parse"
     line = (
-        f"filesrc location={path} ! {_DEMUXERS[path.suffix]} ! h{number}parse ! avdec_h{number} "
-        "! checksumsink hash=md5 sync=false"
+        f"filesrc location={path} ! {_DEMUXERS[path.suffix]} ! {parser} ! {decoder} ! checksumsink hash=md5 sync=false"
     )
     done = subprocess.run([program, "-q", *line.split()], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0 and not done.stderr, done.stderr

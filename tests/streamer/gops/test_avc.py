@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.gops.access_unit import Entry
+from streamer.gops.access_unit import EntryPoint
 from streamer.gops.avc import AvcForm, parse_avc_header
 from streamer.gops.framing import split_by_start_code, with_lengths, with_start_codes
 from streamer.gops.joint import Joint, parse_form
@@ -55,8 +55,8 @@ def test_headers_of_an_encoder_are_understood_to_their_last_bit(
     header, packets = encoded(pixels, parameters=parameters)
     form = parse_avc_header(header)
     assert (form.look.width, form.look.height, form.look.chroma, form.look.depth) == (96, 70, chroma, depth)
-    assert form.reader().read(packets[0]).entry is Entry.CLOSED
-    assert form.reader().read(packets[1]).entry is Entry.NONE
+    assert form.reader().read(packets[0]).entry is EntryPoint.CLOSED
+    assert form.reader().read(packets[1]).entry is EntryPoint.NONE
 
 
 def test_a_record_and_start_codes_say_the_same() -> None:
@@ -165,7 +165,7 @@ def test_parameter_sets_that_change_refuse_all_that_needs_them_until_they_are_ba
     assert reader.sets_change
     with pytest.raises(UncopyableError, match="change"):
         reader.read(PACKETS[1])
-    assert reader.read(with_start_codes([SPS, IDR])).entry is Entry.CLOSED
+    assert reader.read(with_start_codes([SPS, IDR])).entry is EntryPoint.CLOSED
     assert not reader.sets_change
 
 

@@ -101,3 +101,38 @@ def test_what_is_not_picture_does_not_reach_the_copy(tmp_path: Path, suffix: str
     check(source, target, joined)
     data = target.read_bytes()
     assert GPS not in data and CAPTION not in data and b"x264" not in data
+
+
+X265 = "keyint=25:min-keyint=25:bframes=3:log-level=none"
+
+
+def make_hevc(path: Path, parameters: str, pixels: str = "yuv420p") -> Path:
+    coded = ("-c:v", "libx265", "-preset", "superfast", "-x265-params", parameters)
+    ffmpeg("-f", "lavfi", "-i", NOISE, "-pix_fmt", pixels, *coded, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pixels", "more"),
+    [
+        (".mp4", "yuv420p", ""),
+        (".ts", "yuv420p", ""),
+        (".mkv", "yuv420p10le", ":slices=2"),
+        (".mov", "yuv420p10le", ":slices=2"),
+    ],
+)
+def test_hevc_likewise(tmp_path: Path, suffix: str, pixels: str, more: str) -> None:
+    source, target = make_hevc(tmp_path / "in.mp4", f"{X265}:open-gop=0{more}", pixels), tmp_path / f"out{suffix}"
+    joined = rejoin(source, target, second(1))
+    assert len(joined.copied) == 75
+    check(source, target, joined)
+    if suffix == ".mp4":
+        assert b"hvc1" in target.read_bytes()
+
+
+def test_open_groups_of_hevc_are_copied_after_closed_ones_only(tmp_path: Path) -> None:
+    source, target = make_hevc(tmp_path / "in.mkv", f"{X265}:open-gop=1"), tmp_path / "out.mp4"
+    assert [gop.closed for gop in scan(source)] == [True, False, False, False]
+    joined = rejoin(source, target, second(2))
+    assert 40 <= len(joined.copied) <= 50
+    check(source, target, joined)

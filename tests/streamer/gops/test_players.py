@@ -9,7 +9,7 @@ import pytest
 from tests.rigs.chromium_player import play
 from tests.rigs.containers import needs_ffmpeg
 from tests.rigs.gop_joining import gstreamer_hashes, rejoin
-from tests.streamer.gops.test_joint import make, second
+from tests.streamer.gops.test_joint import X265, make, make_hevc, second
 
 pytestmark = [needs_ffmpeg, pytest.mark.slow]
 
@@ -21,6 +21,14 @@ def test_gstreamer_shows_the_recorded_frames(tmp_path: Path, suffix: str) -> Non
     source, target = make(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
     joined = rejoin(source, target, second(1))
     before, after = gstreamer_hashes(source), gstreamer_hashes(target)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [pts in joined.copied for pts in joined.pts]
+
+
+@pytest.mark.parametrize("decoder", ["avdec_h265", "libde265dec"])
+def test_gstreamer_shows_hevc(tmp_path: Path, decoder: str) -> None:
+    source, target = make_hevc(tmp_path / "in.mp4", f"{X265}:open-gop=0"), tmp_path / "out.mp4"
+    joined = rejoin(source, target, second(1))
+    before, after = gstreamer_hashes(source, decoder), gstreamer_hashes(target, decoder)
     assert [old == new for old, new in zip(before, after, strict=True)] == [pts in joined.copied for pts in joined.pts]
 
 
