@@ -9,7 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.rigs.cluster.model import Carried, Cluster, Pictures, Shape, Videos, beside_others, unit_count
+from tests.rigs.cluster.day import DayLoad, simulate_day, smallest
+from tests.rigs.cluster.model import (
+    LOOKED_TWICE,
+    LOOKING,
+    UNIT,
+    Carried,
+    Cluster,
+    Pictures,
+    Shape,
+    Videos,
+    beside_others,
+    percentile,
+    unit_count,
+)
 from tests.rigs.cluster.queueing import Agenda, Servers
 from tests.rigs.cluster.times import FILE, Times
 
@@ -145,6 +158,19 @@ def test_what_the_parts_carry_adds_up() -> None:
     outcome = Cluster(times, shape).run(Videos(np.zeros(1), np.array([300.0])), Pictures(np.arange(10.0)))
     carried = Carried.of(outcome, times, 100.0)
     assert carried.writes == pytest.approx((10 * 2 + 10 + outcome.steps * 3 + outcome.step_seconds * 0.2) / 100)
+
+
+def test_as_many_cores_are_found_as_a_day_needs() -> None:
+    """What comes in the busiest hour needs 2.04 times the average, unless there is no hurry."""
+    times = dataclasses.replace(FREE, second=2.0, picture=0.2)
+    load = DayLoad(hours=60)
+    soon, late = (smallest(times, load, within) for within in (600.0, None))
+    busy = 2.0 * 60 / 24 * (1 + LOOKED_TWICE * LOOKING / UNIT)
+    assert 1.5 * busy < soon.shape.workers < 4 * busy and 0.75 * busy < late.shape.workers < 1.3 * busy
+    assert soon.outcome.units == late.outcome.units
+    fewer = dataclasses.replace(soon.shape, workers=round(soon.shape.workers * 0.9))
+    assert percentile(simulate_day(times, load, fewer).outcome.job_waits, 95) > 600
+    assert next(iter(late.rooms(times))) == "worker cores"
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
