@@ -1,1 +1,1 @@
-"""A model of gateways and workers, what it is fed with, and what it is compared with."""
+"""Real servers that a cluster is made of, which tests may stop and kill; and a model of gateways and workers."""
