@@ -17,8 +17,8 @@ QUICK = Settings.model_validate(
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
-SOUND = ("-f", "lavfi", "-i", f"sine=440:sample_rate=16000:duration=600")
-OTHER_SOUND = ("-f", "lavfi", "-i", f"sine=880:sample_rate=8000:duration=600")
+SOUND = ("-f", "lavfi", "-i", "sine=440:sample_rate=16000:duration=600")
+OTHER_SOUND = ("-f", "lavfi", "-i", "sine=880:sample_rate=8000:duration=600")
 
 
 def recording(

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -24,7 +25,6 @@ from core.still import StillAnonymizer
 from streamer.pictures.job import mask_picture
 from streamer.service.server import ServiceServer
 from streamer.service.store.database import Database
-from streamer.service.work.heartbeat import BEAT
 from streamer.settings.file import Settings
 from streamer.settings.live import LiveSettings
 from streamer.settings.service import ServeSettings, ServiceConfig
@@ -115,39 +115,39 @@ def _service(folder: Path, long: Path, short: Path, pictures: list[bytes], times
             with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=WAIT) as http:
                 for each in pictures[:4]:
                     http.post("/v1/pictures", content=each).raise_for_status()
-                begun, writes = time.process_time(), counts.writes
+                begun, writes = time.process_time(), counts.writes["request"]
                 for each in pictures[4:]:
                     http.post("/v1/pictures", content=each).raise_for_status()
                 count = len(pictures) - 4
                 picture_http = (time.process_time() - begun) / count
-                picture_writes = (counts.writes - writes) / count
+                picture_writes = (counts.writes["request"] - writes) / count
                 upload = _cpu(lambda: http.post("/v1/uploads", content=bytes(64_000_000)).raise_for_status()) / 64
-                jobs = [_job(http, counts, video) for video in (short, long)]
+                writes = counts.writes["request"]
+                spent, _ = _job(http, short)
+                job_writes = counts.writes["request"] - writes
+                before = counts.copy()
+                _, took = _job(http, long)
         finally:
             stop.set()
             runner.join(WAIT)
-    (short_writes, short_cpu, short_took), (long_writes, _, long_took) = jobs
-    beat = 1 / BEAT
     steps = len(plan_file(long, Settings()).units) + 2
-    fixed = [writes - took * beat for writes, took in ((short_writes, short_took), (long_writes, long_took))]
-    step_writes = max(1.0, (fixed[1] - fixed[0]) / (steps - 1))
+    by_worker = {name: each["worker"] - then["worker"] for name, each, then in counts.since(before)}
     return {
         "picture_http": picture_http,
         "picture_writes": picture_writes,
         "upload_mb": upload,
-        "step": max(0.1, short_cpu - SHORT * times.second),
-        "step_writes": step_writes,
-        "job_writes": max(1.0, fixed[0] - step_writes),
-        "beat_writes": beat,
+        "step": max(0.1, spent - SHORT * times.second),
+        "job_writes": job_writes,
+        "step_writes": by_worker["writes"] / steps,
+        "beat_writes": (counts.writes["beat"] - before.writes["beat"]) / took,
         "write": counts.write_seconds,
-        "reads": counts.reads / max(1, counts.writes),
+        "reads": by_worker["reads"] / by_worker["writes"],
     }
 
 
-def _job(http: httpx.Client, counts: TransactionCounts, video: Path) -> tuple[float, float, float]:
-    """Transactions that wrote, CPU seconds of server and job processes, and how long it took."""
-    writes, begun = counts.writes, time.monotonic()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+def _job(http: httpx.Client, video: Path) -> tuple[float, float]:
+    """CPU seconds of the job's processes, and how long it took."""
+    begun, children = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with video.open("rb") as file:
         upload = http.post("/v1/uploads", content=file).json()["id"]
     job = http.post("/v1/jobs", json={"upload": upload, "settings": {}}).json()["id"]
@@ -156,22 +156,35 @@ def _job(http: httpx.Client, counts: TransactionCounts, video: Path) -> tuple[fl
         time.sleep(0.5)
     assert state["state"] == "done", state["reason"]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
-    return counts.writes - writes, cpu, time.monotonic() - begun
+    return after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime, time.monotonic() - begun
 
 
 @dataclasses.dataclass
 class TransactionCounts:
-    """Transactions of all databases of this process."""
+    """Transactions of all databases of this process, by who made them: request, worker, its heartbeat ("beat"), others."""
 
-    reads: int = 0
-    writes: int = 0
+    reads: Counter[str] = dataclasses.field(default_factory=Counter)
+    writes: Counter[str] = dataclasses.field(default_factory=Counter)
     seconds: list[float] = dataclasses.field(default_factory=list)
 
     @property
     def write_seconds(self) -> float:
         """How long one that writes takes, in the middle of all."""
         return statistics.median(self.seconds) if self.seconds else 0.0
+
+    def copy(self) -> TransactionCounts:
+        """As they are now."""
+        return TransactionCounts(self.reads.copy(), self.writes.copy())
+
+    def since(self, before: TransactionCounts) -> list[tuple[str, Counter[str], Counter[str]]]:
+        """Name, now and then, of both kinds."""
+        return [("reads", self.reads, before.reads), ("writes", self.writes, before.writes)]
+
+
+def _who() -> str:
+    name = threading.current_thread().name
+    kinds = {"AnyIO": "request", "veilcast-worker": "worker", "heartbeat": "beat"}
+    return next((kind for part, kind in kinds.items() if part in name), "others")
 
 
 @contextmanager
@@ -183,7 +196,7 @@ def counted_transactions() -> Iterator[TransactionCounts]:
     @contextmanager
     def count_reading(database: Database) -> Iterator[Session]:
         with lock:
-            counts.reads += 1
+            counts.reads[_who()] += 1
         with reading(database) as session:
             yield session
 
@@ -193,7 +206,7 @@ def counted_transactions() -> Iterator[TransactionCounts]:
         with writing(database) as session:
             yield session
         with lock:
-            counts.writes += 1
+            counts.writes[_who()] += 1
             counts.seconds.append(time.perf_counter() - begun)
 
     patched: tuple[Callable[[Database], AbstractContextManager[Session]], ...] = (count_reading, count_writing)
