@@ -161,7 +161,7 @@ def _job(http: httpx.Client, video: Path) -> tuple[float, float]:
 
 @dataclasses.dataclass
 class TransactionCounts:
-    """Transactions of all databases of this process, by who made them: request, worker, its heartbeat ("beat"), others."""
+    """Transactions of this process by who made them: a request, a worker, its heartbeat ("beat"), others."""
 
     reads: Counter[str] = dataclasses.field(default_factory=Counter)
     writes: Counter[str] = dataclasses.field(default_factory=Counter)
