@@ -17,7 +17,7 @@ from typing import Literal, Union, get_args, get_origin
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from pydantic import IPvAnyAddress, SecretStr
+from pydantic import IPvAnyAddress, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.config import Section
@@ -153,6 +153,7 @@ _NAMES: dict[object, str] = {
     SecretStr: "text (kept secret)",
     Path: "path",
     IPvAnyAddress: "IP address",
+    IPvAnyNetwork: "IP network",
 }
 
 
