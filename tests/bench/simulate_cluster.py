@@ -2,7 +2,7 @@
 
     python -m tests.bench.simulate_cluster                                  # the loads of docs/scaling.md
     python -m tests.bench.simulate_cluster --pictures 5000 --hours 40 --workers 12
-    python -m tests.bench.simulate_cluster --run --pictures 300 --minutes 20 --workers 2 --shared-cores 2
+    python -m tests.bench.simulate_cluster --run --pictures 300 --minutes 20 --workers 2
     python -m tests.bench.simulate_cluster --measure CLIP.mp4
 
 Discrete events from measured times (`cluster_times.json`, which `--measure` writes). `--run` is what `bench_cluster`
@@ -19,7 +19,7 @@ import numpy as np
 
 from tests.rigs.cluster.day import PEAK, DayLoad, DayReport, simulate_day, smallest
 from tests.rigs.cluster.measuring import measure
-from tests.rigs.cluster.model import Outcome, Pictures, Shape, Videos, beside_others, percentile
+from tests.rigs.cluster.model import Cluster, Outcome, Pictures, Shape, Videos, percentile
 from tests.rigs.cluster.times import FILE, Times
 
 LOADS = (DayLoad(1_000), DayLoad(10_000), DayLoad(100_000), DayLoad(0, 1_000.0), DayLoad(100_000, 1_000.0))
@@ -37,9 +37,8 @@ def main() -> int:
     )
     parser.add_argument("--clients", type=int, default=4, help="with --run: who send pictures, one after the other")
     parser.add_argument("--gateways", type=int, default=1)
-    parser.add_argument("--picture-processes", type=int, default=1, help="of each gateway; 0: workers do all pictures")
+    parser.add_argument("--picture-processes", type=int, default=1, help="of each gateway")
     parser.add_argument("--workers", type=int, default=0, help="0: find out how many are needed")
-    parser.add_argument("--shared-cores", type=int, default=0, help="with --run: cores that all the rest runs on, too")
     parser.add_argument("--run", action="store_true")
     parser.add_argument("--measure", type=Path, metavar="CLIP")
     parser.add_argument("--times", type=Path, default=FILE)
@@ -70,12 +69,11 @@ def main() -> int:
 
 
 def predict(times: Times, options: argparse.Namespace) -> Outcome:
-    """All at once, as `bench_cluster` sends it."""
-    spill = not options.picture_processes
-    shape = Shape(options.gateways, options.picture_processes, workers=options.workers or 1, spill=spill)
+    """All at once, as `bench_cluster` sends it: a core for each worker, and all the rest on the first one's."""
+    shape = Shape(1, 1, workers=options.workers or 1, spill=False, shared=True)
     videos = Videos(np.zeros(options.videos), np.full(options.videos, options.minutes * 60 / options.videos))
     pictures = Pictures(np.zeros(0), clients=options.clients, count=options.pictures)
-    return beside_others(times, shape, videos if options.minutes else None, pictures, options.shared_cores or 10**6)
+    return Cluster(times, shape).run(videos if options.minutes else None, pictures)
 
 
 def say_run(outcome: Outcome, minutes: float) -> None:
