@@ -6,6 +6,7 @@ import argparse
 import ast
 import inspect
 import os
+import posixpath
 import re
 import textwrap
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from typing import Literal, Union, get_args, get_origin
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from pydantic import IPvAnyAddress, SecretStr
+from mkdocs.structure.pages import Page
+from pydantic import IPvAnyAddress, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.config import Section
@@ -30,8 +32,10 @@ PAGES = {
     "CHANGELOG.md": "CHANGELOG.md",
     "CONTRIBUTING.md": "CONTRIBUTING.md",
     "SECURITY.md": "SECURITY.md",
+    "deploy.md": "deploy/README.md",
+    "helm.md": "deploy/helm/README.md",
 }
-"""Pages of the site that are files of the repository's top level."""
+"""Pages of the site that are files outside docs/."""
 _HOMES = {source: page for page, source in PAGES.items()}
 _COMMANDS = "<!-- command line -->"
 _SETTINGS = "<!-- settings -->"
@@ -44,9 +48,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, files: Files, **_: object) -> str:
+def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) -> str:
     """Links that work in the repository work in the site; options are listed where the page asks for them."""
-    markdown = re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", lambda found: _link(found, files), markdown)
+    source = PAGES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    markdown = re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", lambda found: _link(found, source, files), markdown)
     if _COMMANDS in markdown:
         markdown = markdown.replace(_COMMANDS, _command_line())
     if _SETTINGS in markdown:
@@ -54,16 +59,16 @@ def on_page_markdown(markdown: str, *, files: Files, **_: object) -> str:
     return markdown
 
 
-def _link(found: re.Match[str], files: Files) -> str:
+def _link(found: re.Match[str], source: str, files: Files) -> str:
     """A link between pages; one to a file that is no page becomes plain text, any other stays as it is."""
     mark, text, target = found.groups()
     if re.match(r"[a-z]+:|#", target):
         return found[0]
     path, hash_mark, anchor = target.partition("#")
-    path = path.removeprefix("../").removeprefix("docs/")
-    path = _HOMES.get(path, path)
-    if files.get_file_from_path(path):
-        return f"{mark}[{text}]({path}{hash_mark}{anchor})"
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+    address = _HOMES.get(path, path.removeprefix("docs/"))
+    if files.get_file_from_path(address):
+        return f"{mark}[{text}]({address}{hash_mark}{anchor})"
     # A page that is gone stays a link, so that the strict build fails.
     return text if (ROOT / path).exists() and not path.endswith(".md") else found[0]
 
@@ -148,6 +153,7 @@ _NAMES: dict[object, str] = {
     SecretStr: "text (kept secret)",
     Path: "path",
     IPvAnyAddress: "IP address",
+    IPvAnyNetwork: "IP network",
 }
 
 

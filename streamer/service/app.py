@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from streamer.http.body_cap import BodyCap
+from streamer.http.known_proxies import KnownProxies, ProxyNetwork
 from streamer.http.protection import SecurityHeaders
 from streamer.live.web.site import LiveSite
 from streamer.service.access.admission import AccessGate
@@ -72,6 +73,7 @@ class ServiceParts:
     steps: Callable[[], Mapping[tuple[StepKind, bool], int]]
     checks: Mapping[str, Callable[[], bool]]
     site: LiveSite | None = None
+    proxies: tuple[ProxyNetwork, ...] = ()
 
 
 def service_app(parts: ServiceParts) -> ASGIApp:
@@ -98,7 +100,7 @@ def service_app(parts: ServiceParts) -> ASGIApp:
     ):
         app.include_router(router)
     guarded = AccessGate(BodyCap(app, SMALL_BODY, LARGE_BODIES), parts.rules)
-    return SecurityHeaders(guarded, PAGE_HEADERS)
+    return KnownProxies(SecurityHeaders(guarded, PAGE_HEADERS), parts.proxies)
 
 
 async def _no_storage(request: Request, error: Exception) -> Response:

@@ -219,6 +219,7 @@ class ServiceServer:
                 "pictures": lambda: pool.ready,
                 "webhooks": lambda: sender.alive,
             },
+            proxies=config.proxies,
         )
         if self._settings.live.streams:
             self._cameras = stack.enter_context(Cameras(self._settings))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from core.config import Section
 from streamer.settings.file import Settings
@@ -32,6 +32,8 @@ class ServiceConfig(Section):
     kept there, so that all servers sign with the same one."""
     hosts: tuple[HostName, ...] = ()
     """Host names that browsers may use while no token is asked for, besides localhost and the machine's own."""
+    proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses of proxies in front of it: what comes from there comes from whoever their `X-Forwarded-For` names."""
     keep_hours: Annotated[float, Field(gt=0, le=87_600)] = 24.0
     """Results, masked pictures and unfinished uploads are deleted after this many hours."""
     workers: Annotated[int, Field(ge=0, le=256)] = max(1, _CPUS // 2)

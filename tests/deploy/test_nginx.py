@@ -49,8 +49,10 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv("VEILCAST_TOKEN", TOKEN)
         port, gateways = 0, dict[str, ServeProcess]()
+        settings = folder / "settings.yaml"
+        settings.write_text("service: {proxies: [127.0.0.1/32]}", "utf-8")  # from where nginx connects
         for address in (FIRST, SECOND):
-            options = "--workers", "0", "--listen", f"{address}:{port}"
+            options = "--workers", "0", "--listen", f"{address}:{port}", "--config", str(settings)
             serve = ServeProcess(folder / address, folder / f"{address}.log", *options)
             gateways[address] = stack.enter_context(serve)
             port = urlsplit(serve.start()).port or 0
@@ -127,6 +129,19 @@ def test_what_nobody_outside_needs_is_closed_and_logins_are_limited(front: Front
     assert front.client.get("/metrics").status_code == 404
     statuses = [httpx.post(f"{front.nginx.url}/v1/session", json={"token": "wrong"}).status_code for _ in range(14)]
     assert statuses[-1] == 429 and front.client.get("/v1/session").status_code == 200
+
+
+def test_who_guesses_tokens_locks_out_nobody_else(front: Front) -> None:
+    """Gateways know by nginx whom a request comes from, whatever the client itself claims."""
+
+    def ask(address: str, token: str, number: int) -> int:
+        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": f"203.0.113.{number}", "User-Agent": "guess"}
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
+            return client.get(f"{front.nginx.url}/v1/session", headers=headers).status_code
+
+    wrong = [ask("127.0.0.77", f"wrong {number}", number) for number in range(8)]
+    assert wrong[0] == 401 and wrong[-1] == 429
+    assert ask("127.0.0.78", "wrong", 1) == 401 and ask("127.0.0.78", TOKEN, 1) == 200
 
 
 def test_a_gateway_that_dies_is_left_out(front: Front) -> None:

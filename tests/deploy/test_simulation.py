@@ -9,7 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.rigs.cluster.model import Carried, Cluster, Pictures, Shape, Videos, beside_others, unit_count
+from tests.rigs.cluster.day import DayLoad, simulate_day, smallest
+from tests.rigs.cluster.model import (
+    LOOKED_TWICE,
+    LOOKING,
+    UNIT,
+    Carried,
+    Cluster,
+    Pictures,
+    Shape,
+    Videos,
+    percentile,
+    unit_count,
+)
 from tests.rigs.cluster.queueing import Agenda, Servers
 from tests.rigs.cluster.times import FILE, Times
 
@@ -127,14 +139,16 @@ def test_clients_that_wait_for_each_answer_never_fill_the_queue() -> None:
     assert outcome.end == pytest.approx(50 * 0.6, abs=0.2)
 
 
-def test_what_runs_beside_the_workers_slows_them_down() -> None:
-    """A fifth of two cores is spent on other things: the rest takes a quarter longer."""
-    times = dataclasses.replace(FREE, second=1.0, services_step=15.0)
-    videos = Videos(np.zeros(100), np.full(100, 60.0))
-    outcome = beside_others(times, Shape(workers=2), videos, None, cores=2)
-    alone = Cluster(times, Shape(workers=2)).run(videos)
-    assert alone.end == pytest.approx(3000.0)
-    assert outcome.end == pytest.approx((6000 + 1500) / 2, rel=0.02)
+def test_what_shares_a_core_with_a_worker_holds_its_steps_up() -> None:
+    """Steps come last: a picture takes as long as it would alone, and the step under it that much longer."""
+    times = dataclasses.replace(FREE, second=1.0, picture=2.0, services_step=5.0)
+    video, pictures = Videos(np.zeros(1), np.array([60.0])), Pictures(np.arange(10.0) * 5 + 1)
+    alone, shared = (
+        Cluster(times, Shape(1, 1, workers=1, shared=shared)).run(video, pictures) for shared in (False, True)
+    )
+    assert alone.end == 60.0 and shared.end == 60 + 10 * 2 + 5 and set(shared.picture_times) == {2.0}
+    two = Cluster(times, Shape(1, 1, workers=2, shared=True)).run(Videos(np.zeros(20), np.full(20, 60.0)))
+    assert two.end == pytest.approx((20 * 60 + 20 * 5) / 2, rel=0.1), "the other worker takes more of the work over"
 
 
 def test_what_the_parts_carry_adds_up() -> None:
@@ -145,6 +159,19 @@ def test_what_the_parts_carry_adds_up() -> None:
     outcome = Cluster(times, shape).run(Videos(np.zeros(1), np.array([300.0])), Pictures(np.arange(10.0)))
     carried = Carried.of(outcome, times, 100.0)
     assert carried.writes == pytest.approx((10 * 2 + 10 + outcome.steps * 3 + outcome.step_seconds * 0.2) / 100)
+
+
+def test_as_many_cores_are_found_as_a_day_needs() -> None:
+    """What comes in the busiest hour needs 2.04 times the average, unless there is no hurry."""
+    times = dataclasses.replace(FREE, second=2.0, picture=0.2)
+    load = DayLoad(hours=60)
+    soon, late = (smallest(times, load, within) for within in (600.0, None))
+    busy = 2.0 * 60 / 24 * (1 + LOOKED_TWICE * LOOKING / UNIT)
+    assert 1.5 * busy < soon.shape.workers < 4 * busy and 0.75 * busy < late.shape.workers < 1.3 * busy
+    assert soon.outcome.units == late.outcome.units
+    fewer = dataclasses.replace(soon.shape, workers=round(soon.shape.workers * 0.9))
+    assert percentile(simulate_day(times, load, fewer).outcome.job_waits, 95) > 600
+    assert next(iter(late.rooms(times))) == "worker cores"
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -20,21 +20,25 @@ UNIT: Final = 60.0  # s of video in a unit (streamer.units.plan); with less than
 LOOKED_TWICE: Final = 5.0  # s beside a unit that are looked at as well, without encoding
 LOOKING: Final = 0.75  # share of a second's work that looking is
 JOIN, ONE_UNIT, WHOLE = 0, 1, 2  # rank within a job
-PICTURE_RANK: Final = -1.0  # before all jobs
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the cluster is. `spill`: a picture that finds a gateway's queue full goes to the workers."""
+    """How large the cluster is. `spill`: a picture that finds a gateway's queue full goes to the workers.
+
+    A picture on a worker takes the core away from a step there, since steps have the lowest priority. `shared`: so do
+    the gateways and PostgreSQL, Redis and S3, which all run on the first worker's core.
+    """
 
     gateways: int = 2
     picture_processes: int = 2
     picture_queue: int = 64
     workers: int = 2
     concurrency: int = 1
+    worker_pictures: int = 1  # pictures at a time, of each worker
     spill: bool = True
-    patience: float = 60.0  # s that a picture waits at most
-    sweep: float = 15.0  # s between two sweeps, which ring for what was missed
+    shared: bool = False
+    sweep: float = 5.0  # s between two sweeps, which ring for what was missed
     lost_rings: float = 0.0  # share of rings that nobody hears
 
     @property
@@ -114,6 +118,7 @@ class Cluster:
         self.outcome = Outcome()
         self._gateways = [Servers(self._agenda, shape.picture_processes) for _ in range(shape.gateways)]
         self._workers = Servers(self._agenda, shape.workers * shape.concurrency, self._ring)
+        self._sent_on = Servers(self._agenda, shape.workers * shape.worker_pictures, lambda: times.ring)
         self._kept: dict[int, int] = {}
         """The job whose original each of the workers still has."""
         self._answered = 0
@@ -147,14 +152,18 @@ class Cluster:
             outcome.refused += 1
             return
         seconds = self._spread(times.picture, times.picture_spread)
-        outcome.gateway_seconds += times.picture_http
+        self._gateway_works(times.picture_http)
 
-        def work(_: int, waited: float) -> float:
+        def work(server: int, waited: float) -> float:
             outcome.picture_waits.append(waited)
             outcome.picture_seconds += seconds
-            # Sent on, it takes the way over the storage, there and back.
-            way = pictures.mb * (times.fetch_mb + times.store_mb) if full else 0.0
-            return seconds + way
+            if full:
+                self._workers.hold_up(server // shape.worker_pictures * shape.concurrency, seconds)
+                # Sent on, it takes the way over the storage, there and back.
+                return seconds + pictures.mb * (times.fetch_mb + times.store_mb)
+            if shape.shared:
+                self._workers.hold_up(0, seconds)
+            return seconds
 
         def done() -> None:
             outcome.picture_times.append(self._agenda.now - since + times.picture_http)
@@ -162,18 +171,19 @@ class Cluster:
                 self._answered += 1
                 self._agenda.after(times.picture_http, lambda: self._picture(pictures, True))
 
-        if full:
-            outcome.spilled += 1
-            self._workers.ask((PICTURE_RANK,), work, done)
-        else:
-            assert gateway is not None
-            gateway.ask((0.0,), work, done)
+        outcome.spilled += full
+        (self._sent_on if gateway is None or full else gateway).ask((0.0,), work, done)
+
+    def _gateway_works(self, seconds: float) -> None:
+        self.outcome.gateway_seconds += seconds
+        if self._shape.shared:
+            self._workers.hold_up(0, seconds)
 
     # Videos
 
     def _upload(self, job: _Job) -> None:
         cost = job.mb * self._times.upload_mb
-        self.outcome.gateway_seconds += cost
+        self._gateway_works(cost)
         self.outcome.mb_in += job.mb
         self._agenda.after(cost + job.mb * self._times.store_mb, lambda: self._submitted(job))
 
@@ -216,6 +226,8 @@ class Cluster:
             self._kept[server] = job.number
             outcome.mb_out += fetched
             outcome.mb_in += step.stores
+            if self._shape.shared:
+                self._workers.hold_up(0, times.services_step)
             seconds = times.step + core + fetched * times.fetch_mb + step.stores * times.store_mb
             outcome.step_seconds += seconds
             return seconds
@@ -238,21 +250,6 @@ class Cluster:
 def unit_count(seconds: float) -> int:
     """Into how many units a video is cut; 1: it is done whole."""
     return 1 if seconds < 1.5 * UNIT else max(1, math.floor(seconds / UNIT + 0.5))
-
-
-def beside_others(times: Times, shape: Shape, videos: Videos | None, pictures: Pictures | None, cores: int) -> Outcome:
-    """A run in which gateways and services share the workers' cores, of which there are so many.
-
-    What those spend slows the masking down; by how much follows from the time that it all takes, and that from this.
-    """
-    outcome, slower = Cluster(times, shape).run(videos, pictures), times
-    for _ in range(6):
-        others = outcome.gateway_seconds + outcome.steps * times.services_step
-        busy = min(0.9, others / (outcome.end * cores))
-        slower = times.slower(1 / (1 - busy))
-        outcome = Cluster(slower, shape).run(videos, pictures)
-        outcome.gateway_seconds /= slower.picture_http / times.picture_http if times.picture_http else 1.0
-    return outcome
 
 
 def percentile(values: Sequence[float], share: float) -> float:

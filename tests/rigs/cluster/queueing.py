@@ -43,6 +43,8 @@ class Servers:
         self._idle = list(range(count - 1, -1, -1))
         self._waiting: list[tuple[Rank, int, float, Callable[[int, float], float], Action]] = []
         self._arrivals = 0
+        self._owed: dict[int, float] = {}
+        """Seconds by which each that is at work has been held up since it last looked."""
         self.busy_seconds = 0.0
         self.count = count
 
@@ -65,16 +67,27 @@ class Servers:
         else:
             self._look()
 
+    def hold_up(self, server: int, seconds: float) -> None:
+        """Something else has its core for so long. One that is idle does not mind."""
+        if server in self._owed:
+            self._owed[server] += seconds
+
     def _look(self) -> None:
         if self._idle and self._waiting:
             self._begin(self._idle.pop())
 
     def _begin(self, server: int) -> None:
         _, _, since, work, done = heapq.heappop(self._waiting)
+        self._owed[server] = 0.0
         seconds = work(server, self._agenda.now - since)
         self.busy_seconds += seconds
 
         def ended() -> None:
+            if held_up := self._owed[server]:
+                self._owed[server] = 0.0
+                self._agenda.after(held_up, ended)
+                return
+            del self._owed[server]
             done()
             if self._waiting:
                 self._begin(server)

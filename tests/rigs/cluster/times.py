@@ -65,8 +65,3 @@ class Times:
         """`how`: where and when they were measured."""
         told = {"measured": how, "times": {key: round(value, 6) for key, value in dataclasses.asdict(self).items()}}
         path.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-
-    def slower(self, factor: float) -> Times:
-        """The same on cores that are slower by this factor, because something else runs on them, too."""
-        core = ("picture", "picture_http", "step", "second", "plan_second", "join_second", "upload_mb")
-        return dataclasses.replace(self, **{name: getattr(self, name) * factor for name in core})
