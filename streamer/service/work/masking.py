@@ -10,10 +10,12 @@ from typing import Final, Literal
 from streamer.errors import InputError, JobError
 from streamer.file import report as reports
 from streamer.file.job import Progress, anonymize_file
+from streamer.file.masked_file import FORMATS
 from streamer.pictures.job import anonymize_picture_file
 from streamer.pictures.kind import SUFFIXES, picture_kind
 from streamer.service.work.task import MASKS, ORIGINAL, PLAN, REPORT, RESULT, UNIT, Said, Task
 from streamer.settings.file import Settings
+from streamer.units.job import anonymize_recording
 from streamer.units.join import join_units
 from streamer.units.plan import plan_file
 from streamer.units.span import UnitSpan
@@ -31,7 +33,8 @@ def perform(task: Task, say: Callable[[Said], None], clock: Callable[[], float])
         original, folder = Path(task.inputs) / ORIGINAL, Path(task.folder)
         if task.step == "unit":
             meter = _Meter(say, clock, passes=1)
-            mask_unit(original, UnitSpan.from_json(task.span or ""), folder / UNIT, settings, on_progress=meter.show)
+            container, span = FORMATS[video_suffix(original)], UnitSpan.from_json(task.span or "")
+            mask_unit(original, span, folder / UNIT, settings, container=container, on_progress=meter.show)
             return Said(progress=1.0, left="unit")
         kind = picture_kind(original)
         if kind is not None:
@@ -40,7 +43,7 @@ def perform(task: Task, say: Callable[[Said], None], clock: Callable[[], float])
         else:
             if task.step == "whole" and task.may_cut:
                 plan = plan_file(original, settings)
-                if plan.units:
+                if len(plan.units) > 1:
                     (folder / PLAN).write_text(plan.to_json())
                     return Said(left="plan")
             suffix = video_suffix(original)
@@ -66,6 +69,8 @@ def _video(task: Task, original: Path, result: Path, settings: Settings, meter: 
     """Make a masked video, from its units if it has been cut into some. Raises JobError."""
     if task.step == "join":
         return join_units(original, [task.unit(n) for n in range(task.units)], result, settings, on_progress=meter.show)
+    if task.may_cut and not task.verify and not task.masks:
+        return anonymize_recording(original, result, settings, on_progress=meter.show)
     job = anonymize_and_verify if task.verify else anonymize_file
     masks = Path(task.folder) / MASKS if task.masks else None
     return job(original, result, settings, on_progress=meter.show, masks=masks)

@@ -25,6 +25,8 @@ def plan(ends: list[int]) -> str:
             "look_from": begin,
             "look_until": end,
             "entry": {"pts": 0, "dts": None, "size": 1},
+            "start": {"pts": 0, "dts": None, "size": 1},
+            "copy": False,
             "frames": 10,
             "times": "",
         }
