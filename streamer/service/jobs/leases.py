@@ -257,15 +257,18 @@ def _exhausted(holder: _Holder) -> str | None:
     """Why a step may not be claimed once more."""
     if holder.setbacks >= SETBACKS:
         return holder.reason or f"interrupted {SETBACKS} times"
-    if holder.attempts >= ATTEMPTS:
+    if holder.lease is None and holder.attempts >= ATTEMPTS:
         return holder.reason or f"its process died {ATTEMPTS} times"
     return None
 
 
 def _claimed(session: Session, row: JobRow, holder: _Holder, worker: str, now: float) -> Claim:
     lease = new_id()
+    if holder.lease is None:
+        holder.attempts += 1
+    else:  # that worker was killed, or cut off: no fault of the step, whose own process would have told
+        holder.setbacks += 1
     holder.lease, holder.lease_until, holder.worker = lease, now + LEASE, worker[:64]
-    holder.attempts += 1
     row.state, row.started = JobState.RUNNING, now if row.started is None else row.started
     unit = holder if isinstance(holder, UnitRow) else None
     if unit is not None:

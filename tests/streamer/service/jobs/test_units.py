@@ -66,7 +66,7 @@ def test_a_latecomer_publishes_nothing(ledger: Ledger) -> None:
     first = ledger.claim("late")
     ledger.now += LEASE + 1
     second = ledger.claim("w2")
-    assert second.step == first.step and second.attempt == 2 and not ledger.leases.held(first)
+    assert second.step == first.step and second.attempt == 1 and not ledger.leases.held(first)
     assert not ledger.leases.beat(first, 0.9, None)
     published = [ledger.leases.publish_unit(claim, unit(ledger)) for claim in (first, second, second, first)]
     assert published == [False, True, False, False]
@@ -88,14 +88,14 @@ def test_three_tries_a_unit_and_then_its_job_fails_with_the_reason(ledger: Ledge
 def test_a_unit_whose_workers_vanish_fails_its_job(ledger: Ledger) -> None:
     job = cut(ledger, 2)
     other = ledger.claim()
-    for _ in range(ATTEMPTS):
+    for _ in range(SETBACKS + 1):
         assert ledger.claim().number == 1 and ledger.leases.beat(other, 0.5, None)
         ledger.now += LEASE / 2
         assert ledger.leases.beat(other, 0.5, None)
         ledger.now += LEASE / 2 + 1
     assert ledger.leases.claim("w") is None
     failed = ledger.jobs.get(BEN, job)
-    assert failed.state is JobState.FAILED and failed.reason == "its process died 3 times"
+    assert failed.state is JobState.FAILED and failed.reason == f"interrupted {SETBACKS} times"
     assert not ledger.leases.held(other) and not ledger.leases.publish_unit(other, unit(ledger))
     assert ledger.blob_count() == 0
 
