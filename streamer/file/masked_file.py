@@ -66,13 +66,16 @@ def check_free(source: Path, target: Path, overwrite: bool) -> None:
         raise OutputError(target, f"cannot be written ({_reason(error)})") from error
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class EncodedStream:
-    """A video stream whose packets are made elsewhere: like `template`, but with another codec configuration."""
+    """A video stream whose packets are made elsewhere, by an encoder with the same settings.
 
-    template: VideoStream
-    extradata: bytes
-    time_base: Fraction
+    `header` is its codec configuration if that is another one than the encoder's; `parameter_set` the number of the
+    encoder's own.
+    """
+
+    header: bytes | None = None
+    parameter_set: int | None = None
 
 
 class MaskedFile:
@@ -80,7 +83,7 @@ class MaskedFile:
 
     Leaving the `with` block normally completes the file and gives it its name. Leaving it with an exception, Ctrl-C
     included, removes what was written. `shift` seconds are added to all time stamps. `encoded`: its pictures
-    come as packets, of an encoder with the same settings (True), or of this stream. Raises OutputError if the target
+    come as packets of this stream. Raises OutputError if the target
     cannot be written or cannot hold the streams, and InputError if the pictures do not fit into `memory_mb`.
     """
 
@@ -96,7 +99,7 @@ class MaskedFile:
         warnings: WarningLog | None = None,
         memory_mb: int = DEFAULT_MEMORY_MB,
         shift: Fraction = Fraction(0),
-        encoded: bool | EncodedStream = False,
+        encoded: EncodedStream | None = None,
     ) -> None:
         check_target(source.path, target, overwrite)
         self.target = target
@@ -155,11 +158,6 @@ class MaskedFile:
 
     def _add_video(self, container: OutputContainer, source: SourceInfo, config: EncoderConfig) -> VideoStream:
         given = self._encoded
-        if isinstance(given, EncodedStream):
-            stream = container.add_stream_from_template(given.template)
-            stream.codec_context.extradata = given.extradata
-            stream.time_base = self._ticks = given.time_base
-            return stream
         self.encoder = VideoEncoder(
             container,
             source.picture,
@@ -168,10 +166,13 @@ class MaskedFile:
             config,
             self.warnings,
             self._memory_mb,
-            beside=given,
+            beside=given is not None,
+            parameter_set=None if given is None else given.parameter_set,
         )
-        self._ticks = self.encoder.time_base
-        return self.encoder.stream
+        stream = self.encoder.stream
+        if given is not None and given.header is not None and self.encoder.parameter_sets:  # which opens it
+            stream.codec_context.extradata = given.header
+        return stream
 
     def __enter__(self) -> MaskedFile:
         return self
@@ -194,7 +195,7 @@ class MaskedFile:
 
     def write_encoded(self, packet: Packet[VideoStream]) -> None:
         """Add a picture that was encoded elsewhere, in decoding order; times in ticks of the encoder's time base."""
-        packet.stream, packet.time_base = self._video, self._ticks
+        packet.stream, packet.time_base = self._video, self.encoder.time_base
         self._mux(self._moved([packet]))
 
     def write_audio(self, audio: TrackPacket) -> None:
@@ -234,7 +235,7 @@ class MaskedFile:
         container = self._container
         if container is None:
             raise ValueError("the file is closed")
-        if not self._encoded:
+        if self._encoded is None:
             self._mux(self._moved(self.encoder.flush()))
         for writer in self._audio_writers.values():
             self._mux(writer.flush())

@@ -16,10 +16,13 @@ from streamer.settings.file import Settings
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """The source's header, and the number that the encoder gives its parameter sets so that both can stand together."""
+    """The source's header, and the number that the encoder gives its parameter sets so that both can stand together.
+
+    HEVC's are renumbered afterwards: its encoder has no option for that.
+    """
 
     form: StreamForm
-    parameter_set: int
+    parameter_set: int | None
 
     def joint(self, encoder: VideoEncoder, container: str) -> Joint:
         """What makes one stream of both. Raises UncopyableError."""
@@ -37,7 +40,7 @@ def copying_for(info: SourceInfo, header: bytes | None, settings: Settings) -> C
         raise UncopyableError("zones are painted on every picture")
     codec, picture = choose_codec(settings.encoder, info.picture), info.picture
     form = parse_form(info.video_codec, header)
-    if not isinstance(form, AvcForm) or codec != info.video_codec:
+    if codec != info.video_codec:
         raise UncopyableError(f"{info.video_codec} becomes {codec}")
     if picture.hdr != HdrData():
         raise UncopyableError("its colours are described inside the pictures")
@@ -45,4 +48,4 @@ def copying_for(info: SourceInfo, header: bytes | None, settings: Settings) -> C
         raise UncopyableError("it is interlaced")
     if encoder_pixel_format(codec, picture) != picture.pixel_format:
         raise UncopyableError(f"its pictures are encoded as {encoder_pixel_format(codec, picture)}")
-    return Copying(form, form.free_id)
+    return Copying(form, form.free_id if isinstance(form, AvcForm) else None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from av.packet import Packet
@@ -138,16 +138,18 @@ def join_units(
 
 def _stream(
     original: FileSource, trailers: Sequence[UnitTrailer], settings: Settings, target: Path
-) -> tuple[EncodedStream | Literal[True], Fraction]:
+) -> tuple[EncodedStream, Fraction]:
     """The video stream that all units fit into, and its time base. Raises UnitFileError if one does not."""
     container, uncopied = FORMATS.get(target.suffix.lower(), ""), None
     joint: Joint | None = None
+    number: int | None = None
     copy = UnitSpan.from_json(trailers[0].span).copy
     try:
         if not copy:
             raise UncopyableError(NOT_COPIED)
         copying = copying_for(original.info, original.video.codec_context.extradata, settings)
-        encoder = scratch_encoder(original.info, settings, WarningLog(), copying.parameter_set)
+        number = copying.parameter_set
+        encoder = scratch_encoder(original.info, settings, WarningLog(), number)
         joint = copying.joint(encoder, container)
     except UncopyableError as error:
         encoder, uncopied = scratch_encoder(original.info, settings, WarningLog()), str(error)
@@ -157,8 +159,8 @@ def _stream(
         if made != here or each.container != (None if joint is None else container):
             raise UnitFileError("was encoded with other parameters")
     if joint is None:
-        return True, encoder.time_base
-    return EncodedStream(original.video, joint.extradata, encoder.time_base), encoder.time_base
+        return EncodedStream(), encoder.time_base
+    return EncodedStream(joint.extradata, number), encoder.time_base
 
 
 def _check_plan(plan: UnitPlan, trailers: Sequence[UnitTrailer], settings: Settings) -> None:

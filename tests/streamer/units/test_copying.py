@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from streamer.settings.encoder import EncoderConfig
 from streamer.settings.file import Settings
 from streamer.units.job import anonymize_recording
 from streamer.units.plan import plan_file
@@ -15,11 +16,13 @@ from tests.rigs.camera.audio_clip import audio_packets
 from tests.rigs.containers import ffmpeg, needs_ffmpeg, video_times
 from tests.rigs.faces import astronaut, read_grey
 from tests.rigs.gop_joining import ffmpeg_hashes
-from tests.rigs.recordings import H264, QUICK, recording
+from tests.rigs.recordings import H264, HEVC, QUICK, recording
 
 pytestmark = [needs_ffmpeg, pytest.mark.slow]
 
 PLAIN = (*H264, "-bf", "3", "-x264-params", "keyint=10:min-keyint=10:scenecut=0")
+
+PLAIN_HEVC = (*HEVC, "-x265-params", "log-level=none:keyint=10:min-keyint=10:open-gop=0:bframes=2")
 
 
 def with_a_face(target: Path, *options: str, seconds: int = 120) -> Path:
@@ -39,11 +42,12 @@ LOOKS = Settings.model_validate(
 )
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_copied_pictures_are_the_original_s(suffix: str, tmp_path: Path) -> None:
-    source = with_a_face(tmp_path / f"in.{suffix}", *PLAIN, *(("-c:a", "aac") if suffix == "ts" else ()))
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", PLAIN), ("mkv", PLAIN), ("ts", PLAIN), ("mov", PLAIN_HEVC)])
+def test_copied_pictures_are_the_original_s(suffix: str, codec: tuple[str, ...], tmp_path: Path) -> None:
+    source = with_a_face(tmp_path / f"in.{suffix}", *codec, *(("-c:a", "aac") if suffix == "ts" else ()))
     target = tmp_path / f"out.{suffix}"
-    report = anonymize_recording(source, target, LOOKS, workers=2)
+    kind = EncoderConfig(codec="hevc" if codec is PLAIN_HEVC else None, preset="ultrafast")
+    report = anonymize_recording(source, target, LOOKS.model_copy(update={"encoder": kind}), workers=2)
     assert report.units == 2 and report.uncopied is None and report.faces >= 1
     before, after = ffmpeg_hashes(source), ffmpeg_hashes(target)
     assert [time for time, _ in before] == [time for time, _ in after]
