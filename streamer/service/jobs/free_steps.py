@@ -29,12 +29,13 @@ def free_job(now: float) -> ColumnElement[bool]:
     """Whether some step of a job can be claimed."""
     running, due, dead = JobRow.state == JobState.RUNNING, _due(JobRow.not_before, now), _dead(JobRow.lease_until, now)
     unclaimed = or_(and_(JobRow.lease.is_(None), due), dead)
-    return or_(
+    free = or_(
         and_(JobRow.state == JobState.QUEUED, due),
         and_(running, JobRow.phase == JobPhase.WHOLE, dead),
         and_(running, JobRow.phase == JobPhase.JOIN, unclaimed),
         and_(running, JobRow.phase == JobPhase.UNITS, exists().where(UnitRow.job == JobRow.id, free_unit(now))),
     )
+    return and_(JobRow.state.in_(ACTIVE), free)  # said once more for the index: most jobs have ended
 
 
 def free_steps(session: Session, now: float, most: int, job: str | None = None) -> list[StepId]:

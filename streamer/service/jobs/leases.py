@@ -96,7 +96,8 @@ class Leases:
         """Whether any worker whose name begins like this has a claim."""
         with self._database.reading() as session:
             units = select(UnitRow.number).where(UnitRow.worker.startswith(workers, autoescape=True))
-            jobs = select(JobRow.number).where(JobRow.worker.startswith(workers, autoescape=True))
+            running = JobRow.state == JobState.RUNNING
+            jobs = select(JobRow.number).where(running, JobRow.worker.startswith(workers, autoescape=True))
             return any(session.scalar(query.limit(1)) is not None for query in (units, jobs))
 
     def held(self, claim: Claim) -> bool:
@@ -289,6 +290,7 @@ def _claimed(session: Session, row: JobRow, holder: _Holder, worker: str, now: f
         None if unit is None else unit.span,
         tuple(unit_blobs(session, row.id)) if row.phase == JobPhase.JOIN else (),
         row.plan,
+        holder.setbacks,
     )
 
 

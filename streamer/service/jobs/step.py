@@ -57,6 +57,8 @@ class Claim:
     """The engine's settings for units and their joining, as JSON: the same for all of them, wherever they are done.
 
     If such a job is to be done whole, it may not be cut again."""
+    setbacks: int = 0
+    """How often the step was put off or interrupted."""
 
     @property
     def step(self) -> StepId:

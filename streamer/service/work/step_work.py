@@ -29,6 +29,7 @@ from streamer.service.work.originals import KeptOriginals
 from streamer.service.work.task import ORIGINAL, Said, Task
 from streamer.settings.file import Settings
 from streamer.settings.service import ServiceConfig
+from streamer.units.span import UnitSpan
 
 _log = logging.getLogger("veilcast.work")
 
@@ -38,6 +39,7 @@ AGAIN: Final = 2.0  # seconds until a database that does not answer is asked aga
 TROUBLE: Final = 10.0  # seconds to wait after a full disk or a database that does not answer
 _ROOM: Final = 256 << 20  # bytes
 _FILES: Final = 100
+_OTHERS: Final = 8  # how often a step is left to workers of other versions: 10 minutes in all
 RESULT_FACTOR: Final = 4  # a masked file may be so many times as large as the largest upload
 ADDRESS_FACTOR: Final = 6
 """How much more address space than memory a process gets: most of it is never used."""
@@ -113,13 +115,11 @@ class StepWork:
 
     def _attempt(self, claim: Claim, scratch: Path, heart: Heartbeat) -> None:
         folder = scratch / "out"
-        chosen = JobSettings.model_validate_json(claim.settings)
-        if claim.plan is not None:
-            settings = Settings.model_validate_json(claim.plan)
-        elif self._base is not None:
-            settings = chosen.whole(self._base)
-        else:
-            settings = chosen.whole(Settings.model_validate_json(claim.base or "{}"))
+        try:
+            chosen, settings = self._chosen(claim)
+        except ValueError:
+            self._misunderstood(claim)
+            return
         task = Task(
             folder=str(folder),
             inputs=str(scratch / "in"),
@@ -157,6 +157,26 @@ class StepWork:
             self._insist(claim, lambda: self._leases.uncut(claim, reason))
         else:
             self._insist(claim, lambda: self._leases.fail(claim, reason, again=verdict.blame != "file"))
+
+    def _chosen(self, claim: Claim) -> tuple[JobSettings, Settings]:
+        """What was chosen for the job, and the engine's settings. Raises ValueError if that makes no sense."""
+        chosen = JobSettings.model_validate_json(claim.settings)
+        if claim.kind is not StepKind.WHOLE:
+            if claim.span is not None:
+                UnitSpan.from_json(claim.span)
+            return chosen, Settings.model_validate_json(claim.plan or "{}")
+        base = Settings.model_validate_json(claim.base or "{}") if self._base is None else self._base
+        return chosen, chosen.whole(base)
+
+    def _misunderstood(self, claim: Claim) -> None:
+        """Another version has written what this one cannot read. In a cluster, workers of that version may come by."""
+        why = "its settings make no sense to this version"
+        if self._base is None and claim.setbacks < _OTHERS:
+            self._insist(claim, lambda: self._leases.put_off(claim, f"put off: {why}"))
+        elif claim.kind is not StepKind.WHOLE:
+            self._insist(claim, lambda: self._leases.uncut(claim, why))
+        else:
+            self._insist(claim, lambda: self._leases.fail(claim, why, again=False))
 
     def _publishing(self, claim: Claim, folder: Path, said: Said, settings: Settings) -> Callable[[], bool]:
         """What notes what the process has left. Raises ValueError if that is not what the step was to make."""

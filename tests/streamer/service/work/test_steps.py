@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from streamer.file.report import Report
 from streamer.service.jobs.job import JobState
@@ -100,6 +100,28 @@ def test_units_that_do_not_fit_together_are_masked_whole(ledger: Ledger, work: S
     done = ledger.jobs.get(BEN, job)
     assert done.result is not None and b"".join(ledger.blobs.read(done.result.blob)) == b"whole"
     assert done.reason is None and ledger.blob_count() == 1
+
+
+def test_what_another_version_has_planned_is_left_to_it_and_masked_whole_in_the_end(
+    ledger: Ledger, work: StepWork
+) -> None:
+    job = submit(ledger, "cut well")
+    work.do(ledger.claim())
+    with ledger.database.writing() as session:
+        session.execute(update(UnitRow).values(span='{"of": "another version"}'))
+    work._base = None  # as on another machine
+    for _ in range(3):
+        work.do(claimed(ledger))
+    assert ledger.jobs.get(BEN, job).state is JobState.RUNNING and rows(ledger) == 3
+    work._base = Settings()
+    work.do(claimed(ledger))
+    assert rows(ledger) == 0 and do_all(ledger, work) == [StepKind.WHOLE]
+    assert ledger.jobs.get(BEN, job).state is JobState.DONE
+
+
+def rows(ledger: Ledger) -> int:
+    with ledger.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(UnitRow)) or 0
 
 
 def claimed(ledger: Ledger) -> Claim:
