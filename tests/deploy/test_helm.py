@@ -14,6 +14,7 @@ import pytest
 import yaml
 from kubernetes_validate import utils as kubernetes
 
+from streamer.cli.main import parser
 from streamer.settings.loading import parse
 from streamer.settings.service import ServeSettings
 from tests.rigs.deploy.go_tools import BUILD, go_program, go_source, needs_go
@@ -138,7 +139,7 @@ def test_pods_have_no_more_rights_than_they_need(values: str) -> None:
             for variable in container["env"]:
                 name, value = variable["name"], variable["value"]
                 assert not name.endswith("_FILE") or value.startswith("/run/secrets/veilcast/"), "secrets are files"
-                assert name.endswith("_FILE") or name in ("AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP")
+                assert name.endswith("_FILE") or name in ("AWS_REGION", "AWS_ENDPOINT_URL")
 
 
 @EACH
@@ -190,6 +191,19 @@ def test_a_change_of_version_refuses_nobody(values: str) -> None:
     if values != "ci/hpa.yaml":
         notes = one(values, "Job")["metadata"]["annotations"]
         assert notes["helm.sh/hook"] == "pre-install,pre-upgrade"
+
+
+@EACH
+def test_commands_are_understood(values: str) -> None:
+    for name, pod in pods(values):
+        (container,) = pod["containers"]
+        command = container["args"]
+        if name == "try-worker":
+            grace = int(next(word for word in command if word.startswith("--grace=")).partition("=")[2])
+            assert grace < pod["terminationGracePeriodSeconds"] - 20
+            continue  # WORKER
+        options = parser().parse_args(command)
+        assert options.command == "serve" and options.migrate_only is (name == "try-migrate")
 
 
 def test_who_scales_sets_no_replicas() -> None:
