@@ -20,7 +20,7 @@ def _keep_signal_handlers() -> Iterator[None]:
 
 
 # Programs that CI installs; a lack of rights, or of clips, may be met anywhere.
-_INSTALLED = ("ffmpeg", "ffprobe", "gstreamer", "gst-", "chromium", "browser", "mkdocs", "postgresql", "redis")
+_INSTALLED = ("ffmpeg", "ffprobe", "gstreamer", "gst-", "chromium", "browser", "mkdocs", "postgresql", "redis", "nginx")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -97,9 +97,12 @@ def test_only_what_has_to_can_reach_the_world_or_be_reached(name: str) -> None:
 
 
 def test_the_commands_and_settings_are_understood() -> None:
-    words = [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in SERVICES["gateway"]["command"]]
-    options = parser().parse_args([word for word in words if not word.startswith(("--blobs", "s3:"))])
-    assert options.command == "serve" and options.config == SERVICES["gateway"]["configs"][0]["target"]
+    for name, command in (("gateway", "serve"), ("worker", "worker")):
+        words = [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in SERVICES[name]["command"]]
+        options = parser().parse_args(words)
+        assert options.command == command and options.config == SERVICES[name]["configs"][0]["target"]
+    grace = parser().parse_args(["worker"]).grace
+    assert int(SERVICES["worker"]["stop_grace_period"].rstrip("s")) >= grace + 20
     text = (DEPLOY / "veilcast.yaml").read_text("utf-8")
     settings = parse(text, DEPLOY / "veilcast.yaml", ServeSettings)
     assert settings.service.max_connections_per_address == settings.service.max_connections, "all come from nginx"

@@ -13,7 +13,11 @@ import jsonschema
 import pytest
 import yaml
 from kubernetes_validate import utils as kubernetes
+from sqlalchemy import text
 
+from streamer.cli.main import parser
+from streamer.service.store.database import Database
+from streamer.service.store.tables import JobRow, UnitRow
 from streamer.settings.loading import parse
 from streamer.settings.service import ServeSettings
 from tests.rigs.deploy.go_tools import BUILD, go_program, go_source, needs_go
@@ -138,7 +142,7 @@ def test_pods_have_no_more_rights_than_they_need(values: str) -> None:
             for variable in container["env"]:
                 name, value = variable["name"], variable["value"]
                 assert not name.endswith("_FILE") or value.startswith("/run/secrets/veilcast/"), "secrets are files"
-                assert name.endswith("_FILE") or name in ("AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP")
+                assert name.endswith("_FILE") or name in ("AWS_REGION", "AWS_ENDPOINT_URL")
 
 
 @EACH
@@ -190,6 +194,33 @@ def test_a_change_of_version_refuses_nobody(values: str) -> None:
     if values != "ci/hpa.yaml":
         notes = one(values, "Job")["metadata"]["annotations"]
         assert notes["helm.sh/hook"] == "pre-install,pre-upgrade"
+
+
+@EACH
+def test_commands_are_understood(values: str) -> None:
+    for name, pod in pods(values):
+        (container,) = pod["containers"]
+        options = parser().parse_args(container["args"])
+        if name == "try-worker":
+            assert options.command == "worker" and options.grace < pod["terminationGracePeriodSeconds"] - 20
+        else:
+            assert options.command == "serve" and options.migrate_only is (name == "try-migrate")
+
+
+def test_what_keda_asks_is_how_many_steps_wait_or_run(database: Database) -> None:
+    question = one("ci/everything.yaml", "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
+    common: dict[str, Any] = {"owner": "o", "input_sha256": "", "input_bytes": 1, "settings": "{}", "engine": "e"}
+    common |= {"attempts": 0, "setbacks": 0, "progress": 0.0, "created": 0.0}
+    with database.writing() as session:
+        for number, (state, phase) in enumerate(
+            [("queued", "whole"), ("running", "whole"), ("running", "units"), ("running", "join"), ("done", "whole")]
+        ):
+            session.add(JobRow(id=f"{number:032}", state=state, phase=phase, **common))
+        for number, blob in enumerate([None, "b" * 32, None]):
+            unit = {"span": "", "share": 0.1, "attempts": 0, "setbacks": 0, "progress": 0.0}
+            session.add(UnitRow(job=f"{2:032}", number=number, blob=blob, **unit))
+    with database.reading() as session:
+        assert session.execute(text(question)).scalar() == 3 + 2
 
 
 def test_who_scales_sets_no_replicas() -> None:

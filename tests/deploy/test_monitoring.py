@@ -13,6 +13,7 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from streamer.service.api.metrics import ServiceCollector
+from streamer.service.jobs.step import StepKind
 from streamer.service.pictures.pool import PoolCounts
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -32,7 +33,8 @@ def figures() -> str:
         processes=1, busy=0, waiting=0, masked=0, refused=0, turned_away=0, dropped=0, lost=0, seconds=0
     )
     jobs = dict.fromkeys(("queued", "running", "done", "failed", "cancelled"), 0)
-    registry.register(ServiceCollector(lambda: counts, lambda: jobs, dict))
+    steps = {(kind, at_work): 0 for kind in StepKind for at_work in (True, False)}
+    registry.register(ServiceCollector(lambda: counts, lambda: jobs, lambda: steps))
     ProcessCollector(registry=registry)
     return generate_latest(registry).decode()
 
@@ -42,8 +44,8 @@ def test_every_figure_that_is_asked_for_exists() -> None:
     names = {name for question in QUESTIONS for name in re.findall(r"\b(?:veilcast|process)_\w+", question)}
     assert len(names) > 5
     assert [name for name in names if not re.search(rf"^{name}[ {{]", there, re.M)] == []
-    labelled = [found for question in QUESTIONS for found in re.findall(r'(veilcast_\w+)\{(\w+)="(\w+)"', question)]
-    assert [each for each in labelled if f'{each[0]}{{{each[1]}="{each[2]}"}}' not in there] == []
+    labelled = [found for question in QUESTIONS for found in re.findall(r'(veilcast_\w+)\{(\w+="\w+")', question)]
+    assert [(name, label) for name, label in labelled if not re.search(rf"^{name}\{{.*{label}", there, re.M)] == []
 
 
 def test_prometheus_and_grafana_find_their_files() -> None:

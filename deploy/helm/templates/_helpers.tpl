@@ -53,9 +53,6 @@ securityContext:
 {{- with .Values.s3.endpoint }}
 - { name: AWS_ENDPOINT_URL, value: {{ . | quote }} }
 {{- end }}
-{{- if .Values.s3.allowHttp }}
-- { name: AWS_ALLOW_HTTP, value: "true" }
-{{- end }}
 {{- end -}}
 
 {{- define "veilcast.volumes" -}}

@@ -77,12 +77,6 @@ def frames(video: Path, count: int) -> list[bytes]:
     return found
 
 
-def megapixels(picture: bytes) -> float:
-    """How large it is."""
-    with Image.open(io.BytesIO(picture)) as read:
-        return read.width * read.height / 1e6
-
-
 def _units(long: Path, folder: Path) -> dict[str, float]:
     settings = Settings()
     planning = _cpu(lambda: plan_file(long, settings))

@@ -41,6 +41,12 @@ class ServerProcess:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers; once more after `stop` or `kill`, on the same port and data."""
         raise NotImplementedError

@@ -42,6 +42,12 @@ class ServeProcess:
         ctypes.CDLL(None).prctl(_SUBREAPER, 0, 0, 0, 0)
 
     @property
+    def pid(self) -> int:
+        """Of its first process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has said on standard error since its first start."""
         return self._log.read_text("utf-8", "replace")
