@@ -93,6 +93,9 @@ class SampleConfig(Section):
     """Between two samples while the picture changes."""
     max_interval: Seconds = 0.25
     """Between two samples while nothing changes."""
+    still_interval: Seconds = 4.0
+    """Between two searches of samples in a recording in which nothing has changed, and nothing was found, for 3.5
+    seconds. 0: search all."""
     change_level: Annotated[int, Field(ge=0, le=255)] = 10
     """Grey levels by which a pixel of the 64x36 thumbnail must differ from the last sample to count as changed."""
     change_share: Share = 0.004

@@ -10,13 +10,14 @@ from time import thread_time
 from core.clock import Moment, StreamClock
 from core.config import DetectConfig, EngineConfig, MaskConfig, ZoneConfig
 from core.detect.cuts import CutDetector, Thumbnail
-from core.detect.detection import Detector
-from core.detect.detector_thread import DetectorThread, SampleVerdict, Scan
+from core.detect.detection import Detection, Detector
+from core.detect.detector_thread import DetectorThread, Sample, SampleVerdict, Scan
 from core.detect.pace import Pace
 from core.detect.registry import create
 from core.detect.sampler import Sampler
 from core.detect.scanner import Scanner
 from core.detect.second_opinion import LOWEST_SCORE, SecondOpinion
+from core.detect.still_scene import StillScene
 from core.detect.turned import PROBE_SCALES, TurnedScanner
 from core.frame import Cover, Frame
 from core.masked_frame import MaskedFrame
@@ -112,9 +113,11 @@ class Engine:
                 config.turned_interval,
                 spread=hurried,
             )
-        return lambda sample: scans.scan(
-            sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.isolated
-        )
+
+        def look(sample: Sample) -> list[Detection]:
+            return scans.scan(sample.frame, sample.moment.time, scene_start=sample.scene_start, alone=sample.isolated)
+
+        return look if hurried else StillScene(look, self._config.sample.still_interval)
 
     def start_worker(self, depth: int, *, hurried: bool = False) -> DetectorThread:
         """Start a detector thread for this stream; the caller owns it. The detector is created in that thread.
