@@ -93,7 +93,7 @@ class SampleConfig(Section):
     """Between two samples while the picture changes."""
     max_interval: Seconds = 0.25
     """Between two samples while nothing changes."""
-    still_interval: Seconds = 4.0
+    still_interval: Seconds = 1.0
     """Between two searches of samples in a recording in which nothing has changed, and nothing was found, for 3.5
     seconds. 0: search all."""
     change_level: Annotated[int, Field(ge=0, le=255)] = 10
