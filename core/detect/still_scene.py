@@ -18,7 +18,7 @@ from core.detect.detector_thread import Sample, Scan
 from core.pictures.planes import planes
 
 BLOCK: Final = 8  # px a side
-BLOCK_LEVEL, AREA_LEVEL = 4.0, 2.0  # grey levels (of 255) that noise may move the mean of a block, and of 2 x 2 blocks
+BLOCK_LEVEL, AREA_LEVEL = 5.0, 3.0  # grey levels (of 255) that noise may move the mean of a block, and of 2 x 2 blocks
 SETTLE: Final = 3.5  # s of an unchanged picture until every size and every turned copy has been searched
 
 _Blocks = npt.NDArray[np.float32]
