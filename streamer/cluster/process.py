@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import time
 import warnings
 from typing import Final
 
 from celery import Celery, signals
 
+from core.owned_thread import one_line
 from streamer.cluster.app import PICTURE, STEP, celery_app
 from streamer.cluster.child import Child
 from streamer.cluster.order import LONGEST, Order
@@ -17,8 +20,11 @@ from streamer.runtime.malloc import few_heaps
 from streamer.service.work.sandbox import die_with
 from streamer.settings.log import LogConfig
 
+_log = logging.getLogger("veilcast.cluster")
+
 READY: Final = b"ready\n"
 """What it says on its standard output once it takes messages."""
+_AGAIN: Final = 5.0  # seconds until a process that cannot work is replaced
 _SPARE: Final = 600.0  # seconds that Celery's time limit is beyond the step's own, which says why in the job's reason
 
 
@@ -39,7 +45,12 @@ def main() -> int:
     _register(app)
 
     def begin(**_: object) -> None:
-        _Here.child = Child(order)
+        try:
+            _Here.child = Child(order)
+        except Exception as error:  # noqa: BLE001 - Celery would go on without it, and take messages for nothing
+            _log.error("cannot work: %s", one_line(error))
+            time.sleep(_AGAIN)
+            os._exit(1)
 
     def end(**_: object) -> None:
         if _Here.child is not None:

@@ -80,6 +80,11 @@ def main() -> None:
         say(Said(progress=0.25, seconds_left=9.0))
         Path(argument).write_text(str(os.getpid()))
         time.sleep(600)
+    elif deed == "once":  # hangs the first time
+        if not Path(argument).exists():
+            Path(argument).write_text(str(os.getpid()))
+            time.sleep(600)
+        (folder / "masked.mp4").write_text("the second time")
     elif deed == "hog":
         held = bytearray(os.urandom(1) * (300 << 20))
         time.sleep(600 + len(held))
@@ -93,7 +98,7 @@ def main() -> None:
         say(Said(failed="the disk is full", blame="disk"))
     elif deed == "well":
         (folder / "masked.mp4").write_text(argument)
-    if deed in ("link", "second-name", "well", "nothing"):
+    if deed in ("link", "second-name", "well", "nothing", "once"):
         say(Said(progress=1.0, suffix=".mp4"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ from streamer.service.jobs.step import StepId, StepKind
 from streamer.service.store.tables import AuditRow
 from tests.rigs.cluster.far_work import ANNA, Office, alive
 from tests.rigs.cluster.redis_server import RedisServer
+from tests.rigs.cluster.server_process import children
 
 CUT = b"unit 0; unit 1; unit 2; "
 
@@ -160,17 +162,26 @@ def test_a_killed_worker_leaves_no_process_and_another_one_goes_on(office: Offic
 
 
 def test_a_stopped_worker_s_step_is_done_by_another_and_counts_once(office: Office) -> None:
-    job = office.submit(f"hang {office.folder / 'pid'}")
-    with office.worker("first") as first, office.worker("second"):
-        office.until(job, running)
+    note = office.folder / "pid"
+    with office.worker("first") as first:
+        job = office.submit(f"once {note}")
+        office.until(job, lambda _: note.exists() and note.read_text() != "")
         first.signal(signal.SIGSTOP)
         try:
-            others = [office.submit("cut well") for _ in range(2)]
-            assert [office.result(each) for each in others] == [CUT, CUT]
+            with office.worker("second"):
+                assert office.result(job) == b"the second time"
         finally:
             first.signal(signal.SIGCONT)
-        office.jobs.delete(ANNA, job)
-    assert published(office) == 3
+        assert office.result(office.submit("well after")) == b"after", "it goes on with others"
+    assert published(office) == 2 and not alive(int(note.read_text()))
+
+
+def test_a_celery_process_that_dies_is_started_again(office: Office) -> None:
+    with office.worker() as worker:
+        celery, *_ = children(worker.process.pid)
+        os.kill(celery, signal.SIGKILL)
+        worker.wait_for("has ended .code -9. and is started again")
+        assert office.result(office.submit("well after")) == b"after"
 
 
 def test_two_sweeps_at_once_do_no_harm(office: Office, redis_server: RedisServer) -> None:
