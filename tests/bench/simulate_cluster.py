@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--gateways", type=int, default=1)
     parser.add_argument("--picture-processes", type=int, default=1, help="of each gateway")
     parser.add_argument("--workers", type=int, default=0, help="0: find out how many are needed")
+    parser.add_argument("--ranges", action="store_true", help="as if workers fetched only what a unit needs")
     parser.add_argument("--run", action="store_true")
     parser.add_argument("--measure", type=Path, metavar="CLIP")
     parser.add_argument("--times", type=Path, default=FILE)
@@ -56,15 +57,15 @@ def main() -> int:
     if options.pictures or options.hours:
         load = DayLoad(options.pictures, options.hours)
         if options.workers:
-            shape = Shape(options.gateways, options.picture_processes, workers=options.workers)
+            shape = Shape(options.gateways, options.picture_processes, workers=options.workers, ranges=options.ranges)
             say(times, "as said", simulate_day(times, load, shape))
         else:
-            say(times, "soon", smallest(times, load, SOON))
+            say(times, "soon", smallest(times, load, SOON, options.ranges))
         return 0
     for load in LOADS:
-        say(times, "soon", smallest(times, load, SOON))
+        say(times, "soon", smallest(times, load, SOON, options.ranges))
         if load.hours:
-            say(times, "by the next morning", smallest(times, load, None))
+            say(times, "by the next morning", smallest(times, load, None, options.ranges))
     return 0
 
 

@@ -81,7 +81,7 @@ def simulate_day(times: Times, load: DayLoad, shape: Shape, seed: int = 1) -> Da
     return DayReport(load, shape, outcome, Carried.of(outcome, times, DAY / PEAK))
 
 
-def smallest(times: Times, load: DayLoad, begins_within: float | None) -> DayReport:
+def smallest(times: Times, load: DayLoad, begins_within: float | None, ranges: bool = False) -> DayReport:
     """The fewest gateways, then the fewest workers, with which nobody is refused and 95 of 100 videos begin in time.
 
     None: there is no hurry, but the day's videos must be done within six hours after it.
@@ -97,7 +97,7 @@ def smallest(times: Times, load: DayLoad, begins_within: float | None) -> DayRep
         return percentile(report.outcome.job_waits, 95) <= begins_within
 
     def gateways(count: int) -> Shape:
-        return Shape(gateways=count, picture_processes=2, workers=1, spill=False)
+        return Shape(gateways=count, picture_processes=2, workers=1, spill=False, ranges=ranges)
 
     only_pictures, only_videos = dataclasses.replace(load, hours=0.0), dataclasses.replace(load, pictures=0)
     first = _fewest(lambda count: pictures_in_time(simulate_day(times, only_pictures, gateways(count))), 2)

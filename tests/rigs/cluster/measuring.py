@@ -109,12 +109,13 @@ def _service(folder: Path, long: Path, short: Path, pictures: list[bytes], times
             with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=WAIT) as http:
                 for each in pictures[:4]:
                     http.post("/v1/pictures", content=each).raise_for_status()
-                begun, writes = time.process_time(), counts.writes["request"]
+                begun, writes, reads = time.process_time(), counts.writes["request"], counts.reads["request"]
                 for each in pictures[4:]:
                     http.post("/v1/pictures", content=each).raise_for_status()
                 count = len(pictures) - 4
                 picture_http = (time.process_time() - begun) / count
                 picture_writes = (counts.writes["request"] - writes) / count
+                picture_reads = (counts.reads["request"] - reads) / count
                 upload = _cpu(lambda: http.post("/v1/uploads", content=bytes(64_000_000)).raise_for_status()) / 64
                 writes = counts.writes["request"]
                 spent, _ = _job(http, short)
@@ -135,7 +136,8 @@ def _service(folder: Path, long: Path, short: Path, pictures: list[bytes], times
         "step_writes": by_worker["writes"] / steps,
         "beat_writes": (counts.writes["beat"] - before.writes["beat"]) / took,
         "write": counts.write_seconds,
-        "reads": by_worker["reads"] / by_worker["writes"],
+        "picture_reads": picture_reads,
+        "look_reads": by_worker["reads"] / took,
     }
 
 

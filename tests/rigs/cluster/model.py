@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 UNIT: Final = 60.0  # s of video in a unit (streamer.units.plan); with less than half of one beyond it, it is not cut
 LOOKED_TWICE: Final = 5.0  # s beside a unit that are looked at as well, without encoding
 LOOKING: Final = 0.75  # share of a second's work that looking is
+RANGE: Final = 1.2  # bytes of a unit with what is looked at beside it, as a share of its own
 JOIN, ONE_UNIT, WHOLE = 0, 1, 2  # rank within a job
 
 
@@ -38,6 +39,7 @@ class Shape:
     worker_pictures: int = 1  # pictures at a time, of each worker
     spill: bool = True
     shared: bool = False
+    ranges: bool = False  # a worker would fetch only what a unit needs of the original; it fetches all of it
     sweep: float = 5.0  # s between two sweeps, which ring for what was missed
     lost_rings: float = 0.0  # share of rings that nobody hears
 
@@ -166,6 +168,7 @@ class Cluster:
             return seconds
 
         def done() -> None:
+            outcome.mb_in += pictures.mb  # the masked one is kept, to answer the same question again
             outcome.picture_times.append(self._agenda.now - since + times.picture_http)
             if again and self._answered < pictures.count:
                 self._answered += 1
@@ -222,7 +225,8 @@ class Cluster:
             if not job.begun:
                 job.begun = True
                 outcome.job_waits.append(self._agenda.now - job.since)
-            fetched = step.fetches + (0.0 if self._kept.get(server) == job.number else job.mb)
+            original = job.mb if step.kind != ONE_UNIT or not self._shape.ranges else step.stores * RANGE
+            fetched = step.fetches + (0.0 if self._kept.get(server) == job.number else original)
             self._kept[server] = job.number
             outcome.mb_out += fetched
             outcome.mb_in += step.stores
@@ -276,7 +280,7 @@ class Carried:
         writes += outcome.steps * times.step_writes + outcome.step_seconds * times.beat_writes
         return cls(
             writes=writes / seconds,
-            reads=writes * times.reads / seconds,
+            reads=(pictures * times.picture_reads + outcome.step_seconds * times.look_reads) / seconds,
             commands=(outcome.steps + outcome.spilled) * times.messages / seconds,
             mb_in=outcome.mb_in / seconds,
             mb_out=outcome.mb_out / seconds,

@@ -51,8 +51,10 @@ class Times:
     """The same for each step."""
     beat_writes: float
     """The same for each second that a step takes."""
-    reads: float
-    """Transactions that only read, for each one that writes."""
+    picture_reads: float
+    """Transactions that only read, for each picture."""
+    look_reads: float
+    """The same for each second that a step takes: was its job cancelled?"""
     messages: float
     """Commands of Redis for each step."""
 
