@@ -87,7 +87,9 @@ class FaultRig:
 
     def _job(self, clients: Stubborn, content: bytes) -> str:
         """Send it, wait for its end, and look at the result."""
-        upload = clients.until("POST", "/v1/uploads", content=content, lost=functools.partial(self._lost, clients))
+        upload = clients.until(
+            "POST", "/v1/uploads", content=_unlike_others(content), lost=functools.partial(self._lost, clients)
+        )
         assert upload.status_code == 201, upload.text
         body, key = {"upload": upload.json()["id"]}, {"Idempotency-Key": uuid.uuid4().hex}
         told = {str(clients.until("POST", "/v1/jobs", json=body, headers=key).json()["id"]) for _ in range(2)}
@@ -168,3 +170,8 @@ class FaultRig:
 
 
 _NOTES: Final = ("clock", "owner")
+
+
+def _unlike_others(content: bytes) -> bytes:
+    """The same video or picture, but not the same file: what was masked before is not masked again."""
+    return content + (24).to_bytes(4, "big") + b"free" + uuid.uuid4().bytes
