@@ -28,10 +28,11 @@ MASKED = 12.0
 class Judge:
     """Looks at the data of a service that may be running."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, database: Database | None = None, blobs: Blobs | None = None) -> None:
+        """`data`: the service's folder; `database`, `blobs`: where its things are, if they are not in there."""
         self._data = data
-        self._database = Database.in_file(data / "veilcast.db")
-        self._blobs = Blobs.in_folder(data / "blobs")
+        self._database = database or Database.in_file(data / "veilcast.db")
+        self._blobs = blobs or Blobs.in_folder(data / "blobs")
 
     def close(self) -> None:
         """Close the database."""
