@@ -129,6 +129,7 @@ class FileSource:
         self._items.close()
         self._ahead.clear()
         self._decoder.restart(since)
+        self._continuity.restart()  # going back is no restart of the file's own clock
         self._items = self._read_from(entry)
 
     def packets(self, entry: Entry) -> Iterator[Packet[VideoStream]]:

@@ -62,6 +62,12 @@ class Continuity:
         self._offset: dict[int, Fraction] = {}
         self._end: dict[int, Fraction] = {}
 
+    def restart(self) -> None:
+        """What comes next is from elsewhere in the file: forget what came before."""
+        self._bridges.clear()
+        self._offset.clear()
+        self._end.clear()
+
     def offset(self, stream: int, time: Fraction, duration: Fraction) -> Fraction:
         """Seconds to add to the timestamps of `stream` at `time`, in seconds on the file's clock like `duration`."""
         offset = self._offset.get(stream, Fraction(0))

@@ -22,6 +22,7 @@ from streamer.service.work.doorbell import Doorbell
 from streamer.service.work.originals import KeptOriginals
 from streamer.service.work.step_work import JobLimits, StepWork
 from streamer.settings.file import Settings
+from tests.rigs.containers import needs_ffmpeg
 from tests.rigs.service.ledger import BEN, Ledger
 
 LIMITS = JobLimits(memory=200 << 20, seconds=60, file_bytes=1 << 30)
@@ -175,6 +176,7 @@ def test_at_most_one_original_is_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "kept" / "b").exists()
 
 
+@needs_ffmpeg
 @pytest.mark.slow
 def test_a_real_recording_is_cut_and_joined(ledger: Ledger) -> None:
     film = ledger.folder / "film.mp4"
