@@ -21,7 +21,7 @@ from core.config import EngineConfig, TrackConfig
 from core.detect import detector_thread as worker
 from core.detect.detection import Detection
 from core.frame import Cover, Frame, Region, Verdict
-from core.geometry import Box
+from core.geometry import THINNEST, Box
 from core.masked_frame import MaskedFrame
 from core.pictures.planes import planes
 from core.track.timeline import Timeline
@@ -91,7 +91,10 @@ def is_valid(detection: Detection) -> bool:
     numbers = (box.x0, box.y0, box.x1, box.y1, detection.score)
     near = max(map(abs, numbers)) <= 1e6
     return (
-        all(map(math.isfinite, numbers)) and near and box.x1 > box.x0 and box.y1 > box.y0 and 0 <= detection.score <= 1
+        all(map(math.isfinite, numbers))
+        and near
+        and min(box.width, box.height) > THINNEST
+        and 0 <= detection.score <= 1
     )
 
 
