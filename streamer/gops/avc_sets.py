@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.gops.bits import BitReader
-from streamer.gops.sequence import SequenceLook, Signal, read_signal, skip_scaling_list
+from streamer.gops.sequence import SequenceLook, Signal, cropped, read_signal, skip_scaling_list
 from streamer.gops.uncopyable import UncopyableError
 
 _WITH_CHROMA = frozenset({100, 110, 122, 244})
@@ -91,9 +91,7 @@ def parse_avc_sequence(unit: bytes) -> AvcSequence:
 def _cropped(bits: BitReader, columns: int, rows: int, chroma: int) -> tuple[int, int]:
     width, height = 16 * columns, 16 * rows
     if bits.flag():
-        across, down = (2 if chroma in (1, 2) else 1), (2 if chroma == 1 else 1)
-        width -= across * (bits.ue(width) + bits.ue(width))
-        height -= down * (bits.ue(height) + bits.ue(height))
+        width, height = cropped(bits, width, height, chroma)
     if width <= 0 or height <= 0:
         raise UncopyableError("its pictures have no size")
     return width, height

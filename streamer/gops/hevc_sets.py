@@ -7,7 +7,7 @@ from typing import Final
 
 from streamer.gops.bits import BitReader
 from streamer.gops.hevc_parts import skip_decoder_model, skip_reference_sets, skip_scaling_data
-from streamer.gops.sequence import SequenceLook, Signal, read_signal
+from streamer.gops.sequence import SequenceLook, Signal, cropped, read_signal
 from streamer.gops.uncopyable import UncopyableError
 
 HEADER: Final = 2  # bytes of a NAL unit's header
@@ -131,9 +131,7 @@ def parse_hevc_sequence(unit: bytes, streams: dict[int, HevcStream]) -> HevcSequ
         raise UncopyableError("its colour planes are coded separately")
     width, height = bits.ue(_LONGEST_SIDE), bits.ue(_LONGEST_SIDE)
     if bits.flag():
-        across, down = (2 if chroma in (1, 2) else 1), (2 if chroma == 1 else 1)
-        width -= across * (bits.ue(width) + bits.ue(width))
-        height -= down * (bits.ue(height) + bits.ue(height))
+        width, height = cropped(bits, width, height, chroma)
     if width <= 0 or height <= 0:
         raise UncopyableError("its pictures have no size")
     depth, chroma_depth = 8 + bits.ue(8), 8 + bits.ue(8)

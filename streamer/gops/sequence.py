@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from streamer.gops.bits import BitReader
+from streamer.gops.uncopyable import UncopyableError
 
 UNSPECIFIED: Final = 2
 
@@ -15,6 +16,7 @@ _ASPECTS: Final = (
     *((15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1)),
 )
 _EXTENDED_SAR = 255
+_PADDING = 16  # px that fill the last blocks of a row or a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,18 @@ class SequenceLook:
     chroma: int
     depth: int
     signal: Signal = Signal()
+
+
+def cropped(bits: BitReader, width: int, height: int, chroma: int) -> tuple[int, int]:
+    """Size in pixels of what is shown of a coded picture (H.264, 7.4.2.1.1; HEVC, 7.4.3.2.1).
+
+    Raises UncopyableError if more is left out than fills the last blocks: nobody has looked there for faces.
+    """
+    across, down = (2 if chroma in (1, 2) else 1), (2 if chroma == 1 else 1)
+    left, right, top, bottom = bits.ue(width), bits.ue(width), bits.ue(height), bits.ue(height)
+    if left or top or max(across * right, down * bottom) > _PADDING:
+        raise UncopyableError("its pictures hold more than they show")
+    return width - across * right, height - down * bottom
 
 
 def read_signal(bits: BitReader) -> Signal:

@@ -90,6 +90,13 @@ def test_interlaced_video_is_refused(parameters: str) -> None:
         parse_avc_header(encoded(size=(96, 64), parameters=parameters)[0])
 
 
+@pytest.mark.parametrize("crop", ["32,0,0,0", "0,2,0,0", "0,0,18,0", "0,0,0,32"])
+def test_pictures_that_hold_more_than_they_show_are_refused(crop: str) -> None:
+    """What is cropped away is in the packets all the same, and nobody has looked there for faces."""
+    with pytest.raises(UncopyableError, match="more than they show"):
+        parse_avc_header(encoded(size=(96, 64), parameters=f"crop-rect={crop}")[0])
+
+
 @given(st.binary(max_size=80), st.integers(0, 60), st.integers(0, 255))
 def test_hostile_headers_and_packets_only_raise_what_is_documented(data: bytes, place: int, value: int) -> None:
     bent = bytearray(record())
