@@ -92,10 +92,11 @@ def anonymize_recording(
             interrupt=interrupt,
         )
 
+    if source.is_file():  # before all of it is read
+        check_target(source, target, overwrite)
     plan = plan_file(source, settings, interrupt)
     if not plan.units:
         return whole(plan.whole_because)
-    check_target(source, target, overwrite)
     before = digest(source, interrupt)
     try:
         with UnitsFolder(target, before.sha256, settings, plan) as folder:
