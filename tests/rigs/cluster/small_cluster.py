@@ -46,27 +46,32 @@ class Ran:
 class SmallCluster:
     """PostgreSQL, S3, Redis, one gateway and some workers, as processes of their own."""
 
-    def __init__(self, url: str, services: Sequence[int], gateway: int) -> None:
-        """`services`: first process of each."""
-        self.url = url
+    def __init__(
+        self, url: str, services: Sequence[int], gateway: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """`services`: first process of each. `headers`: of every request, such as a token."""
+        self.url, self._headers = url, dict(headers or {})
         self._services, self._gateway = services, gateway
 
     def send(self, video: Path) -> str:
         """Upload a video; returns the upload."""
         with video.open("rb") as file:
-            answer = httpx.post(f"{self.url}/v1/uploads", content=file, timeout=600).raise_for_status()
+            answer = httpx.post(
+                f"{self.url}/v1/uploads", content=file, headers=self._headers, timeout=600
+            ).raise_for_status()
         return str(answer.json()["id"])
 
     def submit(self, upload: str) -> str:
         """A job."""
         body = {"upload": upload, "settings": {}}
-        return str(httpx.post(f"{self.url}/v1/jobs", json=body, timeout=60).raise_for_status().json()["id"])
+        answer = httpx.post(f"{self.url}/v1/jobs", json=body, headers=self._headers, timeout=60)
+        return str(answer.raise_for_status().json()["id"])
 
     def ended(self, job: str) -> dict[str, Any]:
         """The job once it has ended."""
         end = time.monotonic() + PATIENCE
         while True:
-            told: dict[str, Any] = httpx.get(f"{self.url}/v1/jobs/{job}", timeout=60).json()
+            told: dict[str, Any] = httpx.get(f"{self.url}/v1/jobs/{job}", headers=self._headers, timeout=60).json()
             if told["state"] not in ("queued", "running"):
                 assert told["state"] == "done", told["reason"]
                 return told
@@ -132,14 +137,15 @@ def small_cluster(folder: Path, workers: int) -> Iterator[SmallCluster]:
                 (folder / name).write_text(value, "utf-8")
                 environment[f"{name}_FILE"] = str(folder / name)
             environment |= {name: s3.environment[name] for name in ("AWS_ENDPOINT_URL", "AWS_REGION")}
-            stack.enter_context(_set(environment))
+            stack.enter_context(environment_with(environment))
             settings = folder / "settings.yaml"
             settings.write_text("service: {picture_workers: 1, picture_queue: 1000}", "utf-8")
             gateway = ServeProcess(folder / "gateway", folder / "gateway.log", "--config", str(settings))
             stack.enter_context(gateway)
             url = gateway.start()
             for number in range(workers):
-                stack.enter_context(_worker(folder, number, cores[number]))
+                pinned = "taskset", "-c", str(cores[number])
+                stack.enter_context(worker_process(folder / f"worker-{number}", pinned))
             pids = [each.pid for each in servers]
             yield SmallCluster(url, pids, gateway.pid)
     finally:
@@ -147,11 +153,16 @@ def small_cluster(folder: Path, workers: int) -> Iterator[SmallCluster]:
 
 
 @contextmanager
-def _worker(folder: Path, number: int, core: int) -> Iterator[None]:
-    log = folder / f"worker-{number}.log"
-    options = ["--data", str(folder / f"worker-{number}"), "--concurrency", "1", "--pictures", "0"]
+def worker_process(folder: Path, prefix: Sequence[str] = ()) -> Iterator[None]:
+    """`veilcast worker` with one step at a time, whose backends the environment names; inside, it takes messages.
+
+    `prefix`: a command that becomes the worker.
+    """
+    folder.mkdir()
+    log = folder / "log"
+    options = ["--data", str(folder / "data"), "--concurrency", "1", "--pictures", "0"]
     with log.open("wb") as file:
-        process = subprocess.Popen(["taskset", "-c", str(core), str(PROGRAM), "worker", *options], stderr=file)
+        process = subprocess.Popen([*prefix, str(PROGRAM), "worker", *options], stderr=file)
     try:
         end = time.monotonic() + 60
         while not re.search("takes messages", log.read_text("utf-8", "replace")):
@@ -167,7 +178,8 @@ def _worker(folder: Path, number: int, core: int) -> Iterator[None]:
 
 
 @contextmanager
-def _set(variables: Mapping[str, str]) -> Iterator[None]:
+def environment_with(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that this process and those that it starts have inside the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

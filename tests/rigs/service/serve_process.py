@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +24,9 @@ _SUBREAPER: Final = 36  # prctl
 class ServeProcess:
     """A context manager that ends it with SIGKILL. Meanwhile, processes that it leaves behind become this one's."""
 
-    def __init__(self, data: Path, log: Path, *options: str) -> None:
-        self._command = [str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--data", str(data), *options]
+    def __init__(self, data: Path, log: Path, *options: str, prefix: Sequence[str] = ()) -> None:
+        """`prefix`: a command that becomes the service, such as `taskset`."""
+        self._command = [*prefix, str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--data", str(data), *options]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._begins = 0
