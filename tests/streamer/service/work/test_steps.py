@@ -178,19 +178,22 @@ def test_at_most_one_original_is_kept(tmp_path: Path) -> None:
 
 @needs_ffmpeg
 @pytest.mark.slow
-def test_a_real_recording_is_cut_and_joined(ledger: Ledger) -> None:
+@pytest.mark.parametrize(("seconds", "units"), [(95, 2), (30, 1)])
+def test_a_real_recording_is_cut_and_joined(seconds: int, units: int, ledger: Ledger) -> None:
     film = ledger.folder / "film.mp4"
-    picture, sound = "testsrc2=s=160x120:r=5:d=95", "sine=d=95"
-    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-g", "20", str(film)]
-    subprocess.run(make, check=True, timeout=60)
+    picture, sound = f"testsrc2=s=160x120:r=5:d={seconds}", f"sine=d={seconds}"
+    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-g", "20"]
+    subprocess.run([*make, "-pix_fmt", "yuv420p", str(film)], check=True, timeout=60)
     ledger.uploads.max_bytes = 1 << 30
     job = ledger.jobs.submit(BEN, ledger.upload(content=film.read_bytes()), JobSettings(config="fast")).job.id
     scratch = ledger.folder / "work"
     limits, kept = JobLimits(2000 << 20, 100, 1 << 30), KeptOriginals(scratch / "kept")
     work = StepWork(ledger.leases, ledger.blobs, scratch, Settings(), limits, Doorbell(), threading.Event(), kept)
     kinds = do_all(ledger, work)
-    assert kinds == [StepKind.WHOLE, StepKind.UNIT, StepKind.UNIT, StepKind.JOIN], ledger.jobs.get(BEN, job).reason
+    cut = [StepKind.UNIT] * units + [StepKind.JOIN] if units > 1 else []
+    assert kinds == [StepKind.WHOLE, *cut], ledger.jobs.get(BEN, job).reason
     done = ledger.jobs.get(BEN, job)
     assert done.state is JobState.DONE and done.report is not None, done.reason
     report = Report.model_validate_json(b"".join(ledger.blobs.read(done.report)))
-    assert (report.units, report.frames, report.audio) == (2, 475, "keep")
+    assert (report.units, report.frames, report.audio) == (units, 5 * seconds, "keep")
+    assert report.looked_at is not None and report.uncopied is None
