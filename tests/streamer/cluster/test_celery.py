@@ -184,6 +184,16 @@ def test_a_celery_process_that_dies_is_started_again(office: Office) -> None:
         assert office.result(office.submit("well after")) == b"after"
 
 
+@pytest.mark.slow
+def test_a_celery_process_that_hears_nothing_is_started_again(office: Office) -> None:
+    with office.worker() as worker:
+        celery, *_ = children(worker.process.pid)
+        os.kill(celery, signal.SIGSTOP)  # its connections stay, as those of a consumer that is deaf
+        job = office.submit("well after")
+        worker.wait_for("nothing comes")
+        assert office.result(job) == b"after"
+
+
 def test_two_sweeps_at_once_do_no_harm(office: Office, redis_server: RedisServer) -> None:
     jobs = [office.submit(f"well {number}", ring=False) for number in range(3)]
     sweeps = [Sweep(office.database, office.leases, Sending(celery_app(office.broker)), office.asked) for _ in range(2)]
