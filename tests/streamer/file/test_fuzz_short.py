@@ -32,6 +32,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_no_damaged_file_breaks_a_rule(seeds: Path, tmp_path: Path) -> None:
     results: list[Result] = []
     run_all(range(FIRST, FIRST + RUNS), tmp_path, seeds, 2, results.append)
