@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -44,8 +45,10 @@ class UnitsFolder:
             recipe = json.dumps([VERSION, input_sha256, settings.fingerprint(), plan.to_json()])
             if self._recipe() != recipe:
                 for path in self.path.iterdir():
-                    path.unlink()
+                    path.unlink(missing_ok=True)
                 (self.path / _RECIPE).write_text(recipe)
+            for path in self.path.glob("*.part"):
+                path.unlink(missing_ok=True)
             self._done = {span.number for span in plan.units if self._is_whole(span)}
         except BaseException:
             os.close(self._lock)
@@ -70,10 +73,11 @@ class UnitsFolder:
         return self.path / f"{span.number:05}.unit"
 
     def unfinished(self, span: UnitSpan) -> Path:
-        """Where a unit is written; nothing is there."""
-        path = self.path / f"{span.number:05}.part"
-        path.unlink(missing_ok=True)
-        return path
+        """A new name under which a unit is written.
+
+        Processes of a run that was killed may still write theirs for a moment, and remove them when they notice.
+        """
+        return self.path / f"{span.number:05}.{secrets.token_hex(4)}.part"
 
     def _take(self, target: Path) -> None:
         try:
