@@ -15,10 +15,13 @@ class WarningLog:
         self.damage = False
         """Whether any warning reported damage."""
 
-    def add(self, kind: str, text: str, *, damage: bool = False) -> None:
-        """Record a warning; only the first text of a kind is kept. `damage`: part of the input is lost or made up."""
+    def add(self, kind: str, text: str, *, damage: bool = False, times: int = 1) -> None:
+        """Record a warning, `times` times; only the first text of a kind is kept.
+
+        `damage`: part of the input is lost or made up.
+        """
         self.damage = self.damage or damage
-        self._count[kind] = self._count.get(kind, 0) + 1
+        self._count[kind] = self._count.get(kind, 0) + times
         if kind not in self._first:
             self._first[kind] = text
             if self._on_first is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from core.frame import Frame
 from core.pictures.orientation import Orientation
 from streamer.errors import InputError
-from streamer.file.entry import Entry, packets_from
+from streamer.file.entry import Entry, content_hash, packets_from
 from streamer.file.inspection import warn_about_container
 from streamer.file.picture_decoder import PictureDecoder
 from streamer.media.audio_track import AudioTrack, TrackPacket
@@ -87,6 +87,7 @@ class FileSource:
             warn_about_container(self._container, self._video, self.warnings)
             most = threads or min(_MAX_DECODER_THREADS, len(os.sched_getaffinity(0)))
             self._continuity = Continuity()
+            self._decoded: dict[int, bytes] = {}
             self._decoder = PictureDecoder(path, self._video, most, self.warnings, limit, self._continuity)
             self._audio_tracks = self._pick_audio()
             self._items = self._read()
@@ -95,6 +96,11 @@ class FileSource:
         except BaseException:
             self._release_file()
             raise
+
+    @property
+    def decoded(self) -> Mapping[int, bytes]:
+        """A hash of every packet that was decoded since `jump`, by its pts: a file may change while it is read."""
+        return self._decoded
 
     @property
     def video(self) -> VideoStream:
@@ -222,6 +228,8 @@ class FileSource:
 
     def _read_from(self, entry: Entry) -> Generator[Frame | TrackPacket, None, None]:
         for packet in packets_from(self._container, self._video, entry, self._packets):
+            if packet.pts is not None:
+                self._decoded[packet.pts] = content_hash(bytes(packet))
             yield from self._decoder.decode(packet)
         yield from self._decoder.finish()
 

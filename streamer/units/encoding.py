@@ -102,15 +102,21 @@ class CopyUntouched:
     """Groups of pictures in which nothing is masked keep their packets; each encoder between them is a new one."""
 
     def __init__(
-        self, source: CopySource, new_encoder: Callable[[], VideoEncoder], info: SourceInfo, writer: UnitWriter
+        self,
+        source: CopySource,
+        first: VideoEncoder,
+        new_encoder: Callable[[], VideoEncoder],
+        info: SourceInfo,
+        writer: UnitWriter,
     ) -> None:
         picture = info.picture
         size = picture_bytes(picture.width, picture.height, picture.pixel_format)
         self._source, self._new_encoder, self._writer = source, new_encoder, writer
         self._chooser = GopChooser(source.gops, max(1, HELD_BYTES // size))
         self._held: dict[int, MaskedFrame] = {}
+        self._first: VideoEncoder | None = first
         self._encoder: VideoEncoder | None = None
-        self._tick = int(info.time_base / new_encoder().time_base)
+        self._tick = int(info.time_base / first.time_base)
         self._usual = round(1 / info.rate / info.time_base)
         self._at = 0  # packets read so far
         self.copied = 0
@@ -143,7 +149,7 @@ class CopyUntouched:
     def _encode(self, frames: Iterator[MaskedFrame], fresh: bool) -> None:
         if fresh or self._encoder is None:
             self._end_encoder()
-            self._encoder = self._new_encoder()
+            self._encoder, self._first = self._first or self._new_encoder(), None
         for masked in frames:
             self._write(self._encoder.encode(masked))
 

@@ -15,14 +15,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streamer.errors import InterruptedJobError
+from streamer.gops.decoding_times import Ticks
 from streamer.gops.joint import parse_form
 from streamer.gops.scan import GopScanner
 from streamer.gops.uncopyable import WHOLE_FILE, UncopyableError
 from streamer.media.input import open_input, pick_video
 from streamer.media.picture_limit import PictureLimit
 from streamer.media.timestamps import is_plausible
-
-Ticks = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

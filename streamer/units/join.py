@@ -21,14 +21,14 @@ from streamer.file.job import Progress, note_detector_trouble, weights_used
 from streamer.file.masked_file import FORMATS, EncodedStream, MaskedFile
 from streamer.file.report import BoxNumbers, Coverage, DoubtfulMoment, FileDigest, Report, digest, versions
 from streamer.file.source import FileSource
-from streamer.gops.decoding_times import decoding_times
+from streamer.gops.decoding_times import Ticks, decoding_times
 from streamer.gops.joint import Joint
 from streamer.gops.uncopyable import UncopyableError
 from streamer.media.picture_limit import PictureLimit
 from streamer.settings.file import Settings
 from streamer.units.copying import copying_for
 from streamer.units.encoding import scratch_encoder
-from streamer.units.index import FileIndex, Ticks, read_index
+from streamer.units.index import FileIndex, read_index
 from streamer.units.parts import NOT_COPIED
 from streamer.units.plan import UnitPlan, plan_units
 from streamer.units.span import UnitSpan
@@ -72,10 +72,6 @@ def join_units(
     for reader in readers:
         reader.check()
     pts = _checked_times(readers, index)
-    for trailer in trailers:
-        for warning in trailer.warnings:
-            for _ in range(max(1, warning.count - warnings.count(warning.kind))):
-                warnings.add(warning.kind, warning.text)
     damage = any(trailer.any_damage for trailer in trailers)
     with FileSource(source, threads=1, warnings=WarningLog(), limit=limit) as original:
         info = original.info
@@ -105,6 +101,7 @@ def join_units(
                 counter.count()
         damaged = sum((Fraction(trailer.damaged) for trailer in trailers), Fraction(0))
         damaged = max(damaged, 1 / info.rate) if damage else Fraction(0)
+    _add_warnings(trailers, warnings)
     errors: dict[str, int] = {}
     for trailer in trailers:
         for message, count in trailer.errors.items():
@@ -231,6 +228,18 @@ class _Counter:
             raise InterruptedJobError
         if self.on_progress is not None:
             self.on_progress(Progress(self.written, self.total, 0.0, None, 0, time.monotonic() - self.begun))
+
+
+def _add_warnings(trailers: Sequence[UnitTrailer], warnings: WarningLog) -> None:
+    """Those of all units, each kind once: what is said of the whole file is said by every unit."""
+    said = {warning.kind: warning for trailer in trailers for warning in trailer.warnings}
+    for trailer in trailers:
+        for warning in trailer.warnings:
+            if warning.count > said[warning.kind].count:
+                said[warning.kind] = warning
+    for kind, warning in said.items():
+        if not warnings.count(kind):
+            warnings.add(kind, warning.text, times=warning.count)
 
 
 def _faces(trailers: Sequence[UnitTrailer]) -> int:

@@ -14,7 +14,7 @@ from core.frame import Cover, Frame, Verdict
 from core.masked_frame import MaskedFrame
 from core.replay import Replay
 from streamer.file.encoder import VideoEncoder
-from streamer.file.entry import Entry
+from streamer.file.entry import Entry, content_hash
 from streamer.file.source import FileSource
 from streamer.gops.gop import Gop
 from streamer.gops.scan import GopScanner
@@ -29,6 +29,7 @@ from streamer.units.unit_file import UnitWriter
 from streamer.warning_log import WarningLog
 
 NOT_COPIED: Final = "its packets do not allow it"
+_CHANGED: Final = "it changed while it was masked"
 _NOTHING: Final = Verdict(Cover.SETTLED)
 
 
@@ -45,6 +46,7 @@ class UnitParts:
         warnings: WarningLog,
     ) -> None:
         self._source, self._span, self._info, self._settings = source, span, reader.info, settings
+        self._reader = reader
         self._warnings = warnings
         self._limit = PictureLimit(*settings.file.max_size)
         self._stack = ExitStack()
@@ -74,7 +76,7 @@ class UnitParts:
         number = self.copying.parameter_set
         gops, self._entries = self._groups(GopScanner(self.copying.form))
         source = CopySource(gops, self._packets(), self._joint, self._again)
-        return CopyUntouched(source, lambda: self._new_encoder(number), self._info, writer)
+        return CopyUntouched(source, self.encoder, lambda: self._new_encoder(number), self._info, writer)
 
     def _new_encoder(self, parameter_set: int | None) -> VideoEncoder:
         return scratch_encoder(self._info, self._settings, self._warnings, parameter_set)
@@ -99,7 +101,11 @@ class UnitParts:
 
     def _packets(self) -> Iterator[tuple[int, bytes]]:
         for packet in self._own():
-            yield packet.pts or 0, bytes(packet)
+            pts, data = packet.pts or 0, bytes(packet)
+            # What is copied must be what was looked at, also if somebody writes to the file meanwhile.
+            if self._reader.decoded.get(pts) != content_hash(data):
+                raise UncopyableError(_CHANGED)
+            yield pts, data
 
     def _again(self, decode_from: int, times: tuple[int, ...]) -> Iterator[MaskedFrame]:
         """These frames, decoded and passed through the masker once more, which has nothing to mask in them."""
@@ -111,9 +117,11 @@ class UnitParts:
                 if not isinstance(item, Frame) or item.video.pts not in wanted:
                     continue
                 if not item.trusted:
-                    raise UncopyableError("its pictures came out differently the second time")
+                    raise UncopyableError(_CHANGED)
                 wanted.discard(item.video.pts)
                 yield from replay.push(item)
                 if not wanted:
-                    return
-        raise UncopyableError("its pictures came out differently the second time")
+                    break
+            first = self._reader.decoded
+            if wanted or any(first.get(pts) != found for pts, found in reader.decoded.items()):
+                raise UncopyableError(_CHANGED)

@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 
 from streamer.file.entry import Entry
+from streamer.gops.decoding_times import Ticks
 from streamer.media.losses import INTRA_ONLY
 from streamer.media.picture_limit import PictureLimit
 from streamer.settings.file import Settings
-from streamer.units.index import NO_DTS, FileIndex, Ticks, read_index
+from streamer.units.index import NO_DTS, FileIndex, read_index
 from streamer.units.span import MOST_UNITS, UnitSpan, times_of
 
 LEAST: Final = 30

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from streamer.file.entry import Entry
-from streamer.units.index import Ticks
+from streamer.gops.decoding_times import Ticks
 
 MOST_UNITS: Final = 10_000
 _LARGEST: Final = 1 << 62

@@ -44,9 +44,8 @@ class UncutError(ValueError):
 def unit_settings(settings: Settings) -> Settings:
     """The settings that every unit of a job is encoded with, on every machine."""
     encoder = settings.encoder
-    return settings.model_copy(
-        update={"encoder": encoder.model_copy(update={"threads": encoder.threads or _THREADS})}
-    )  # fmt: skip
+    fixed = encoder.model_copy(update={"threads": encoder.threads or _THREADS})
+    return settings.model_copy(update={"encoder": fixed})
 
 
 def mask_unit(
@@ -63,9 +62,8 @@ def mask_unit(
     """Mask the pictures of one unit of `source` and write them to the new file `target`, which others then join.
 
     The same bytes come out on every machine with the same kind of processor. `container`: FFmpeg's name of the format
-    that the units will be joined in. `make_detector` replaces the configured
-    detector. Raises InputError, UncutError, OSError, and InterruptedJobError once `interrupt` is set; then there is no
-    file.
+    that the units will be joined in. `make_detector` replaces the configured detector. Raises InputError, UncutError,
+    OSError, and InterruptedJobError once `interrupt` is set; then there is no file.
     """
     one_opencv_thread()
     settings = unit_settings(settings)
@@ -78,9 +76,9 @@ def mask_unit(
             writer = stack.enter_context(UnitWriter(target))
             engine = stack.enter_context(Anonymizer(settings, make_detector))
             parts = stack.enter_context(UnitParts(source, span, reader, settings, container, warnings))
-            encoding = parts.encoding(writer)
             share = _Share(span, info)
             try:
+                encoding = parts.encoding(writer)
                 _run(ReaderThread(reader, interrupt), span, engine, encoding, share, on_progress)
             except (EntryError, UncopyableError) as error:
                 raise UncutError(str(error)) from error

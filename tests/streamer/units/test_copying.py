@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.video.stream import VideoStream
 
+from streamer.file.entry import Entry
+from streamer.file.source import FileSource
 from streamer.settings.encoder import EncoderConfig
 from streamer.settings.file import Settings
 from streamer.units.job import anonymize_recording
@@ -106,3 +111,21 @@ def test_groups_too_long_to_be_held_are_decoded_again(tmp_path: Path, monkeypatc
     assert held.output.sha256 == dropped.output.sha256
     assert 0 < held.copied < held.frames
     assert len(plan_file(source, LOOKS).units) == 1
+
+
+def test_what_changed_since_it_was_looked_at_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = recording(tmp_path / "in.mp4", *PLAIN, seconds=30)
+    real, calls = FileSource.packets, list[int]()
+
+    def changed(self: FileSource, entry: Entry) -> Iterator[Packet[VideoStream]]:
+        calls.append(1)
+        for number, packet in enumerate(real(self, entry)):
+            if len(calls) > 1 and number == 7:  # the second time, packets are read to be copied
+                data = bytearray(bytes(packet))
+                data[-1] ^= 1
+                packet.update(bytes(data))
+            yield packet
+
+    monkeypatch.setattr(FileSource, "packets", changed)
+    report = anonymize_recording(source, tmp_path / "out.mp4", QUICK)
+    assert len(calls) == 2 and report.copied == 0 and report.units == 1 and report.frames == 150
