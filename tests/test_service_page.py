@@ -35,6 +35,13 @@ def blocks(language: str, page: str = PAGE) -> list[str]:
     return [text for named, text in fenced if named == language]
 
 
+def typed_at_one_service() -> str:
+    """What a user types against one running service; setting up a cluster is tested in `tests/deploy`."""
+    shown = [block for block in blocks("bash", README) + blocks("bash") if "helm install" not in block]
+    assert len(shown) == len(blocks("bash", README) + blocks("bash")) - 1
+    return "".join(shown)
+
+
 def commands() -> list[str]:
     text = "".join(blocks("") + blocks("bash")).replace("\\\n", " ")
     return re.findall(r"(?:^|\$\()(veilcast [^\n)]*)", text, re.M)
@@ -63,7 +70,7 @@ def test_what_is_typed_works(tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with running_service(tmp_path / "veilcast-data") as client:
         server = client.base_url.netloc.decode()
-        script = "".join(blocks("bash", README) + blocks("bash")).replace("localhost:8080", server)
+        script = typed_at_one_service().replace("localhost:8080", server)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=tmp_path,

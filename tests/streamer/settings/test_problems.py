@@ -50,7 +50,7 @@ def stream(**values: object) -> dict[str, object]:
         ({"crf": 20}, "crf: there is no option 'crf' here; did you mean 'encoder.crf'?"),
         (
             {"file": {"xyz": 1}},
-            "file.xyz: there is no option 'xyz'; there are: audio, copy_untouched, keep_metadata, max_size, memory_mb",
+            "file.xyz: there is no option 'xyz'; there are: audio, keep_metadata, copy_untouched, max_size, memory_mb",
         ),
         (stream(zonse=[]), "live.streams.0.zonse: there is no option 'zonse'; did you mean 'zones'?"),
         ({"mask": {1: 2}}, "mask.1: option names must be text"),
