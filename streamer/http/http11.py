@@ -19,6 +19,11 @@ from uvicorn.server import ServerState
 
 LONGEST_FIELD: Final = 8190  # bytes of a header's value
 _CLOSE: Final = (b"connection", b"close")
+_STOPPING: Final = PlainTextResponse(
+    "the server stops; send it again\n",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    headers={"Retry-After": "1", "Connection": "close"},
+)
 _log = logging.getLogger("veilcast.web.uvicorn")
 _log.setLevel(logging.ERROR)  # bad requests must neither flood the log nor be quoted in it
 
@@ -41,6 +46,8 @@ class Clients(ServerState):
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__()
+        self.leaving = False
+        """The server is about to stop: connections are closed after their running request."""
         self.own_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._timed = 0
 
@@ -104,7 +111,12 @@ class Http11(H11Protocol):
             await send(message)
 
         application: ASGIApp = self._application if _is_sane(scope) else self._refuse
-        await application(scope, receive_all, send_or_close)
+        try:
+            await application(scope, receive_all, send_or_close)
+        except asyncio.CancelledError:
+            if not self._clients.leaving or cycle.response_started:
+                raise
+            await _STOPPING(scope, receive_all, send_or_close)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in (*self._clients.own_headers, _CLOSE)}

@@ -18,6 +18,7 @@ from streamer.http.http11 import Clients, Http11
 from streamer.http.protection import security_headers
 
 _SPARE: Final = 60  # seconds that uvicorn's own timer for idle connections runs longer than the guard's
+_CANCELLED: Final = 0.3  # seconds for requests that were cancelled
 _FLUSH: Final = 0.2  # seconds for the last bytes of answers to leave
 _TURNS: Final = 0.02  # seconds between looks at what is still open
 
@@ -26,8 +27,9 @@ class HttpServer:
     """`app` behind connection caps and `limits` on the pace of clients. Not thread-safe: use it from its event loop.
 
     `name` is for the log. `headers` go with the answers that the server gives itself, to what is not HTTP. Requests
-    that still run `grace` seconds after `close` are cancelled. Lifespan events are not sent: whoever starts the server
-    owns what the application needs. In an endless answer, too, something must be sent once in `limits.idle` seconds.
+    that still run `grace` seconds after `close` are cancelled, and answered 503. Lifespan events are not sent: whoever
+    starts the server owns what the application needs. In an endless answer, too, something must be sent once in
+    `limits.idle` seconds.
     """
 
     def __init__(
@@ -88,12 +90,16 @@ class HttpServer:
         """Stop listening, let running requests end within the grace, and disconnect. May be called twice."""
         self.stop_listening()
         clients = self._clients
-        if clients.tasks:
-            await asyncio.wait(list(clients.tasks), timeout=self._grace)
+        clients.leaving = True
+        for connection in list(clients.connections):
+            connection.shutdown()  # at once if it is idle, else after its request
+        end = time.monotonic() + self._grace
+        while clients.tasks and (left := end - time.monotonic()) > 0:
+            await asyncio.wait(list(clients.tasks), timeout=left)
         for task in list(clients.tasks):
             task.cancel()
         if clients.tasks:
-            await asyncio.wait(list(clients.tasks), timeout=self._grace)
+            await asyncio.wait(list(clients.tasks), timeout=_CANCELLED)
         for connection in list(clients.connections):
             connection.transport.close()
         deadline = time.monotonic() + _FLUSH

@@ -57,7 +57,8 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
-    """What the application is made of. `site`: what is shown of cameras, if there are any."""
+    """What the application is made of. `site`: what is shown of cameras, if there are any; `leaving`: whether the
+    server is about to stop."""
 
     database: Database
     blobs: Blobs
@@ -72,6 +73,7 @@ class ServiceParts:
     ring: Callable[[StepId], None]
     steps: Callable[[], Mapping[tuple[StepKind, bool], int]]
     checks: Mapping[str, Callable[[], bool]]
+    leaving: Callable[[], bool]
     site: LiveSite | None = None
     proxies: tuple[ProxyNetwork, ...] = ()
 
@@ -87,7 +89,7 @@ def service_app(parts: ServiceParts) -> ASGIApp:
     for router in (
         pictures_routes(parts.pool, parts.cache, parts.base, max_bytes=parts.picture_bytes, budget=budget),
         upload_routes(parts.uploads),
-        job_routes(parts.jobs, parts.blobs, parts.ring),
+        job_routes(parts.jobs, parts.blobs, parts.ring, parts.leaving),
         settings_routes(parts.uploads.max_bytes, parts.picture_bytes),
         session_routes(parts.rules),
         token_routes(parts.tokens),

@@ -86,7 +86,7 @@ class ServiceServer:
     ) -> None:
         self._elsewhere = elsewhere
         self._settings, self._token, self._insecure = settings, token, insecure
-        self._stack = ExitStack()
+        self._stack, self._leaving = ExitStack(), threading.Event()
         self._http: HttpServer | None = None
         self._workers: list[Worker] = []
         self._cameras: Cameras | None = None
@@ -220,6 +220,7 @@ class ServiceServer:
                 "webhooks": lambda: sender.alive,
             },
             proxies=config.proxies,
+            leaving=self._leaving.is_set,
         )
         if self._settings.live.streams:
             self._cameras = stack.enter_context(Cameras(self._settings))
@@ -313,6 +314,7 @@ class ServiceServer:
             name="service",
             caps=Caps(config.max_connections, config.max_connections_per_address),
             limits=PACE,
+            grace=config.grace,
         )
         network.run(pool.start(), START)
         self._stack.callback(lambda: network.run(pool.close(), START))
@@ -323,7 +325,8 @@ class ServiceServer:
             network.run(http.start(host, port), START)
         except OSError as error:
             raise ConfigError(Path(config.listen), f"cannot listen there: {error.strerror or error}") from error
-        self._stack.callback(lambda: network.run(http.close(), START))
+        self._stack.callback(lambda: network.run(http.close(), config.grace + START))
+        self._stack.callback(self._leaving.set)
         if parts.site is not None:
             udp_host, site = self._settings.live.web.udp_host, parts.site
             site.open_ports_on(http.hosts if udp_host is None else (str(udp_host),))

@@ -55,6 +55,8 @@ class ServiceConfig(Section):
     """Hours that one attempt at a job may take."""
     checkpoints: Path | None = None
     """Existing folder for signed checkpoints of the audit log: on another machine, they show if its end was cut off."""
+    grace: Annotated[float, Field(ge=0, le=86_400)] = 5.0
+    """Seconds that requests in progress have to end when the server is to stop. Then they are answered 503."""
     webhooks_private: bool = False
     """Webhooks may go to addresses inside the network."""
     webhooks_http: bool = False

@@ -94,6 +94,13 @@ SERVE: Final = (
     *SHARED,
     SettingOption("--workers", "service.workers", "jobs at a time; none with --broker", read=int, metavar="N"),
     SettingOption(
+        "--grace",
+        "service.grace",
+        "time that requests have to end after SIGTERM",
+        read=number(0, 86_400),
+        metavar="SECONDS",
+    ),
+    SettingOption(
         "--checkpoints", "service.checkpoints", "folder for checkpoints of the audit log; it must exist", metavar="DIR"
     ),
 )

@@ -25,8 +25,9 @@ LISTENERS: Final = 200
 class JobEvents:
     """Streams of events, a bounded number of them. Used on one event loop only."""
 
-    def __init__(self) -> None:
-        self._open = 0
+    def __init__(self, leaving: Callable[[], bool]) -> None:
+        """`leaving`: whether the server is about to stop. Then streams end; whoever listens connects again."""
+        self._open, self._leaving = 0, leaving
 
     async def stream(self, look: Callable[[], Job]) -> AsyncIterator[str]:
         """Events of the job that `look` returns, until it has ended or is gone, or for `LONGEST`.
@@ -55,7 +56,7 @@ class JobEvents:
                 elif time.monotonic() - spoke > QUIET:
                     spoke = time.monotonic()
                     yield ": still here\n\n"
-                if not job.active or time.monotonic() >= end:
+                if not job.active or time.monotonic() >= end or self._leaving():
                     return
                 await asyncio.sleep(LOOK)
         finally:

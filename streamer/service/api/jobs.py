@@ -35,10 +35,12 @@ Submitter = Annotated[Caller, Depends(needs(Role.SUBMIT))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern="^[ -~]+$")]
 
 
-def job_routes(jobs: Jobs, blobs: Blobs, ring: Callable[[StepId], None]) -> APIRouter:
-    """`/v1/jobs` and all below. `ring` wakes workers."""
+def job_routes(
+    jobs: Jobs, blobs: Blobs, ring: Callable[[StepId], None], leaving: Callable[[], bool] = lambda: False
+) -> APIRouter:
+    """`/v1/jobs` and all below. `ring` wakes workers; `leaving`: whether the server is about to stop."""
     router = APIRouter(tags=["jobs"])
-    events = JobEvents()
+    events = JobEvents(leaving)
     noted = _Noted(jobs)
 
     @router.post("/v1/jobs", status_code=202, response_model=JobJson)

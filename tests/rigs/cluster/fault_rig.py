@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import random
+import threading
 import time
 import uuid
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,11 +18,11 @@ from typing import Final
 from sqlalchemy import func, select
 
 from streamer.service.jobs.orphans import remove_orphans
-from streamer.service.store.tables import JobRow, PartRow, UnitRow, UploadRow
-from tests.rigs.cluster.fault_cluster import FaultCluster, until
-from tests.rigs.cluster.faults import FAULTS, Hurt
+from streamer.service.store.tables import CacheRow, JobRow, PartRow, UnitRow, UploadRow
+from tests.rigs.cluster.fault_cluster import TOKEN, FaultCluster, until
+from tests.rigs.cluster.faults import FAULTS, PLANNED, Hurt
 from tests.rigs.recordings import recording
-from tests.rigs.service.kill_clients import Stubborn
+from tests.rigs.service.kill_clients import PIECE, Stubborn
 from tests.rigs.service.kill_judge import Judge
 from tests.rigs.service.running import film, photo
 
@@ -43,8 +45,9 @@ class RoundReport:
 class FaultRig:
     """Rounds on one cluster, which goes on from round to round. Use it inside the cluster's block."""
 
-    def __init__(self, cluster: FaultCluster, folder: Path, jobs: int, seed: int) -> None:
-        self._cluster, self._chance = cluster, random.Random(seed)
+    def __init__(self, cluster: FaultCluster, folder: Path, jobs: int, seed: int, clients: int | None = None) -> None:
+        """`jobs` a round, by so many clients one after the other; None: all at once."""
+        self._cluster, self._chance, self._clients = cluster, random.Random(seed), clients or jobs
         long, other = (recording(folder / f"{name}.mp4", video=name).read_bytes() for name in ("testsrc2", "testsrc"))
         inputs = [film(folder, 8), long, photo(0.5), other, film(folder, 12)]
         self._inputs = [inputs[number % len(inputs)] for number in range(jobs)]
@@ -54,10 +57,17 @@ class FaultRig:
 
     def round(self, fault: str, number: int) -> RoundReport:
         """Send jobs, do the fault while they are worked on, wait for their end, and judge."""
-        clients = Stubborn(self._gateway, PATIENCE)
+        clients = Stubborn(self._cluster.entrance, PATIENCE, TOKEN)
         faults = list[str]()
-        with ThreadPoolExecutor(len(self._inputs), thread_name_prefix="client") as pool:
-            done = [pool.submit(self._job, clients, content) for content in self._inputs]
+        over, steady = threading.Event(), list[Future[None]]()
+        with (
+            ThreadPoolExecutor(self._clients, thread_name_prefix="client") as pool,
+            ThreadPoolExecutor(_STEADY, thread_name_prefix="steady") as extra,
+        ):
+            done = [pool.submit(self._jobs_of, clients, [content]) for content in self._inputs]
+            if fault in PLANNED:
+                done += [pool.submit(self._jobs_of, clients, self._until(over)) for _ in range(self._clients)]
+                steady = [extra.submit(self._steadily, clients, over, send) for send in (_upload, _upload, _picture)]
             until(lambda: bool(self._at_work()) or all(each.done() for each in done), "a step begins")
             time.sleep(self._chance.uniform(0, 1.5))
             holders = self._at_work() or range(len(self._cluster.workers))
@@ -66,10 +76,18 @@ class FaultRig:
             ended = [begun]
             for each in done:
                 each.add_done_callback(lambda _: ended.append(time.monotonic()))
-            FAULTS[fault](hurt)
+            try:
+                (FAULTS | PLANNED)[fault](hurt)
+            finally:
+                over.set()
+            for sender in steady:
+                sender.result()
+            count = 0
             for each in done:
                 try:
-                    self._jobs.append(each.result())
+                    jobs = each.result()
+                    self._jobs += jobs
+                    count += len(jobs)
                 except Exception as error:  # noqa: BLE001 - whatever it is, it belongs in the report
                     faults.append(f"a client gave up: {error!r}")
         self._unclaimed += clients.unclaimed
@@ -78,12 +96,26 @@ class FaultRig:
         orphans, wrong = self._judge()
         nodes = (*self._cluster.gateways, *self._cluster.workers)
         faults += [f"{node.name} has ended: {node.log[-1000:]}" for node in nodes if node.ended()]
+        if fault in PLANNED:
+            faults += clients.refusals
         wrong = [*clients.faults, *faults, *wrong]
-        return RoundReport(fault, len(done), still, max(ended) - begun, orphans, tuple(wrong))
+        return RoundReport(fault, count, still, max(ended) - begun, orphans, tuple(wrong))
 
-    def _gateway(self) -> str | None:
-        running = [url for node in self._cluster.gateways if (url := node.url) is not None]
-        return random.choice(running) if running else None
+    def _until(self, over: threading.Event) -> Iterator[bytes]:
+        """What to send while something lasts, and once more after it."""
+        for content in itertools.cycle(self._inputs):
+            last = over.is_set()
+            yield content
+            if last:
+                return
+
+    def _steadily(self, clients: Stubborn, over: threading.Event, send: Callable[[Stubborn], None]) -> None:
+        """Requests that last, one after the other, so that there is always one on its way."""
+        while not over.is_set():
+            send(clients)
+
+    def _jobs_of(self, clients: Stubborn, contents: Iterable[bytes]) -> list[str]:
+        return [self._job(clients, content) for content in contents]
 
     def _job(self, clients: Stubborn, content: bytes) -> str:
         """Send it, wait for its end, and look at the result."""
@@ -143,11 +175,13 @@ class FaultRig:
             uploads = list(session.scalars(select(UploadRow.id)))
             parts = list(session.scalars(select(PartRow)))
             jobs = list(session.scalars(select(JobRow)))
+            cached = set(session.scalars(select(CacheRow.blob)))
         if units:
             faults.append(f"{units} units of jobs that have ended are left")
         if len(uploads) > self._unclaimed:
             faults.append(f"{len(uploads)} uploads are left, of which {self._unclaimed} may be")
         known = {part.blob for part in parts} | {name for row in jobs for name in (row.result, row.report, row.masks)}
+        known |= cached
         stored = set(blobs.names())
         faults += [f"a file of nobody: {name}" for name in stored - known]
         odd = [path for path in self._cluster.stored_files() if len(path.name) != 32 and path.name not in _NOTES]
@@ -157,7 +191,7 @@ class FaultRig:
 
     def _scratch(self) -> list[str]:
         """What workers have left in their folders, but for originals that they keep."""
-        folders = [self._cluster.folder / f"w{number}" / "work" for number in range(len(self._cluster.workers))]
+        folders = list(self._cluster.folder.glob("worker*/work"))
 
         def left() -> Sequence[Path]:
             return [path for folder in folders if folder.exists() for path in folder.iterdir() if path.name != "kept"]
@@ -170,6 +204,21 @@ class FaultRig:
 
 
 _NOTES: Final = ("clock", "owner")
+_STEADY: Final = 3
+
+
+def _upload(clients: Stubborn) -> None:
+    answer = clients.whole(random.randbytes(20 * PIECE))
+    if answer.status_code == 201:
+        clients.until("DELETE", f"/v1/uploads/{answer.json()['id']}")
+    else:
+        clients.fault(f"an upload is answered {answer.status_code}: {answer.text[:200]}")
+
+
+def _picture(clients: Stubborn) -> None:
+    answer = clients.until("POST", "/v1/pictures", content=photo(random.uniform(0.4, 0.6)))
+    if answer.status_code != 200:
+        clients.fault(f"a picture is answered {answer.status_code}: {answer.text[:200]}")
 
 
 def _unlike_others(content: bytes) -> bytes:

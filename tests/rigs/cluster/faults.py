@@ -16,12 +16,17 @@ from streamer.service.jobs.ending import Farewell
 from streamer.service.jobs.leases import Leases
 from tests.rigs.cluster.fault_cluster import FaultCluster, Node
 from tests.rigs.cluster.fault_node import LEASE
+from tests.rigs.cluster.next_version import next_version
 from tests.rigs.cluster.proxy import Proxy
 from tests.rigs.cluster.server_process import ServerProcess
 
 AWAY: Final = 4.0
 LONG: Final = LEASE + 5.0
 SKEW: Final = 60
+NOTICED: Final = 4.0
+"""Seconds after which nginx knows the gateways that there are now."""
+BESIDE: Final = 5.0
+"""Seconds that workers of two versions work side by side."""
 _FAKETIME: Final = "/usr/lib/*/faketime/libfaketime.so.1"
 
 
@@ -150,6 +155,33 @@ def clocks_apart(hurt: Hurt) -> None:
     gateway.wait()
 
 
+def rolling_change(hurt: Hurt) -> None:
+    """From this version to the next, a node at a time, as an orchestrator does it; needs nginx in front.
+
+    The tables are changed first. The first gateway is taken out of the name service before it goes; the second one
+    is still named while it stops, as in Docker Compose.
+    """
+    cluster, after = hurt.cluster, next_version(hurt.cluster.folder / "next")
+    assert cluster.names is not None, "nobody stands before the gateways"
+    cluster.migrate(after)
+    for number, old in enumerate(cluster.gateways):
+        new = cluster.start_gateway(after)
+        new.wait()
+        cluster.gateways[number] = new
+        named = tuple(node.address for node in cluster.gateways)
+        cluster.names.addresses = named if number == 0 else (*named, old.address)
+        time.sleep(NOTICED)
+        code = old.stop()
+        assert code == 0, f"{old.name} ended with {code}: {old.log[-2000:]}"
+        cluster.names.addresses = named
+    for number, old in enumerate(cluster.workers):
+        cluster.workers[number] = cluster.start_worker(cluster.wires[number], after)
+        cluster.workers[number].wait()
+        time.sleep(BESIDE)
+        code = old.stop()
+        assert code == 0, f"{old.name} ended with {code}: {old.log[-2000:]}"
+
+
 Fault = Callable[[Hurt], None]
 FAULTS: Final[dict[str, Fault]] = {
     "nothing": nothing,
@@ -167,6 +199,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "two sweeps at once": two_sweeps,
     "clocks a minute apart": clocks_apart,
 }
+PLANNED: Final[dict[str, Fault]] = {"rolling change": rolling_change}
+"""What is no fault: clients may not even notice it."""
 
 
 def _cut(wire: Proxy, odd: bool) -> None:

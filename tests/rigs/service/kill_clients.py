@@ -36,14 +36,17 @@ class Sent:
 class Stubborn:
     """Requests that are sent again until they are answered, and what was seen that must never be."""
 
-    def __init__(self, url: Callable[[], str | None], patience: float) -> None:
+    def __init__(self, url: Callable[[], str | None], patience: float, token: str | None = None) -> None:
         """`url`: where the service is at the moment. `patience`: seconds for everything."""
         self._url, self._end = url, time.monotonic() + patience
+        self._bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._lock = threading.Lock()
         self.faults: list[str] = []
         self.unclaimed = 0
         """Uploads that the service may have taken in, but whose ids were lost on the way."""
         self.statuses: dict[int, int] = {}
+        self.refusals: list[str] = []
+        """What did not get an answer, or was told to come again later."""
 
     def fault(self, text: str) -> None:
         """Note what must never be."""
@@ -51,7 +54,12 @@ class Stubborn:
             self.faults.append(text)
 
     def once(
-        self, method: str, path: str, lost: Callable[[], None] | None = None, **more: object
+        self,
+        method: str,
+        path: str,
+        lost: Callable[[], None] | None = None,
+        headers: dict[str, str] | None = None,
+        **more: object,
     ) -> httpx.Response | None:
         """One attempt; None if no whole answer came. `lost`: is told if the service may have got it all the same."""
         url = self._url()
@@ -59,24 +67,34 @@ class Stubborn:
             time.sleep(PAUSE)
             return None
         try:
-            answer = httpx.request(method, url + path, timeout=60, **more)  # type: ignore[arg-type]
+            given = {**self._bearer, **(headers or {})}
+            answer = httpx.request(method, url + path, headers=given, timeout=60, **more)  # type: ignore[arg-type]
         except httpx.TransportError as error:
             if lost is not None and not isinstance(error, httpx.ConnectError):
                 lost()
+            self._refused(f"{method} {path}: {error!r}")
             time.sleep(PAUSE)
             return None
         with self._lock:
             self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
+        if answer.status_code in _AGAIN or answer.status_code >= 500:
+            self._refused(f"{method} {path}: {answer.status_code}")
         if answer.status_code in _AGAIN:
             time.sleep(PAUSE)
         return answer
 
     def until(
-        self, method: str, path: str, *, lost: Callable[[], None] | None = None, **more: object
+        self,
+        method: str,
+        path: str,
+        *,
+        lost: Callable[[], None] | None = None,
+        headers: dict[str, str] | None = None,
+        **more: object,
     ) -> httpx.Response:
         """Its answer, once one comes."""
         while time.monotonic() < self._end:
-            answer = self.once(method, path, lost, **more)
+            answer = self.once(method, path, lost, headers, **more)
             if answer is not None and answer.status_code not in _AGAIN:
                 return answer
         raise TimeoutError(f"{method} {path.rpartition('/')[0]}: no answer in time")
@@ -86,7 +104,7 @@ class Stubborn:
         if sent.resumable:
             self._resumably(sent)
         else:
-            answer = self._whole(sent.content)
+            answer = self.whole(sent.content)
             self._check(answer, 201, "an upload")
             sent.upload = answer.json()["id"]
         body = {"upload": sent.upload, "settings": {"masks": True}}
@@ -96,7 +114,8 @@ class Stubborn:
             sent.jobs.add(answer.json()["id"])
         self._follow(sent)
 
-    def _whole(self, content: bytes) -> httpx.Response:
+    def whole(self, content: bytes) -> httpx.Response:
+        """Upload it in one request, slowly."""
         while time.monotonic() < self._end:
             headers = {"Content-Length": str(len(content))}
             answer = self.once("POST", "/v1/uploads", self._lost, content=_slowly(content), headers=headers)
@@ -156,6 +175,10 @@ class Stubborn:
     def _lost(self) -> None:
         with self._lock:
             self.unclaimed += 1
+
+    def _refused(self, text: str) -> None:
+        with self._lock:
+            self.refusals.append(text)
 
     def _check(self, answer: httpx.Response, status: int, what: str) -> None:
         if answer.status_code != status:
