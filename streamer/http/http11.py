@@ -19,11 +19,6 @@ from uvicorn.server import ServerState
 
 LONGEST_FIELD: Final = 8190  # bytes of a header's value
 _CLOSE: Final = (b"connection", b"close")
-_STOPPING: Final = PlainTextResponse(
-    "the server stops; send it again\n",
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    headers={"Retry-After": "1", "Connection": "close"},
-)
 _log = logging.getLogger("veilcast.web.uvicorn")
 _log.setLevel(logging.ERROR)  # bad requests must neither flood the log nor be quoted in it
 
@@ -106,7 +101,8 @@ class Http11(H11Protocol):
             return message
 
         async def send_or_close(message: Message) -> None:
-            if message["type"] == "http.response.start" and self.conn.their_state is h11.SEND_BODY:
+            last = self._clients.leaving or self.conn.their_state is h11.SEND_BODY
+            if message["type"] == "http.response.start" and last:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
             await send(message)
 
@@ -116,11 +112,18 @@ class Http11(H11Protocol):
         except asyncio.CancelledError:
             if not self._clients.leaving or cycle.response_started:
                 raise
-            await _STOPPING(scope, receive_all, send_or_close)
+            stopping = self._plain("the server stops; send it again\n", HTTPStatus.SERVICE_UNAVAILABLE, 1)
+            await stopping(scope, receive_all, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._plain("not HTTP\n", HTTPStatus.BAD_REQUEST)(scope, receive, send)
+
+    def _plain(self, text: str, status: HTTPStatus, retry: int | None = None) -> PlainTextResponse:
+        """The server's own answer, after which the connection is closed. `retry`: seconds until it may go better."""
         headers = {name.decode(): value.decode() for name, value in (*self._clients.own_headers, _CLOSE)}
-        await PlainTextResponse("not HTTP\n", HTTPStatus.BAD_REQUEST, headers=headers)(scope, receive, send)
+        if retry is not None:
+            headers["retry-after"] = str(retry)
+        return PlainTextResponse(text, status, headers=headers)
 
     def _should_upgrade(self) -> bool:
         return False

@@ -78,7 +78,7 @@ class HttpServer:
             self._config.load()
         acceptor = Acceptor(self._name, self._connection, self._caps, REFUSAL)
         await acceptor.listen(host, port)
-        self._acceptor = acceptor
+        self._acceptor, self._clients.leaving = acceptor, False
 
     def stop_listening(self) -> None:
         """Accept no more connections; those that are open go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -41,6 +42,11 @@ def application() -> ErrorPages:
     async def hello() -> PlainTextResponse:
         return PlainTextResponse("hello", headers={"Cache-Control": "max-age=1"})
 
+    @app.get("/slow")
+    async def slow(seconds: float) -> PlainTextResponse:
+        await asyncio.sleep(seconds)
+        return PlainTextResponse("done")
+
     @app.get("/broken")
     async def broken() -> None:
         raise ValueError("secret")
@@ -68,10 +74,10 @@ def application() -> ErrorPages:
 Test = Callable[[HttpServer, asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
-def run(test: Test, limits: PaceLimits | None = None) -> None:
+def run(test: Test, limits: PaceLimits | None = None, grace: float = 0.3) -> None:
     async def main() -> None:
-        headers = security_headers(POLICY)
-        server = HttpServer(application(), name="test", caps=Caps(9, 9), limits=limits, headers=headers)
+        headers, caps = security_headers(POLICY), Caps(9, 9)
+        server = HttpServer(application(), name="test", caps=caps, limits=limits, headers=headers, grace=grace)
         await server.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         try:
@@ -205,6 +211,31 @@ def test_closing_ends_endless_answers_and_idle_connections() -> None:
             _ = server.port
 
     run(test)
+
+
+def test_closing_lets_requests_end_and_tells_others_to_come_again() -> None:
+    async def ask(server: HttpServer, seconds: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /slow?seconds=%.1f HTTP/1.1\r\nHost: h\r\n\r\n" % seconds)
+        return reader, writer
+
+    async def test(server: HttpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        short, long = await ask(server, 0.7), await ask(server, 3600)
+        await asyncio.sleep(0.2)  # both have begun
+        begun = time.monotonic()
+        closing = asyncio.create_task(server.close())
+        assert await reader.read() == b"" and time.monotonic() - begun < 0.4, "who is idle is let go at once"
+        found, headers, text = await answer(short[0])
+        assert (found, text, headers["connection"]) == (200, b"done", "close") and await short[0].read() == b""
+        found, headers, _ = await answer(long[0])
+        assert (found, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+        assert headers["content-security-policy"] == POLICY and await long[0].read() == b""
+        await closing
+        assert 1.5 <= time.monotonic() - begun < 3
+        for _, other in (short, long):
+            other.close()
+
+    run(test, grace=1.5)
 
 
 def test_it_can_start_again_and_a_taken_port_is_an_error() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -103,6 +106,35 @@ def test_events_tell_of_every_step_until_the_end(client: httpx.Client, tmp_path:
             if line.startswith("data: {"):
                 states.append(json.loads(line.removeprefix("data: "))["state"])
     assert states[-1] == "done" and set(states) <= {"queued", "running", "done"}
+
+
+def test_listeners_do_not_hold_up_the_end_and_uploads_do(tmp_path: Path) -> None:
+    """Event streams end, well-formed, when the server stops; what is being sent gets an answer."""
+    begun = threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        for number in range(10):
+            yield bytes(1000)
+            if number == 3:
+                begun.set()
+            time.sleep(0.15)
+
+    def listen(client: httpx.Client, job: str, heard: list[str]) -> None:
+        with client.stream("GET", f"/v1/jobs/{job}/events") as stream:
+            heard.extend(stream.iter_lines())  # RemoteProtocolError if the stream is cut
+
+    with ThreadPoolExecutor(2) as pool:
+        with running_service(tmp_path, workers=0, grace=20) as client:
+            job, heard = submitted(client, b"no film")["id"], list[str]()
+            url = str(client.base_url)
+            listening = pool.submit(listen, httpx.Client(base_url=url, timeout=60), str(job), heard)
+            sending = pool.submit(httpx.post, f"{url}/v1/uploads", content=slowly(), timeout=60)
+            assert begun.wait(20)
+            left = time.monotonic()
+        assert time.monotonic() - left < 15
+        listening.result(10)
+        assert any('"queued"' in line for line in heard)
+        assert sending.result(10).status_code == 201
 
 
 def test_a_bad_file_fails_with_its_reason_and_is_gone(client: httpx.Client) -> None:
