@@ -5,6 +5,7 @@ seccomp: https://docs.kernel.org/userspace-api/seccomp_filter.html; Landlock: ..
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -57,7 +58,7 @@ def confine(
     addresses, dies with its parent, and has no network; besides, it can read what is in `inputs`. Landlock is left out
     where the kernel does not have it.
     """
-    os.nice(niceness)
+    _step_back(niceness)
     Path("/proc/self/oom_score_adj").write_text("1000")  # whoever runs out of memory: this process goes, not the server
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (address_bytes, address_bytes))
@@ -67,6 +68,14 @@ def confine(
     _check(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _landlock(libc, folder, inputs)
     _seccomp(libc)
+
+
+def _step_back(niceness: int) -> None:
+    """Let others have the processor first, also those of other sessions (sched(7), "The autogroup feature")."""
+    os.nice(niceness)
+    if niceness and os.getsid(0) == os.getpid():  # else it would be the server's own group
+        with contextlib.suppress(OSError):  # a kernel without it
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def die_with(parent: int, libc: ctypes.CDLL | None = None) -> None:

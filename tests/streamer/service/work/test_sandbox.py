@@ -137,6 +137,25 @@ thread.join()
     assert confined(tmp_path, code) == "1000 19"
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel has no autogroups")
+def test_it_makes_way_for_other_sessions_too(tmp_path: Path) -> None:
+    """A niceness alone counts only among the processes of one session."""
+    script = (
+        CONFINED.format(folder=str(tmp_path)) + "sys.stdout.write('there\\n')\nsys.stdout.flush()\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-P", "-c", script]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == b"there\n"
+        own = Path(f"/proc/{process.pid}/autogroup").read_text()
+        process.stdin.close()
+    assert own.endswith("nice 19\n")
+    before = Path("/proc/self/autogroup").read_text()
+    confined(tmp_path, "print(1)")  # in this session
+    assert Path("/proc/self/autogroup").read_text() == before
+
+
 def test_what_a_step_needs_can_be_read_and_not_changed(tmp_path: Path) -> None:
     if landlock_version() < 3:
         pytest.skip("this kernel has no Landlock, or an old one")
