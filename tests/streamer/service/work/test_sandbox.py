@@ -144,8 +144,8 @@ def test_it_makes_way_for_other_sessions_too(tmp_path: Path) -> None:
         CONFINED.format(folder=str(tmp_path)) + "sys.stdout.write('there\\n')\nsys.stdout.flush()\nsys.stdin.read()"
     )
     command = [sys.executable, "-P", "-c", script]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as process:
         assert process.stdout is not None and process.stdin is not None
         assert process.stdout.readline() == b"there\n"
         own = Path(f"/proc/{process.pid}/autogroup").read_text()
