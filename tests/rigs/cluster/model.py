@@ -165,6 +165,7 @@ class Cluster:
                 return seconds + pictures.mb * (times.fetch_mb + times.store_mb)
             if shape.shared:
                 self._workers.hold_up(0, seconds)
+                return seconds + times.picture_http  # the gateway's own work takes the same core
             return seconds
 
         def done() -> None:
