@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (InterruptedJobError, KeyboardInterrupt) as error:
         # Recordings are whole up to their last fragment; a file job leaves nothing, or what it can go on from.
-        left = "recordings may lack their last second" if options.command == "live" else "nothing was written"
+        left = _LEFT.get(options.command, "nothing was written")
         left = error.left if isinstance(error, InterruptedJobError) else left
         say(console, f"veilcast: interrupted; {left}", "bold red")
         return INTERRUPTED
@@ -59,6 +59,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     if (wrong := correction(arguments)) is not None:
         commands.error(printable(wrong))
     return commands.parse_args(arguments)
+
+
+_LEFT: Final = {
+    "live": "recordings may lack their last second",
+    "serve": "requests that had not ended were cut off",
+    "worker": "steps that had not ended are done again elsewhere",
+}
+"""What a second Ctrl-C costs."""
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
